@@ -1,0 +1,56 @@
+# The verbs of the project. Each sets up what it needs in .venv; none needs a GPU.
+PYTHON ?= python3
+PY := .venv/bin/python
+PIP := .venv/bin/pip --disable-pip-version-check --quiet
+DEMO := build/demo
+
+.PHONY: help demo test lint bench soak clean
+help:
+	@echo "make demo    set up, then name the expressions on a real photo"
+	@echo "make test    set up, then run the tests"
+	@echo "make lint    ruff, mypy, clang-format"
+	@echo "make bench   latency by stage, with its context"
+	@echo "make soak    20,000 frames; resident memory must stay flat"
+	@echo "make sanitize, make test-aarch64: see docs/building.md"
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# A stamp for each set of extras: a change of the metadata or of the C++ installs again.
+SOURCES := pyproject.toml setup.py $(wildcard csrc/*.* csrc/cpu/*.*)
+.venv/demo.stamp: $(SOURCES) | .venv/bin/python
+	$(PIP) install -e '.[demo]'
+	@touch $@
+.venv/test.stamp: $(SOURCES) | .venv/bin/python
+	$(PIP) install -e '.[demo,test]' pybind11 setuptools
+	$(PIP) install -e '.[train,export]'
+	@touch $@
+.venv/lint.stamp: pyproject.toml | .venv/bin/python
+	$(PIP) install numpy 'ruff==0.17.6' 'mypy==2.4.1' 'clang-format==23.1.5'
+	@touch $@
+
+demo: .venv/demo.stamp
+	@mkdir -p $(DEMO)
+	@$(PY) -c "import skimage, shutil, pathlib; \
+	  shutil.copy(pathlib.Path(skimage.__file__).parent / 'data' / 'astronaut.png', '$(DEMO)/astronaut.png')"
+	.venv/bin/fer-edge predict $(DEMO)/astronaut.png --draw $(DEMO)/annotated
+	
+test: .venv/test.stamp
+	$(PY) -m pytest
+
+lint: .venv/lint.stamp
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/clang-format --dry-run --Werror $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl)
+
+bench: .venv/test.stamp
+	$(PY) -m benchmarks.latency --json build/latency.json
+
+soak: .venv/test.stamp
+	$(PY) -m benchmarks.soak --frames 20000
+
+clean:
+	rm -rf build dist *.egg-info fer_edge/*.so
+
+-include csrc/checks.mk
