@@ -1,0 +1,75 @@
+"""The detector's data: grey photographs with pseudo-labelled faces, split by picture.
+
+A folder of ``faces-*.npz``, each with ``jpeg`` (u8 bytes of all pictures), ``jpeg_offset`` [n+1], ``faces`` f32 [m, 15]
+(x, y, w, h, five landmarks, the teacher's score), ``face_offset`` [n+1] and ``source`` [n]. The split is by picture and
+near copies (equal difference hash) fall on the same side, because several of the source sets repeat photographs.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+TRUE_SCORE = 0.8  # teacher's score from which a face counts; below it is ignored, neither face nor background
+HELD_OUT = {"test": range(0, 10), "valid": range(10, 15), "train": range(15, 100)}  # per cent of the hash's buckets
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One picture and its faces.
+
+    ``image`` is u8 [H, W] luma; ``boxes`` f32 [n, 4] xyxy and ``landmarks`` f32 [n, 5, 2] in its pixels; ``certain``
+    bool [n] is False for faces to be ignored; ``source`` names the picture set.
+    """
+
+    image: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    certain: NDArray[np.bool_]
+    source: str
+
+
+def difference_hash(image: NDArray[np.uint8], side: int = 8) -> int:
+    """Sign of the horizontal gradient on a side x (side + 1) thumbnail, as an integer (N. Krawetz's dHash)."""
+    thumb = cv2.resize(image, (side + 1, side), interpolation=cv2.INTER_AREA)
+    bits = (thumb[:, 1:] > thumb[:, :-1]).ravel()
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _bucket(digest: int) -> int:
+    """A hash to 0..99, spread by Knuth's multiplicative constant so that alike pictures do not cluster."""
+    return int((digest * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 32) % 100
+
+
+def load_photos(folder: Path, split: str) -> list[Photo]:
+    """All pictures of one split ("train", "valid" or "test") in file order.
+
+    Raises FileNotFoundError when the folder holds no ``faces-*.npz`` and ValueError for an unknown split.
+    """
+    if split not in HELD_OUT:
+        raise ValueError(f"split must be one of {sorted(HELD_OUT)}, got {split!r}")
+    files = sorted(Path(folder).glob("faces-*.npz"))
+    if not files:
+        raise FileNotFoundError(f"{folder} must hold faces-*.npz; found none")
+    return [photo for file in files for photo in _read(file, HELD_OUT[split])]
+
+
+def _read(file: Path, buckets: range) -> list[Photo]:
+    with np.load(file) as packed:
+        data = {name: packed[name] for name in packed.files}
+    photos = []
+    for k in range(len(data["jpeg_offset"]) - 1):
+        start, end = data["jpeg_offset"][k : k + 2]
+        image = cv2.imdecode(data["jpeg"][start:end], cv2.IMREAD_GRAYSCALE)
+        if _bucket(difference_hash(image)) not in buckets:
+            continue
+        first, last = data["face_offset"][k : k + 2]
+        rows = data["faces"][first:last]
+        boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
+        source = str(data["source_names"][data["source"][k]])
+        photos.append(
+            Photo(image, boxes, rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14] >= TRUE_SCORE, source)
+        )
+    return photos

@@ -1,0 +1,1 @@
+"""Network definitions; plain PyTorch, one architecture a file."""

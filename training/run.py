@@ -1,0 +1,88 @@
+"""What every training run shares: schedule, weight averaging, checkpoints, log and curves."""
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def cosine(step: int, steps: int, warmup: int) -> float:
+    """Learning-rate factor: linear warm-up, then half a cosine to zero (Loshchilov and Hutter, 2017)."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+class Ema:
+    """Exponential moving average of a model's weights and normalisation statistics; ``model`` is the averaged copy.
+
+    The decay is ramped, so that a short run does not average its random start: min(decay, (1 + t) / (10 + t)).
+    """
+
+    def __init__(self, model: nn.Module, averaged: nn.Module, decay: float) -> None:
+        self.model = averaged.eval().requires_grad_(False)
+        self.model.load_state_dict(model.state_dict())
+        self.decay, self.updates = decay, 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        self.updates += 1
+        rate = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if mine.is_floating_point():
+                mine.lerp_(theirs, rate)
+            else:
+                mine.copy_(theirs)
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Writes beside the target and renames, so that a run that is killed leaves the last whole checkpoint."""
+    partial = path.with_suffix(".partial")
+    torch.save(content, partial)
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Tensors and plain Python values only: a checkpoint from a stranger cannot run code."""
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Decay on matrices and kernels only; biases, normalisation and per-channel scales are left alone."""
+    named: Iterable[Tensor] = [p for p in model.parameters() if p.requires_grad]
+    kernels = [p for p in named if p.squeeze().ndim > 1]
+    rest = [p for p in named if p.squeeze().ndim <= 1]
+    return [{"params": kernels, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+def append_log(path: Path, record: dict[str, float]) -> None:
+    """One JSON object a line."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def draw_curves(log: Path, picture: Path, panels: dict[str, list[str]]) -> None:
+    """Draws the log's columns against the epoch, one panel for each title."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    figure, axes = plt.subplots(1, len(panels), figsize=(5 * len(panels), 3.6), squeeze=False)
+    for axis, (title, columns) in zip(axes[0], panels.items(), strict=True):
+        for column in columns:
+            points = [(r["epoch"], r[column]) for r in rows if column in r]
+            axis.plot(*zip(*points, strict=True), label=column)
+        axis.set(title=title, xlabel="epoch")
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.tight_layout()
+    figure.savefig(picture, dpi=110)
+    plt.close(figure)
