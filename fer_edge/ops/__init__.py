@@ -1,0 +1,74 @@
+"""The three operations on pixels and network outputs, and the choice of who computes them, made at import.
+
+The compiled extension `fer_edge._core` holds one target for each instruction set; without it the NumPy
+reference does the same work with the same results. `FER_EDGE_OPS` names a target; unset, the best that this
+machine can run is taken.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from . import reference
+from .reference import F32, U8
+
+__all__ = ["Operations", "decode_faces", "luma_from_bgr", "operations", "target", "targets", "warp_normalize"]
+
+
+class Operations(Protocol):
+    """What every target offers; `reference` documents the arguments."""
+
+    def luma_from_bgr(self, bgr: U8, out: U8 | None = None) -> U8: ...
+
+    def warp_normalize(
+        self,
+        plane: U8,
+        matrices: F32,
+        out: F32,
+        *,
+        mean: float,
+        scale: float,
+        border: Literal["edge", "constant"] = "edge",
+        fill: float = 0.0,
+    ) -> None: ...
+
+    def decode_faces(
+        self, maps: Sequence[F32], *, threshold: float, overlap: float
+    ) -> tuple[F32, F32, F32]: ...
+
+
+def targets() -> list[str]:
+    """The targets that this machine can run, best first; the last is always "reference"."""
+    try:
+        import fer_edge._core as core
+    except ModuleNotFoundError:
+        return ["reference"]
+    return [*core.targets(), "reference"]
+
+
+def operations(name: str) -> Operations:
+    """The operations of one target.
+
+    Raises:
+        ImportError: a compiled target is named and the extension was not built.
+        ValueError: this machine cannot run the target, or it does not exist.
+    """
+    if name == "reference":
+        return reference
+    available = targets()
+    if available == ["reference"]:
+        raise ImportError(
+            f"the target {name!r} needs the extension, which was not built; run `pip install .`"
+        )
+    if name not in available:
+        raise ValueError(f"FER_EDGE_OPS must be one of {', '.join(available)} on this machine, got {name!r}")
+    import fer_edge._core as core
+
+    return core.table(name)
+
+
+target: str = os.environ.get("FER_EDGE_OPS") or targets()[0]
+_chosen = operations(target)
+luma_from_bgr = _chosen.luma_from_bgr
+warp_normalize = _chosen.warp_normalize
+decode_faces = _chosen.decode_faces

@@ -1,0 +1,103 @@
+"""What the reference demands of its arguments; csrc/checks.cpp makes the same checks in the same words.
+
+Kept out of reference.py so that the arithmetic reads in one go.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+
+BORDERS = ("edge", "constant")
+
+
+def check_luma_from_bgr(bgr: U8, out: U8 | None) -> None:
+    """Raise TypeError or ValueError unless the arguments are as `reference.luma_from_bgr` says."""
+    expected = "uint8 [H, W, 3]"
+    _check_type("bgr", bgr, np.uint8, expected)
+    if bgr.ndim != 3 or bgr.shape[2] != 3:
+        raise ValueError(f"bgr must be {expected}, got {_described(bgr)}; a grey frame is luma already")
+    if out is None:
+        return
+    height, width, _ = bgr.shape
+    expected = f"uint8 [{height}, {width}] with contiguous rows"
+    _check_type("out", out, np.uint8, expected)
+    if out.shape != (height, width):
+        raise ValueError(f"out must be {expected}, got {_described(out)}; allocate it for the frame")
+    if width > 1 and out.strides[1] != 1:
+        raise ValueError(f"out must be {expected}, got strides {out.strides}; use numpy.ascontiguousarray")
+    _check_writeable(out)
+
+
+def check_warp_normalize(plane: U8, matrices: F32, out: F32, border: str) -> None:
+    """Raise TypeError or ValueError unless the arguments are as `reference.warp_normalize` says."""
+    expected = "uint8 [H, W] with contiguous rows"
+    _check_type("plane", plane, np.uint8, expected)
+    if plane.ndim != 2:
+        raise ValueError(
+            f"plane must be {expected}, got {_described(plane)}; reduce colours with luma_from_bgr"
+        )
+    if plane.size == 0:
+        raise ValueError(f"plane must have at least one pixel, got {_described(plane)}; skip empty frames")
+    if plane.shape[1] > 1 and plane.strides[1] != 1:
+        raise ValueError(
+            f"plane must be {expected}, got strides {plane.strides}; use numpy.ascontiguousarray"
+        )
+    expected = "float32 [N, 2, 3]"
+    _check_type("matrices", matrices, np.float32, expected)
+    if matrices.ndim != 3 or matrices.shape[1:] != (2, 3):
+        raise ValueError(
+            f"matrices must be {expected}, got {_described(matrices)}; one [2, 3] for each picture"
+        )
+    _check_contiguous("matrices", matrices)
+    expected = f"float32 [{len(matrices)}, 1, height, width]"
+    _check_type("out", out, np.float32, expected)
+    if out.ndim != 4 or out.shape[:2] != (len(matrices), 1):
+        raise ValueError(f"out must be {expected}, got {_described(out)}; one picture for each matrix")
+    _check_contiguous("out", out)
+    _check_writeable(out)
+    if border not in BORDERS:
+        raise ValueError(f"border must be edge or constant, got {border}; choose one of them")
+
+
+def check_decode_faces(maps: Sequence[F32], threshold: float, overlap: float) -> None:
+    """Raise TypeError or ValueError unless the arguments are as `reference.decode_faces` says."""
+    if len(maps) != 3:
+        raise ValueError(f"maps must be 3 arrays, got {len(maps)}; one for each of the strides 8, 16, 32")
+    for index, level in enumerate(maps):
+        expected = "float32 [15, H / stride, W / stride]"
+        _check_type(f"maps[{index}]", level, np.float32, expected)
+        if level.ndim != 3 or level.shape[0] != 15:
+            raise ValueError(
+                f"maps[{index}] must be {expected}, got {_described(level)}; drop the batch axis"
+            )
+        _check_contiguous(f"maps[{index}]", level)
+    for name, value in (("threshold", threshold), ("overlap", overlap)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} must be in [0, 1], got {value:g}; it is a share, not a percentage")
+
+
+def _described(array: npt.NDArray[np.generic]) -> str:
+    return f"{array.dtype} [{', '.join(map(str, array.shape))}]"
+
+
+def _check_type(name: str, array: object, dtype: type[np.generic], expected: str) -> None:
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} must be {expected}, got {type(array).__name__}; pass a NumPy array")
+    if array.dtype != dtype:
+        raise TypeError(f"{name} must be {expected}, got {_described(array)}; convert it with astype")
+
+
+def _check_contiguous(name: str, array: npt.NDArray[np.generic]) -> None:
+    if not array.flags.c_contiguous:
+        raise ValueError(
+            f"{name} must be C-contiguous, got strides {array.strides}; use numpy.ascontiguousarray"
+        )
+
+
+def _check_writeable(out: npt.NDArray[np.generic]) -> None:
+    if not out.flags.writeable:
+        raise ValueError("out must be writeable, got a read-only array; copy it first")
