@@ -1,4 +1,4 @@
-"""What the reference demands of its arguments; csrc/checks.cpp makes the same checks in the same words.
+"""What the reference demands of its arguments; csrc/bindings.cpp makes the same checks in the same words.
 
 Kept out of reference.py so that the arithmetic reads in one go.
 """
@@ -12,6 +12,8 @@ U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
 BORDERS = ("edge", "constant")
+# Positions in 1/1024 of a pixel stay within 32 bits.
+MAX_SIDE = 1 << 20
 
 
 def check_luma_from_bgr(bgr: U8, out: U8 | None) -> None:
@@ -42,6 +44,8 @@ def check_warp_normalize(plane: U8, matrices: F32, out: F32, border: str) -> Non
         )
     if plane.size == 0:
         raise ValueError(f"plane must have at least one pixel, got {_described(plane)}; skip empty frames")
+    if max(plane.shape) > MAX_SIDE:
+        raise ValueError(f"plane must be at most {MAX_SIDE} pixels a side, got {_described(plane)}; cut it")
     if plane.shape[1] > 1 and plane.strides[1] != 1:
         raise ValueError(
             f"plane must be {expected}, got strides {plane.strides}; use numpy.ascontiguousarray"

@@ -1,8 +1,8 @@
 """The three operations in NumPy: the definition that compiled targets are tested against, and the fall-back.
 
-Arguments are as documented here for every target; `fer_edge.ops` chooses the implementation. The arithmetic is
-such that a compiled copy can give the same bits: integers where the result is an integer, float32 without fused
-multiply-add elsewhere, and float64 for the few exponentials.
+Arguments are as documented here for every target; `fer_edge.ops` chooses the implementation. The arithmetic
+is such that a compiled copy can give the same bits: integers where the result is an integer, float32 without
+fused multiply-add elsewhere, and float64 for the few exponentials.
 """
 
 import math
@@ -141,8 +141,11 @@ def _samples(
         values = blocks[j, i].astype(np.float32)
         return values if outside is None else np.where((j == row) & (i == column), values, outside * unit)
 
-    top = tap(row, column) * (one - u) + tap(row, column + 1) * u
-    bottom = tap(row + 1, column) * (one - u) + tap(row + 1, column + 1) * u
+    def between(row: I32) -> F32:
+        left, right = tap(row, column), tap(row, column + 1)
+        return left * one + (right - left) * u
+
+    top, bottom = between(row), between(row + 1)
     return top + (bottom - top) * (v / one), unit * one
 
 
@@ -189,7 +192,7 @@ def decode_faces(maps: Sequence[F32], *, threshold: float, overlap: float) -> tu
 def _proposals(level: F32, stride: int, threshold: float) -> tuple[F32, F32, F32]:
     """Logits [n], boxes [n, 4] and landmarks [n, 5, 2] of the cells that reach the threshold, row by row."""
     odds = threshold / (1.0 - threshold) if threshold < 1 else math.inf
-    rows, columns = np.nonzero(level[0] >= (math.log(odds) if odds > 0 else -math.inf))
+    rows, columns = np.nonzero(level[0] >= np.float32(math.log(odds) if odds > 0 else -math.inf))
     values = level[:, rows, columns].T  # [n, 15]
     step = np.float32(stride)
     centre = (np.stack([columns, rows], axis=1).astype(np.float32) + np.float32(0.5)) * step  # [n, 2]
