@@ -1,0 +1,40 @@
+"""Facial expressions on the device: a frame goes in, faces with calibrated expression probabilities come out.
+
+    import fer_edge
+
+    recognizer = fer_edge.Recognizer()
+    for face in recognizer(frame):          # uint8 [H, W, 3] BGR, uint8 [H, W] grey, or NV12
+        print(face.label, face.confidence, face.box)
+
+Every name is loaded on first use, so that `import fer_edge` costs nothing and needs no engine installed.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fer_edge import models
+    from fer_edge.models import ModelError
+    from fer_edge.recognizer import Recognizer
+    from fer_edge.result import Face
+
+__version__ = "0.1.0"
+__all__ = ["Face", "ModelError", "Recognizer", "__version__", "models"]
+
+_HOMES = {
+    "Face": "fer_edge.result",
+    "ModelError": "fer_edge.models",
+    "Recognizer": "fer_edge.recognizer",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "models":
+        return importlib.import_module("fer_edge.models")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'fer_edge' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

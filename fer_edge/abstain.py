@@ -1,0 +1,96 @@
+"""When a label should not be trusted: the face is too small, too far turned, too blurred, or its expression
+unclear.
+
+The label is still given, so that a caller may overrule; the reason says what would have to change in front of
+the camera.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_edge.result import F32
+
+# Provisional: to be measured on held-out pictures.
+MIN_EYE_PX = 10.0
+MAX_TURN = 1.2
+MIN_SHARPNESS = 0.05
+MIN_CONFIDENCE = 0.4
+
+# In the order of precedence: the first that holds is told.
+REASONS = (None, "face too small", "face too far turned", "face too blurred", "expression unclear")
+
+# Keeps a flat crop (contrast 0) and coincident landmarks (area 0) from dividing by zero.
+_TINY = np.float32(1e-6)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where on a label is trusted; 0 (for max_turn: infinity) switches a check off."""
+
+    min_eye_px: float = MIN_EYE_PX
+    max_turn: float = MAX_TURN
+    min_sharpness: float = MIN_SHARPNESS
+    min_confidence: float = MIN_CONFIDENCE
+
+
+def measure(landmarks: F32, crops: F32) -> tuple[F32, F32, F32]:
+    """Measures how well each face can be read.
+
+    Args:
+        landmarks: [N, 5, 2] in frame pixels; [N, 0, 2] when they are not known.
+        crops: [N, 1, S, S] as the network sees them.
+
+    Returns:
+        eye distance in frame pixels, turn, sharpness, each [N]; the first two NaN without landmarks. See the
+        functions below.
+    """
+    if landmarks.shape[1] == 0:
+        unknown = np.full(len(landmarks), np.nan, np.float32)
+        return unknown, unknown, _sharpness(crops)
+    eyes = landmarks[:, 1] - landmarks[:, 0]
+    return np.hypot(eyes[:, 0], eyes[:, 1]), _turn(landmarks), _sharpness(crops)
+
+
+def reasons(limits: Limits, eye_px: F32, turn: F32, sharpness: F32, confidence: F32) -> list[str | None]:
+    """Returns a reason to abstain, or None, for each face. An unknown (NaN) measure never is one."""
+    # Later lines overrule earlier ones, so the reason of highest precedence comes last.
+    code = (confidence < limits.min_confidence) * 4
+    code[sharpness < limits.min_sharpness] = 3
+    code[turn > limits.max_turn] = 2
+    code[eye_px < limits.min_eye_px] = 1
+    return [REASONS[number] for number in code.tolist()]
+
+
+def _turn(landmarks: F32) -> F32:
+    """How far the nose tip has left the middle of eyes and mouth, 0 when frontal.
+
+    Sideways 1 means that the nose tip lies on the line from an eye to the mouth corner below it, which for
+    most noses is at a yaw of about 45 degrees; up or down 1 means that it lies on the line of the eyes or of
+    the mouth.
+    """
+    eyes = landmarks[:, 0] + landmarks[:, 1]
+    mouth = landmarks[:, 3] + landmarks[:, 4]
+    across = landmarks[:, 1] + landmarks[:, 4] - landmarks[:, 0] - landmarks[:, 3]
+    down = mouth - eyes
+    nose = 4 * landmarks[:, 2] - eyes - mouth
+    # The face's own axes need not stand at right angles in a picture: solve nose = yaw * across + pitch *
+    # down.
+    area = across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]
+    yaw = np.abs(nose[:, 0] * down[:, 1] - nose[:, 1] * down[:, 0])
+    pitch = np.abs(across[:, 0] * nose[:, 1] - across[:, 1] * nose[:, 0])
+    turn: F32 = np.maximum(yaw, pitch) / np.maximum(np.abs(area), _TINY)
+    return turn
+
+
+def _sharpness(crops: F32) -> F32:
+    """Mean absolute Laplacian over the standard deviation, so brightness and contrast do not count."""
+    planes = crops[:, 0]
+    inner = planes[:, 1:-1, 1:-1]
+    laplacian = (
+        planes[:, :-2, 1:-1] + planes[:, 2:, 1:-1] + planes[:, 1:-1, :-2] + planes[:, 1:-1, 2:] - 4 * inner
+    )
+    edges = np.abs(laplacian, out=laplacian).mean(axis=(1, 2))
+    contrast = planes.std(axis=(1, 2))
+    sharpness: F32 = edges / np.maximum(contrast, _TINY)
+    return sharpness

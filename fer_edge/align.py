@@ -1,0 +1,62 @@
+"""Five landmarks to the matrix that cuts an upright face of a fixed size; touches no pixel.
+
+A similarity in the plane is a multiplication by one complex number and a shift, so the fit is closed-form and
+runs over all faces at once, with no singular value decomposition. Rotation and shift are the least-squares
+ones (Umeyama 1991). The scale is the ratio of the two spreads, the symmetric solution of Horn (1987, section
+2.E): Umeyama's depends on which of the point sets is called noisy, and in the direction usual for faces it
+tends to infinity for landmarks that fit badly (swapped sides, a false alarm), which would make one face cost
+as much as a frame.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_edge.result import F32
+
+
+def matrices_from_landmarks(landmarks: F32, template: F32, size: int) -> F32:
+    """Returns float32 [N, 2, 3] that map continuous crop pixels to continuous frame pixels.
+
+    Args:
+        landmarks: [N, 5, 2] in frame pixels.
+        template: [5, 2] where the landmarks should come to lie, as shares of the crop's side in [0, 1].
+        size: side of the square crop in pixels.
+
+    Landmarks that all coincide give a matrix of scale 0: the crop shows that one point.
+    """
+    target = _complex_from_points(template) * size  # [5]
+    points = _complex_from_points(landmarks)  # [N, 5]
+    target_mean, points_mean = target.mean(), points.mean(axis=1)
+    target = target - target_mean
+    points = points - points_mean[:, None]
+    match = points @ target.conj()  # [N] |match| * exp(i * angle of the face)
+    spread = np.sqrt((points.real**2 + points.imag**2).sum(axis=1) / (target.real**2 + target.imag**2).sum())
+    length = np.abs(match)
+    # Without any agreement (coincident or perfectly mirrored points) no angle is better than another:
+    # upright.
+    turn = spread * np.where(length > 0, match / np.where(length > 0, length, 1), 1)
+    shift = points_mean - turn * target_mean
+    matrices = np.empty((len(points), 2, 3), np.float32)
+    matrices[:, 0, 0] = matrices[:, 1, 1] = turn.real
+    matrices[:, 1, 0] = turn.imag
+    matrices[:, 0, 1] = -turn.imag
+    matrices[:, 0, 2] = shift.real
+    matrices[:, 1, 2] = shift.imag
+    return matrices
+
+
+def matrices_from_boxes(boxes: F32, size: int) -> F32:
+    """Returns float32 [N, 2, 3] that stretch each xyxy box [N, 4] over a square crop of `size` pixels.
+
+    For crops that come without landmarks; FER2013 frames its faces this way, tight from forehead to chin.
+    """
+    matrices = np.zeros((len(boxes), 2, 3), np.float32)
+    matrices[:, 0, 0] = (boxes[:, 2] - boxes[:, 0]) / size
+    matrices[:, 1, 1] = (boxes[:, 3] - boxes[:, 1]) / size
+    matrices[:, :, 2] = boxes[:, :2]
+    return matrices
+
+
+def _complex_from_points(points: F32) -> NDArray[np.complex128]:
+    # Double precision: at 4K coordinates the centred products lose four digits in float32.
+    return np.ascontiguousarray(points, np.float64).view(np.complex128)[..., 0]

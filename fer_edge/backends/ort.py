@@ -1,0 +1,93 @@
+"""ONNX Runtime on the CPU: the engine that runs everywhere."""
+
+import importlib
+import os
+from typing import Any
+
+import numpy as np
+
+from fer_edge.buffers import ThreadBuffer
+from fer_edge.models import ModelError, ModelFile
+from fer_edge.result import F32
+
+PROVIDER = "CPUExecutionProvider"
+
+try:
+    # Imported by name because the wheels carry no type information: this is the one place where it enters, as
+    # Any.
+    _ort: Any = importlib.import_module("onnxruntime")
+    _state: Any = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+except ImportError as _error:
+    raise ImportError(f"onnxruntime cannot be imported ({_error}); pip install onnxruntime") from _error
+
+# All errors of the engine derive from Exception directly, so the ones a model file can cause are listed.
+_ERRORS: tuple[type[Exception], ...] = (
+    _state.Fail,
+    _state.InvalidArgument,
+    _state.InvalidGraph,
+    _state.InvalidProtobuf,
+    _state.NoSuchFile,
+    _state.NotImplemented,
+    _state.RuntimeException,
+)
+
+
+def default_threads() -> int:
+    """Threads when none are asked for: the networks are so small that more than two wait for each other."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(2, cores)
+
+
+class OrtBackend:
+    """One session, which any thread may run, and one input for each thread."""
+
+    def __init__(self, model: ModelFile, threads: int | None) -> None:
+        self._threads = threads or default_threads()
+        self._path = model.path
+        try:
+            self._session: Any = _ort.InferenceSession(str(model.path), self._options(), providers=[PROVIDER])
+        except _ERRORS as error:
+            raise ModelError(f"onnxruntime {_ort.__version__} cannot load {model.path}: {error}") from error
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)":
+            got = ", ".join(f"{i.name}: {i.type}" for i in inputs)
+            raise ModelError(f"{model.path} must have one input, tensor(float), got {got}")
+        if (providers := self._session.get_providers()) != [PROVIDER]:
+            raise RuntimeError(f"onnxruntime was asked for {PROVIDER}, but runs on {', '.join(providers)}")
+        self._input_name: str = inputs[0].name
+        self._input = ThreadBuffer(np.float32)
+
+    def _options(self) -> Any:
+        options = _ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.graph_optimization_level = _ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        # Errors come as exceptions; warnings of the engine mean nothing to a user of this package.
+        options.log_severity_level = 3
+        # Threads that spin while they wait take the core that the rest of a robot needs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # A memory pattern is kept for each input shape ever seen: with folders of pictures that never ends.
+        options.enable_mem_pattern = False
+        return options
+
+    def reserve(self, shape: tuple[int, ...]) -> F32:
+        return self._input.reserve(shape)
+
+    def run(self) -> list[F32]:
+        filled = self._input.reserved()
+        try:
+            outputs: list[F32] = self._session.run(None, {self._input_name: filled})
+        except _ERRORS as error:
+            raise ModelError(f"{self._path} cannot run on float32 {list(filled.shape)}: {error}") from error
+        return outputs
+
+    def close(self) -> None:
+        self._session = None
+
+    def info(self) -> dict[str, object]:
+        return {
+            "backend": "onnxruntime",
+            "version": _ort.__version__,
+            "provider": PROVIDER,
+            "threads": self._threads,
+        }

@@ -1,0 +1,38 @@
+"""Memory that is reused from frame to frame and never shared between threads.
+
+Large arrays made anew for each frame cost more in page faults than the arithmetic on them, and one array for
+all threads would need a lock around the network. So each thread keeps one block, which only ever grows.
+"""
+
+import math
+import threading
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+class ThreadBuffer(Generic[Scalar]):
+    """One block of memory per calling thread, handed out in the shape that is asked for."""
+
+    def __init__(self, dtype: type[Scalar]) -> None:
+        self._dtype = dtype
+        self._local = threading.local()
+
+    def reserve(self, shape: tuple[int, ...]) -> NDArray[Scalar]:
+        """Returns a C-contiguous array with undefined values, valid until this thread's next call."""
+        length = math.prod(shape)
+        block: NDArray[Scalar] | None = getattr(self._local, "block", None)
+        if block is None or len(block) < length:
+            block = np.empty(length, self._dtype)
+            self._local.block = block
+        view = block[:length].reshape(shape)
+        self._local.view = view
+        return view
+
+    def reserved(self) -> NDArray[Scalar]:
+        """Returns what this thread reserved last."""
+        view: NDArray[Scalar] = self._local.view
+        return view

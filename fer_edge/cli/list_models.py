@@ -1,0 +1,51 @@
+"""List the models that ship with the package: role, size, licence, measured quality, and hash."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from fer_edge import models
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `models` takes."""
+    parser.add_argument("--json", action="store_true", help="everything, as one JSON array")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs `fer-edge models` and returns its exit code."""
+    try:
+        found = [models.read(models.WEIGHTS / f"{name}.onnx") for name in models.embedded()]
+    except models.ModelError as error:
+        print(f"fer-edge: {error}", file=sys.stderr)
+        return 2
+    if not found:
+        print("fer-edge: no embedded models; pip install --force-reinstall fer_edge", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps([_record(model) for model in found], indent=2))
+        return 0
+    for model in found:
+        print("\n".join(_lines(model)))
+    return 0
+
+
+def _record(model: models.ModelFile) -> dict[str, object]:
+    facts = {"path": str(model.path), "size_bytes": model.size_bytes, "parameters": model.parameters}
+    return {**asdict(model.spec), **facts, "precision": model.precision, "sha256": model.sha256}
+
+
+def _lines(model: models.ModelFile) -> list[str]:
+    spec = model.spec
+    size = f"{model.size_bytes / 1000:,.0f} kB, {model.parameters:,} parameters, {model.precision}"
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in spec.metrics.items())
+    return [
+        f"{spec.name}  ({spec.role}, version {spec.version})",
+        f"  size     {size}",
+        f"  licence  {spec.licence}",
+        f"  source   {spec.source}",
+        f"  metrics  {metrics or 'none stated'}",
+        f"  sha256   {model.sha256}",
+        "",
+    ]

@@ -1,0 +1,125 @@
+"""Name the expression of every face in pictures: a table, JSON lines or CSV, and annotated copies."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fer_edge.cli.pictures import message_of, opencv, pictures_from_arguments, read_picture, shown
+from fer_edge.cli.report import CsvReport, JsonReport, Report, TableReport
+from fer_edge.models import ModelError
+from fer_edge.result import U8, Face
+
+if TYPE_CHECKING:
+    from fer_edge.recognizer import Recognizer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what `predict` takes."""
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="picture, folder of pictures, or quoted glob"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a line and picture")
+    form.add_argument("--csv", action="store_true", help="one row a face, with all probabilities")
+    parser.add_argument(
+        "--draw", type=Path, metavar="DIR", help="write annotated copies NAME-faces.jpg into DIR"
+    )
+    parser.add_argument("--model", default="tkfnet-nano", help="embedded name or ONNX file (%(default)s)")
+    parser.add_argument("--detector", default="face-luma", help="embedded name or ONNX file (%(default)s)")
+    parser.add_argument("--backend", default="auto", help="auto or onnxruntime (%(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads of the engine")
+    parser.add_argument(
+        "--min-face", type=float, metavar="PX", help="smallest face (a 20th of the longer side)"
+    )
+    parser.add_argument(
+        "--threshold", type=float, help="score from which a detection is a face (the model's own)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs `fer-edge predict` and returns its exit code."""
+    try:
+        opencv()
+        recognizer = _recognizer_from_options(options)
+        if options.draw is not None:
+            options.draw.mkdir(parents=True, exist_ok=True)
+    except (ModelError, ImportError, ValueError, OSError) as error:
+        print(f"fer-edge: {error}", file=sys.stderr)
+        return 2
+    with recognizer:
+        paths, failures = pictures_from_arguments(options.paths)
+        report = _report_from_options(options, paths, recognizer.labels)
+        for argument, message in failures:
+            _fail(report, argument, message)
+        copies = _copies(paths, options.draw)
+        done = [
+            _predict_one(recognizer, path, copy, report) for path, copy in zip(paths, copies, strict=True)
+        ]
+    return 0 if all(done) and not failures else 1
+
+
+def _recognizer_from_options(options: argparse.Namespace) -> "Recognizer":
+    # Imported here: `fer-edge --help` needs no engine, and a wrong FER_EDGE_OPS is reported like any other
+    # setting.
+    from fer_edge.recognizer import Recognizer
+
+    return Recognizer(
+        options.model,
+        detector=options.detector,
+        backend=options.backend,
+        threads=options.threads,
+        min_face=options.min_face,
+        threshold=options.threshold,
+    )
+
+
+def _report_from_options(options: argparse.Namespace, paths: Sequence[Path], labels: Sequence[str]) -> Report:
+    if options.json:
+        return JsonReport()
+    return CsvReport(labels) if options.csv else TableReport(paths, labels)
+
+
+def _predict_one(recognizer: "Recognizer", path: Path, copy: Path | None, report: Report) -> bool:
+    """Reads, recognises and reports one picture; returns whether it could be done."""
+    try:
+        picture = read_picture(path)
+        faces = recognizer(picture)
+        if copy is not None:
+            _write_copy(copy, picture, faces, recognizer.labels)
+    except (OSError, ValueError) as error:
+        _fail(report, shown(path), message_of(error))
+        return False
+    report.picture(path, faces, copy)
+    return True
+
+
+def _fail(report: Report, name: str, message: str) -> None:
+    print(f"fer-edge: {name}: {message}", file=sys.stderr)
+    report.failure(name, message)
+
+
+def _copies(paths: Sequence[Path], folder: Path | None) -> list[Path | None]:
+    """Returns where each annotated copy goes: different names for all, and never a name of an input."""
+    if folder is None:
+        return [None] * len(paths)
+    # Compared without case, for file systems that know none.
+    taken = {str(path.resolve()).casefold() for path in paths}
+    copies: list[Path | None] = []
+    for path in paths:
+        number, copy = 1, folder / f"{path.stem}-faces.jpg"
+        while (key := str(copy.resolve()).casefold()) in taken:
+            number += 1
+            copy = folder / f"{path.stem}-faces-{number}.jpg"
+        taken.add(key)
+        copies.append(copy)
+    return copies
+
+
+def _write_copy(copy: Path, picture: U8, faces: Sequence[Face], labels: Sequence[str]) -> None:
+    from fer_edge.cli.draw import annotated
+
+    _, data = opencv().imencode(".jpg", annotated(picture, faces, labels))
+    # Not cv2.imwrite: it cannot write names beyond the system's code page, and does not say why it failed.
+    data.tofile(copy)

@@ -1,0 +1,129 @@
+"""Faces of a frame: letterbox, network, decoding, back to frame pixels.
+
+The network finds faces from NETWORK_FACE_PX on, so the size of its input follows the smallest face that is
+wanted, not the size of the frame. Large inputs find small faces but no longer see the largest as a whole;
+then a second, coarse pass finds those, and the two are merged.
+"""
+
+import math
+
+import numpy as np
+
+from fer_edge import ops
+from fer_edge.backends.base import Backend
+from fer_edge.models import ModelSpec
+from fer_edge.result import F32, U8, Detections
+
+# Side of the smallest face in the network's input that it was trained to find reliably.
+NETWORK_FACE_PX = 16
+# Long side of the network's input when min_face is not given: finds faces from a twentieth of the frame's
+# long side on.
+DEFAULT_LONG_PX = 320
+# A smaller input (a large min_face) saves next to nothing and costs accuracy; frames are not enlarged to
+# reach it.
+LEAST_LONG_PX = 192
+# From this long side on a face that fills the frame is larger than the network's receptive field.
+COARSE_FROM_PX = 640
+# Enlarging more than this shows the network no more than there is; only a min_face below 8 px asks for it.
+MAX_ENLARGEMENT = 2.0
+# Intersection over union from which two boxes are one face.
+OVERLAP = 0.4
+
+
+def scales_from_frame(long_px: int, min_face: float | None) -> tuple[float, float | None]:
+    """Returns the network pixels per frame pixel of the fine pass and of the coarse one, if needed."""
+    if min_face is None:
+        fine = min(DEFAULT_LONG_PX / long_px, MAX_ENLARGEMENT)
+    else:
+        fine = max(NETWORK_FACE_PX / min_face, min(1.0, LEAST_LONG_PX / long_px))
+    if fine * long_px <= COARSE_FROM_PX:
+        return fine, None
+    return fine, DEFAULT_LONG_PX / long_px
+
+
+def letterbox(shape: tuple[int, ...], scale: float, multiple: int) -> tuple[F32, tuple[int, int]]:
+    """Returns the matrix [1, 2, 3] from network to frame pixels and the network input's (height, width).
+
+    The frame lies in the top left corner; the rest, up to the next multiple, is padding.
+    """
+    sides = [max(1, math.ceil(side * scale / multiple - 1e-6)) * multiple for side in shape]
+    matrix = np.array([[[1 / scale, 0, 0], [0, 1 / scale, 0]]], np.float32)
+    return matrix, (sides[0], sides[1])
+
+
+def merge(fine: Detections, coarse: Detections) -> Detections:
+    """Joins two passes over one frame, by falling score; of two boxes on one face the better stays."""
+    corner0 = np.maximum(fine.boxes[:, None, :2], coarse.boxes[None, :, :2])
+    corner1 = np.minimum(fine.boxes[:, None, 2:], coarse.boxes[None, :, 2:])
+    shared = np.maximum(corner1 - corner0, 0).prod(axis=2)  # [F, C]
+    union = _areas(fine.boxes)[:, None] + _areas(coarse.boxes) - shared
+    same = shared > OVERLAP * union
+    # Within a pass the decoder has dropped the doubles already, so only pairs across the passes compete.
+    better = fine.scores[:, None] >= coarse.scores
+    kept = np.concatenate([~(same & ~better).any(axis=1), ~(same & better).any(axis=0)])
+    scores = np.concatenate([fine.scores, coarse.scores])
+    order = np.argsort(-scores, kind="stable")
+    order = order[kept[order]]
+    return Detections(
+        np.concatenate([fine.boxes, coarse.boxes])[order],
+        np.concatenate([fine.landmarks, coarse.landmarks])[order],
+        scores[order],
+    )
+
+
+def _areas(boxes: F32) -> F32:
+    areas: F32 = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return areas
+
+
+class Detector:
+    """Finds faces in luma planes; holds no state besides its settings, so threads may share it.
+
+    Args:
+        backend: runs the detector network.
+        spec: of that network.
+        threshold: score in [0, 1] from which a detection is a face.
+        min_face: smallest wanted face in frame pixels, None for a twentieth of the frame's long side.
+        max_faces: how many faces of a frame are kept, best scores first.
+    """
+
+    def __init__(
+        self, backend: Backend, spec: ModelSpec, *, threshold: float, min_face: float | None, max_faces: int
+    ) -> None:
+        self._backend = backend
+        self._spec = spec
+        self._threshold = threshold
+        self._min_face = min_face
+        self._max_faces = max_faces
+
+    def __call__(self, plane: U8) -> Detections:
+        """Returns the faces of a plane uint8 [H, W], in frame pixels."""
+        height, width = plane.shape
+        fine, coarse = scales_from_frame(max(height, width), self._min_face)
+        found = self._pass(plane, fine)
+        if coarse is not None:
+            found = merge(found, self._pass(plane, coarse))
+        return _within_frame(found, height, width, self._max_faces) if len(found) else found
+
+    def _pass(self, plane: U8, scale: float) -> Detections:
+        matrix, (height, width) = letterbox(plane.shape, scale, self._spec.size)
+        ops.warp_normalize(
+            plane,
+            matrix,
+            self._backend.reserve((1, 1, height, width)),
+            mean=self._spec.mean,
+            scale=self._spec.scale,
+            border="constant",
+            fill=self._spec.mean,
+        )
+        maps = [output[0] for output in self._backend.run()]
+        boxes, landmarks, scores = ops.decode_faces(maps, threshold=self._threshold, overlap=OVERLAP)
+        return Detections(boxes / np.float32(scale), landmarks / np.float32(scale), scores)
+
+
+def _within_frame(found: Detections, height: int, width: int, limit: int) -> Detections:
+    """Clips boxes to the frame and drops those that lie in the padding entirely."""
+    # Clipped, so that frame[y0:y1, x0:x1] works: a negative corner would count from the other end.
+    boxes = np.clip(found.boxes, 0, np.array([width, height, width, height], np.float32))
+    seen = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))[:limit]
+    return Detections(boxes[seen], found.landmarks[seen], found.scores[seen])

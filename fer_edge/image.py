@@ -1,0 +1,117 @@
+"""A frame as cameras and files give it, to the luma plane that everything else reads.
+
+The networks read luma only, so colour is reduced once, at the door; a camera that gives a Y plane pays
+nothing. This is also the public edge where pictures are checked: behind it every plane is uint8 [H, W] with
+contiguous rows.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from fer_edge import ops
+from fer_edge.result import F32, U8
+
+Layout = Literal["bgr", "grey", "nv12"]
+LAYOUTS = ("bgr", "grey", "nv12")
+
+_FRAME = "uint8 [H, W, 3] BGR, [H, W] grey, or NV12 [H * 3 / 2, W] with layout='nv12'"
+_CROP = "uint8 [h, w, 3] BGR or [h, w] grey"
+
+
+def layout_of_frame(frame: Any, layout: Layout | None) -> Layout:
+    """Checks a frame and returns its layout.
+
+    Raises:
+        TypeError: not an array, or not uint8.
+        ValueError: a shape that no layout has, an empty frame, an unknown layout.
+    """
+    found = _layout_of_picture("frame", frame, _FRAME)
+    if layout is None:
+        return found
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout must be one of {', '.join(LAYOUTS)} or None, got {layout!r}")
+    if layout == "nv12" and (frame.ndim != 2 or frame.shape[0] % 3 or frame.shape[1] % 2):
+        raise ValueError(
+            f"an NV12 frame must be uint8 [H * 3 / 2, W] with even H and W, got {_described(frame)}"
+        )
+    if layout != "nv12" and layout != found:
+        raise ValueError(f"layout is {layout!r}, but the frame is {_described(frame)}; leave layout out")
+    return layout
+
+
+def luma_from_frame(frame: U8, layout: Layout, out: U8 | None = None) -> U8:
+    """Returns the luma plane uint8 [H, W]: in `out` for BGR, a view of the frame for grey and NV12."""
+    if layout == "bgr":
+        return ops.luma_from_bgr(frame, out)
+    plane = frame[: frame.shape[0] * 2 // 3] if layout == "nv12" else frame
+    # The kernels take any row stride, but pixels of a row must lie side by side and rows run downwards.
+    return plane if plane.strides[1] == 1 and plane.strides[0] > 0 else np.ascontiguousarray(plane)
+
+
+def planes_from_crops(crops: Sequence[U8]) -> list[U8]:
+    """Checks crops and returns the luma plane of each; raises as layout_of_frame does and names the crop."""
+    if isinstance(crops, np.ndarray) and (crops.ndim < 3 or (crops.ndim == 3 and crops.shape[2] == 3)):
+        raise ValueError(
+            f"crops must be a sequence of {_CROP}, got one array {_described(crops)}; wrap it in a list"
+        )
+    planes = []
+    for index, crop in enumerate(crops):
+        layout = _layout_of_picture(f"crops[{index}]", crop, _CROP)
+        planes.append(luma_from_frame(crop, layout))
+    return planes
+
+
+def checked_landmarks(landmarks: Any, count: int) -> F32:
+    """Returns landmarks as float32 [N, 5, 2]; raises TypeError or ValueError unless finite and so shaped."""
+    points = np.asarray(landmarks)
+    expected = f"landmarks must be finite numbers [{count}, 5, 2] in pixels of each crop, one set a crop"
+    if points.dtype.kind not in "fiu":
+        raise TypeError(f"{expected}, got {_described(points)}")
+    if points.shape != (count, 5, 2):
+        raise ValueError(f"{expected}, got {_described(points)}")
+    if not np.isfinite(points).all():
+        raise ValueError(f"{expected}, got NaN or infinity; leave such crops out")
+    return points.astype(np.float32)
+
+
+def _layout_of_picture(name: str, picture: Any, expected: str) -> Literal["bgr", "grey"]:
+    if not isinstance(picture, np.ndarray):
+        fix = "; cv2.imread and VideoCapture.read give None when they fail" if picture is None else ""
+        got = "None" if picture is None else type(picture).__name__
+        raise TypeError(f"{name} must be a NumPy array, {expected}, got {got}{fix}")
+    if picture.dtype != np.uint8:
+        raise TypeError(f"{name} must be {expected}, got {_described(picture)}; {_fix_of_dtype(picture)}")
+    if picture.size == 0:
+        raise ValueError(f"{name} is empty: got {_described(picture)}; expected {expected}")
+    if picture.ndim == 2:
+        return "grey"
+    if picture.ndim == 3 and picture.shape[2] == 3:
+        return "bgr"
+    fix = ""
+    if picture.ndim == 3 and picture.shape[2] in (1, 4):
+        fix = (
+            "; drop the alpha with [..., :3]"
+            if picture.shape[2] == 4
+            else "; drop the last axis with [..., 0]"
+        )
+    raise ValueError(f"{name} must be {expected}, got {_described(picture)}{fix}")
+
+
+def _described(array: np.ndarray[Any, Any]) -> str:
+    return f"{array.dtype} [{', '.join(map(str, array.shape))}]"
+
+
+def _fix_of_dtype(picture: np.ndarray[Any, Any]) -> str:
+    if picture.dtype.kind == "f":
+        if not np.isfinite(picture).all():
+            return "it holds NaN or infinity, so look where it was made"
+        return (
+            "multiply by 255 and cast"
+            if picture.size and picture.max() <= 1
+            else "cast with .astype(numpy.uint8)"
+        )
+    if picture.dtype == np.uint16:
+        return "take the upper byte: (frame >> 8).astype(numpy.uint8)"
+    return "cast with .astype(numpy.uint8)"

@@ -1,0 +1,200 @@
+"""What a model file says about itself, the models that ship with the package, and the checks on both.
+
+The spec travels inside the ONNX file (metadata entry `fer_edge`, JSON), so a model is one file that cannot be
+paired with the wrong settings, and a user's own network works by its path with no code.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from fer_edge.onnx_file import facts_from_onnx
+
+METADATA_KEY = "fer_edge"
+WEIGHTS = Path(__file__).parent / "weights"
+Role = Literal["detector", "expression"]
+
+
+class ModelError(RuntimeError):
+    """A model is missing, corrupt, or not what it is used for; the message says what to do."""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_point(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(_is_number(v) and 0 <= v <= 1 for v in value)
+
+
+# field -> (what holds for a good value, the same in words)
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (_is_text, "a non-empty string"),
+    "role": (lambda v: v in ("detector", "expression"), '"detector" or "expression"'),
+    "version": (_is_text, "a non-empty string"),
+    "size": (lambda v: type(v) is int and 8 <= v <= 1024, "a whole number from 8 to 1024"),
+    "channels": (lambda v: type(v) is int and v == 1, "1 (luma; this version feeds no colour)"),
+    "mean": (_is_number, "a finite number"),
+    "scale": (lambda v: _is_number(v) and v != 0, "a finite number that is not 0"),
+    "labels": (
+        lambda v: isinstance(v, tuple) and len(v) > 0 and all(map(_is_text, v)) and len(set(v)) == len(v),
+        "a list of different non-empty strings",
+    ),
+    "temperature": (lambda v: _is_number(v) and v > 0, "a number above 0"),
+    "threshold": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to below 1"),
+    "template": (lambda v: isinstance(v, tuple) and all(map(_is_point, v)), "a list of [x, y] within [0, 1]"),
+    "licence": (_is_text, "a non-empty string"),
+    "source": (_is_text, "a non-empty string"),
+    "metrics": (
+        lambda v: isinstance(v, dict) and all(map(_is_text, v)) and all(map(_is_number, v.values())),
+        "a mapping from name to finite number",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """How to feed a network and how to read it. Raises ModelError when a field makes no sense.
+
+    Attributes:
+        size: expression: side of the square input in pixels; detector: the multiple that its input's sides
+            must have.
+        mean: network input = (luma - mean) * scale, luma in [0, 255].
+        scale: see mean.
+        labels: expression: one name per logit; detector: ("face",).
+        temperature: what the logits are divided by before softmax.
+        threshold: detector: the score from which a detection counts as a face.
+        template: expression: where the five landmarks (right eye, left eye, nose tip, right and left mouth
+            corner, the person's own right and left) lie in the crop, as shares of its side; detector: empty.
+        licence: of the weights.
+        source: training data and paper in one line.
+        metrics: name -> value, as measured on held-out data.
+    """
+
+    name: str
+    role: Role
+    version: str = "0"
+    size: int
+    channels: int = 1
+    mean: float
+    scale: float
+    labels: tuple[str, ...]
+    temperature: float = 1.0
+    threshold: float = 0.0
+    template: tuple[tuple[float, float], ...] = ()
+    licence: str = "not stated"
+    source: str = "not stated"
+    metrics: dict[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        for name, (holds, expected) in _CHECKS.items():
+            value = getattr(self, name)
+            if not holds(value):
+                raise ModelError(f"model spec: {name} must be {expected}, got {value!r}")
+        points = 5 if self.role == "expression" else 0
+        if len(self.template) != points:
+            raise ModelError(
+                f"model spec: template must have {points} points for role {self.role!r}, "
+                f"got {len(self.template)}"
+            )
+
+    def to_json(self) -> str:
+        """Returns the text that belongs into the ONNX metadata under the key `fer_edge`."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelSpec":
+        """Reads what to_json wrote; raises ModelError that names the field, the expected and the given."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ModelError(f"model spec: expected JSON, got {text[:60]!r} ({error})") from error
+        if not isinstance(values, dict):
+            raise ModelError(f"model spec: expected a JSON object, got {type(values).__name__}")
+        names = {f.name for f in fields(cls)}
+        if unknown := sorted(values.keys() - names):
+            raise ModelError(
+                f"model spec: unknown field {unknown[0]!r}; the fields are {', '.join(sorted(names))}"
+            )
+        required = {"name", "role", "size", "mean", "scale", "labels"}
+        if missing := sorted(required - values.keys()):
+            raise ModelError(
+                f"model spec: field {missing[0]!r} is missing; required are {', '.join(sorted(required))}"
+            )
+        return cls(**{name: _tuple_from_list(value) for name, value in values.items()})
+
+
+def _tuple_from_list(value: Any) -> Any:
+    return tuple(map(_tuple_from_list, value)) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model on disk: its spec and the facts that identify it."""
+
+    spec: ModelSpec
+    path: Path
+    sha256: str
+    size_bytes: int
+    parameters: int
+    precision: str
+
+
+def embedded() -> tuple[str, ...]:
+    """Returns the names of the models that ship with the package."""
+    return tuple(sorted(path.stem for path in WEIGHTS.glob("*.onnx")))
+
+
+def read(path: str | os.PathLike[str]) -> ModelFile:
+    """Reads spec and facts of an ONNX file; raises ModelError when it is missing, corrupt or has no spec."""
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+        facts = facts_from_onnx(data)
+    except OSError as error:
+        raise ModelError(f"cannot read model {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ModelError(f"model {path} {error}; copy or download it again") from error
+    if METADATA_KEY not in facts.metadata:
+        raise ModelError(_how_to_add_metadata(path))
+    try:
+        spec = ModelSpec.from_json(facts.metadata[METADATA_KEY])
+    except ModelError as error:
+        raise ModelError(f"model {path}: {error}") from error
+    return ModelFile(
+        spec, path, hashlib.sha256(data).hexdigest(), len(data), facts.parameters, facts.precision
+    )
+
+
+def load(name: str | os.PathLike[str], role: Role) -> ModelFile:
+    """Finds a model by its embedded name or its path and checks that it is made for the role."""
+    path = WEIGHTS / f"{name}.onnx" if name in embedded() else Path(name)
+    if not path.exists():
+        names = ", ".join(embedded()) or "none are installed: pip install --force-reinstall fer_edge"
+        raise ModelError(f"model {os.fspath(name)!r} is no file, nor an embedded model ({names})")
+    model = read(path)
+    if model.spec.role != role:
+        keyword = {"detector": "detector", "expression": "model"}
+        raise ModelError(
+            f"model {os.fspath(name)!r} has the role {model.spec.role!r}, expected {role!r}; "
+            f"it belongs to Recognizer({keyword[model.spec.role]}=...)"
+        )
+    return model
+
+
+def _how_to_add_metadata(path: Path) -> str:
+    return (
+        f"model {path} has no metadata entry {METADATA_KEY!r}, which says how to feed it; add it once:\n"
+        "  m, spec = onnx.load(path), fer_edge.models.ModelSpec(name=..., role='expression', size=..., "
+        "mean=..., scale=..., labels=(...), template=(...))\n"
+        f"  m.metadata_props.add(key={METADATA_KEY!r}, value=spec.to_json())\n"
+        "  onnx.save(m, path)"
+    )

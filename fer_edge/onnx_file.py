@@ -1,0 +1,111 @@
+"""The few facts the runtime needs from an ONNX file, read from its bytes.
+
+An ONNX file is one protobuf message. Walking its top level takes a millisecond and needs neither onnx (a
+build-time package) nor an engine, so every backend learns the same facts, and `fer-edge doctor` can check
+models when no engine is there. Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MODEL_GRAPH, MODEL_METADATA = 7, 14
+GRAPH_INITIALIZER = 5
+TENSOR_DIMS, TENSOR_TYPE = 1, 2
+ENTRY_KEY, ENTRY_VALUE = 1, 2
+PRECISIONS = {1: "float32", 2: "int8", 3: "int8", 10: "float16", 16: "bfloat16"}
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFacts:
+    """Metadata entries, number of weights, and the type most weights are stored in."""
+
+    metadata: dict[str, str]
+    parameters: int
+    precision: str
+
+
+def facts_from_onnx(data: bytes) -> OnnxFacts:
+    """Reads the facts; raises ValueError when the bytes are not a whole ONNX model."""
+    metadata: dict[str, str] = {}
+    weights: Counter[int] = Counter()
+    graphs = 0
+    for number, value in _fields(memoryview(data)):
+        if number == MODEL_METADATA and isinstance(value, memoryview):
+            key, text = _entry_from_message(value)
+            metadata[key] = text
+        elif number == MODEL_GRAPH and isinstance(value, memoryview):
+            graphs += 1
+            weights.update(_weights_from_graph(value))
+    if graphs != 1:
+        raise ValueError("holds no ONNX graph")
+    most = max(weights, key=lambda kind: weights[kind], default=0)
+    return OnnxFacts(metadata, weights.total(), PRECISIONS.get(most, "unknown"))
+
+
+def _entry_from_message(message: memoryview) -> tuple[str, str]:
+    texts = {
+        number: bytes(value).decode() for number, value in _fields(message) if isinstance(value, memoryview)
+    }
+    return texts.get(ENTRY_KEY, ""), texts.get(ENTRY_VALUE, "")
+
+
+def _weights_from_graph(graph: memoryview) -> Counter[int]:
+    """Counts the weights of a graph by their ONNX data type."""
+    weights: Counter[int] = Counter()
+    for number, value in _fields(graph):
+        if number == GRAPH_INITIALIZER and isinstance(value, memoryview):
+            dims: list[int] = []
+            kind = 0
+            for part, content in _fields(value):
+                if part == TENSOR_DIMS:
+                    dims += _varints(content) if isinstance(content, memoryview) else [content]
+                elif part == TENSOR_TYPE and isinstance(content, int):
+                    kind = content
+            weights[kind] += math.prod(dims)
+    return weights
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Yields field number and value; numbers for varints, bytes for everything that has a length."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        number, kind = tag >> 3, tag & 7
+        if kind == VARINT:
+            value, at = _varint(message, at)
+            yield number, value
+            continue
+        if kind == BYTES:
+            length, at = _varint(message, at)
+        elif kind in (FIXED64, FIXED32):
+            length = 8 if kind == FIXED64 else 4
+        else:
+            raise ValueError("is not an ONNX model")
+        if at + length > len(message):
+            raise ValueError("is cut short or is not an ONNX model")
+        if kind == BYTES:
+            yield number, message[at : at + length]
+        at += length
+
+
+def _varints(packed: memoryview) -> list[int]:
+    numbers, at = [], 0
+    while at < len(packed):
+        number, at = _varint(packed, at)
+        numbers.append(number)
+    return numbers
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while at < len(message) and shift < 64:
+        byte = message[at]
+        number |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return number, at
+    raise ValueError("is cut short or is not an ONNX model")

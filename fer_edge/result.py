@@ -1,0 +1,113 @@
+"""What the stages pass on (struct of arrays) and what the user gets (one frozen object a face)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Faces of one frame, in frame pixels, by falling score; N may be 0."""
+
+    boxes: F32  # [N, 4] xyxy
+    landmarks: F32  # [N, 5, 2] right eye, left eye, nose tip, right mouth corner, left mouth corner
+    scores: F32  # [N] in [0, 1]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face and its expression.
+
+    Attributes:
+        box: x0, y0, x1, y1 in frame pixels, clipped to the frame (of a crop: the whole crop).
+        landmarks: x, y in frame pixels of right eye, left eye, nose tip, right and left mouth corner; right
+            and left are the person's own. Empty for a crop that came without landmarks.
+        score: how sure the detector is that this is a face, in [0, 1]; 1 for a crop.
+        label: the most probable expression, also when `abstained` says not to trust it.
+        confidence: the probability of `label`.
+        probabilities: expression -> probability in the model's order; read-only, sums to 1.
+        abstained: why the label should not be trusted, None when it may be.
+    """
+
+    box: Box
+    landmarks: tuple[Point, ...]
+    score: float
+    label: str
+    confidence: float
+    probabilities: Mapping[str, float] = field(hash=False)
+    abstained: str | None = None
+
+    def __post_init__(self) -> None:
+        # The read-only view is made here, so that pickle and copy can hand over a plain dict (see
+        # __reduce__).
+        object.__setattr__(self, "probabilities", MappingProxyType(dict(self.probabilities)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        probabilities = dict(self.probabilities)
+        return Face, (
+            self.box,
+            self.landmarks,
+            self.score,
+            self.label,
+            self.confidence,
+            probabilities,
+            self.abstained,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the face as JSON knows it: lists, strings, numbers and None only."""
+        return {
+            "box": list(self.box),
+            "landmarks": [list(point) for point in self.landmarks],
+            "score": self.score,
+            "label": self.label,
+            "confidence": self.confidence,
+            "probabilities": dict(self.probabilities),
+            "abstained": self.abstained,
+        }
+
+
+def faces_from_arrays(
+    detections: Detections, probabilities: F32, labels: Sequence[str], abstained: Sequence[str | None]
+) -> list[Face]:
+    """Builds the objects at the door: probabilities [N, C] in the order of labels, one reason (or None) a
+    face.
+
+    Detections of crops without landmarks carry landmarks [N, 0, 2].
+    """
+    best = probabilities.argmax(axis=1).tolist()
+    # tolist() turns a whole array into Python floats at once, many times faster than float() on each element.
+    rows = zip(
+        detections.boxes.tolist(),
+        detections.landmarks.tolist(),
+        detections.scores.tolist(),
+        probabilities.tolist(),
+        best,
+        abstained,
+        strict=True,
+    )
+    return [
+        Face(
+            box=tuple(box),
+            landmarks=tuple((x, y) for x, y in points),
+            score=score,
+            label=labels[top],
+            confidence=row[top],
+            probabilities=dict(zip(labels, row, strict=True)),
+            abstained=reason,
+        )
+        for box, points, score, row, top, reason in rows
+    ]
