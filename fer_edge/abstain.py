@@ -33,6 +33,13 @@ class Limits:
     min_sharpness: float = MIN_SHARPNESS
     min_confidence: float = MIN_CONFIDENCE
 
+    def __post_init__(self) -> None:
+        for name in ("min_eye_px", "max_turn", "min_sharpness"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}")
+        if not 0 <= self.min_confidence <= 1:
+            raise ValueError(f"min_confidence must be between 0 and 1, got {self.min_confidence!r}")
+
 
 def measure(landmarks: F32, crops: F32) -> tuple[F32, F32, F32]:
     """Measures how well each face can be read.

@@ -13,7 +13,7 @@ from fer_edge.result import F32
 def softmax(logits: F32, temperature: float) -> F32:
     """Returns probabilities float32 [N, C] from logits float32 [N, C]; rows sum to 1, N may be 0."""
     # The largest logit is taken off first: exp() of it would overflow float32 from 89 on.
-    shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
+    shifted = logits - logits.max(axis=1, keepdims=True)
     powers: F32 = np.exp(shifted / np.float32(temperature), dtype=np.float32)
     powers /= powers.sum(axis=1, keepdims=True)
     return powers

@@ -64,11 +64,8 @@ class Recognizer:
         min_confidence: float = abstain.MIN_CONFIDENCE,
     ) -> None:
         _require(threads is None or threads >= 1, "threads must be None or at least 1", threads)
-        _require(
-            min_face is None or min_face >= LEAST_MIN_FACE_PX,
-            f"min_face must be None or at least {LEAST_MIN_FACE_PX} px",
-            min_face,
-        )
+        smallest = f"min_face must be None or at least {LEAST_MIN_FACE_PX} px"
+        _require(min_face is None or LEAST_MIN_FACE_PX <= min_face < float("inf"), smallest, min_face)
         _require(
             threshold is None or 0 < threshold < 1, "threshold must be None or between 0 and 1", threshold
         )

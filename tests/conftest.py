@@ -1,7 +1,7 @@
-"""Two tiny networks whose answers are known exactly, so that the flow of the runtime can be tested to the digit.
+"""Two tiny networks whose answers are known exactly, so that the runtime can be tested to the digit.
 
-The detector finds a face of 32 network pixels wherever an 8 x 8 cell of its input is bright; the expression network says
-happiness for bright crops and neutral for dark ones.
+The detector finds a face of 32 network pixels wherever an 8 x 8 cell of its input is bright; the expression
+network says happiness for bright crops and neutral for dark ones.
 """
 
 import math
@@ -20,12 +20,18 @@ from fer_edge.recognizer import Recognizer
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 TEMPLATE = ((0.3, 0.35), (0.7, 0.35), (0.5, 0.55), (0.35, 0.75), (0.65, 0.75))
 # Where the tiny detector puts the landmarks, in network pixels from the centre of the bright cell.
-LANDMARKS = np.array([[-6, -5], [6, -5], [0, 1], [-4, 7], [4, 7]], np.float32)
+LANDMARKS = np.array([[-6, -5], [6, -5], [0.5, 1], [-4, 7], [4, 7]], np.float32)
 DETECTOR_SPEC = ModelSpec(
     name="bright-cells", role="detector", size=32, mean=0.0, scale=1 / 255, labels=("face",), threshold=0.5
 )
 EXPRESSION_SPEC = ModelSpec(
-    name="bright-is-happy", role="expression", size=16, mean=0.0, scale=1 / 255, labels=LABELS, template=TEMPLATE
+    name="bright-is-happy",
+    role="expression",
+    size=16,
+    mean=0.0,
+    scale=1 / 255,
+    labels=LABELS,
+    template=TEMPLATE,
 )
 
 WriteModel = Callable[..., Path]
@@ -48,7 +54,10 @@ def detector_graph(stride8_logit: float = -10.0) -> onnx.GraphProto:
             bias[3:5] = math.log(32 / stride)
             bias[5:] = (LANDMARKS / stride).ravel()
         name = f"stride{stride}"
-        weights += [numpy_helper.from_array(kernel, f"w{stride}"), numpy_helper.from_array(bias, f"b{stride}")]
+        weights += [
+            numpy_helper.from_array(kernel, f"w{stride}"),
+            numpy_helper.from_array(bias, f"b{stride}"),
+        ]
         nodes.append(
             helper.make_node("Conv", ["input", f"w{stride}", f"b{stride}"], [name], strides=[stride, stride])
         )
@@ -72,7 +81,11 @@ def expression_graph(batch: object = "n", classes: int = len(LABELS)) -> onnx.Gr
     ]
     size = EXPRESSION_SPEC.size
     return helper.make_graph(
-        nodes, "expression", [_value("input", [batch, 1, size, size])], [_value("logits", [batch, classes])], weights
+        nodes,
+        "expression",
+        [_value("input", [batch, 1, size, size])],
+        [_value("logits", [batch, classes])],
+        weights,
     )
 
 
@@ -106,13 +119,15 @@ def expression_file(write_model: WriteModel) -> Path:
 
 @pytest.fixture
 def make_recognizer(detector_file: Path, expression_file: Path) -> Iterator[Callable[..., Recognizer]]:
-    """Makes recognisers on the tiny networks; settings as for Recognizer, checks for quality off unless asked for."""
+    """Makes recognisers on the tiny networks; settings as for Recognizer, abstention off unless asked for."""
     made: list[Recognizer] = []
 
     def make(**settings: object) -> Recognizer:
         calm = {"min_eye_px": 0, "max_turn": math.inf, "min_sharpness": 0, "min_confidence": 0}
         made.append(
-            Recognizer(**{"model": expression_file, "detector": detector_file, "threads": 1, **calm, **settings})
+            Recognizer(
+                **{"model": expression_file, "detector": detector_file, "threads": 1, **calm, **settings}
+            )
         )
         return made[-1]
 
@@ -127,18 +142,14 @@ def recognizer(make_recognizer: Callable[..., Recognizer]) -> Recognizer:
     return make_recognizer()
 
 
-def frame_with_cells(*cells: tuple[int, int], width: int = 320, height: int = 256, grey: int = 255) -> np.ndarray:
-    """A black grey-level frame with bright 8 x 8 cells at (column, row) of the stride-8 grid; seen unscaled."""
+def frame_with_cells(
+    *cells: tuple[int, int], width: int = 320, height: int = 256, grey: int = 255
+) -> np.ndarray:
+    """A black frame with bright 8 x 8 cells at (column, row) of the stride-8 grid; seen unscaled."""
     frame = np.zeros((height, width), np.uint8)
     for column, row in cells:
         frame[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = grey
     return frame
-
-
-@pytest.fixture
-def frame_of() -> Callable[..., np.ndarray]:
-    """See frame_with_cells."""
-    return frame_with_cells
 
 
 @pytest.fixture

@@ -62,8 +62,8 @@ class OrtBackend:
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.graph_optimization_level = _ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        # Errors come as exceptions; warnings of the engine mean nothing to a user of this package.
-        options.log_severity_level = 3
+        # Fatal ones only: errors come as exceptions, and the engine's warnings mean nothing to our users.
+        options.log_severity_level = 4
         # Threads that spin while they wait take the core that the rest of a robot needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # A memory pattern is kept for each input shape ever seen: with folders of pictures that never ends.

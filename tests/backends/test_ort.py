@@ -1,0 +1,118 @@
+"""ONNX Runtime behind the backend's methods, the choice of a backend, and models that break their word."""
+
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import DETECTOR_SPEC, EXPRESSION_SPEC, WriteModel, detector_graph, expression_graph
+from onnx import TensorProto, helper
+
+from fer_edge import backends, models
+from fer_edge.backends.ort import OrtBackend
+from fer_edge.backends.warmup import warm_up
+from fer_edge.models import ModelError
+
+
+@pytest.fixture
+def backend(expression_file: Path) -> OrtBackend:
+    """The tiny expression network on one thread."""
+    return OrtBackend(models.load(expression_file, "expression"), 1)
+
+
+def test_runs_on_what_was_reserved(backend: OrtBackend) -> None:
+    backend.reserve((3, 1, 16, 16))[:] = np.array([0, 0.5, 1], np.float32)[:, None, None, None]
+    (logits,) = backend.run()
+    np.testing.assert_allclose(logits[:, 1], [0, 4, 8], atol=1e-5)
+    np.testing.assert_allclose(logits[:, 0], 2)
+
+
+def test_reserving_again_needs_no_new_memory(backend: OrtBackend) -> None:
+    large = backend.reserve((8, 1, 16, 16))
+    small = backend.reserve((2, 1, 16, 16))
+    assert np.shares_memory(large, small)
+    assert small.flags.c_contiguous
+    assert small.dtype == np.float32
+
+
+def test_no_faces_are_a_batch_of_zero(backend: OrtBackend) -> None:
+    backend.reserve((0, 1, 16, 16))
+    assert backend.run()[0].shape == (0, 8)
+
+
+def test_info_says_what_runs(backend: OrtBackend) -> None:
+    info = backend.info()
+    assert (info["backend"], info["provider"], info["threads"]) == ("onnxruntime", "CPUExecutionProvider", 1)
+
+
+def test_an_unknown_backend_lists_the_known() -> None:
+    with pytest.raises(ValueError, match="backend must be one of auto, onnxruntime, got 'tensorrt'"):
+        backends.opener_for("tensorrt")
+
+
+def test_a_backend_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "fer_edge.backends.ort")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for name in ("auto", "onnxruntime"):
+        with pytest.raises(ImportError, match=r"onnxruntime cannot be imported .*pip install onnxruntime"):
+            backends.opener_for(name)
+
+
+def test_auto_falls_through_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing() -> Any:
+        raise ImportError("libfast is not there; pip install fast")
+
+    monkeypatch.setattr(backends, "LOADERS", {"fast": missing, **backends.LOADERS})
+    with caplog.at_level(logging.WARNING, "fer_edge"):
+        assert backends.opener_for("auto") is OrtBackend
+    assert [r.getMessage() for r in caplog.records] == [
+        "backend 'auto' runs on onnxruntime, because of fast: libfast is not there; pip install fast"
+    ]
+    with pytest.raises(ImportError, match="libfast"):
+        backends.opener_for("fast")
+
+
+def _refused(path: Path, role: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        model = models.load(path, role)
+        warm_up(OrtBackend(model, 1), model)
+
+
+def test_a_graph_that_the_engine_cannot_load(write_model: WriteModel) -> None:
+    graph = expression_graph()
+    graph.node[0].op_type = "NoSuchOperator"
+    _refused(write_model(graph, EXPRESSION_SPEC), "expression", "onnxruntime .* cannot load .*NoSuchOperator")
+
+
+def test_a_network_with_a_fixed_batch(write_model: WriteModel) -> None:
+    path = write_model(expression_graph(batch=1), EXPRESSION_SPEC)
+    _refused(path, "expression", r"cannot run on float32 \[2, 1, 16, 16\]")
+
+
+def test_a_network_with_other_classes_than_its_labels(write_model: WriteModel) -> None:
+    path = write_model(expression_graph(classes=7), EXPRESSION_SPEC)
+    _refused(path, "expression", r"must give float32 \[2, 8\], got float32 \[2, 7\]")
+
+
+def test_a_network_that_is_not_of_the_role_its_spec_claims(write_model: WriteModel) -> None:
+    path = write_model(detector_graph(), dataclasses.replace(EXPRESSION_SPEC, size=32))
+    _refused(path, "expression", r"must give float32 \[2, 8\], got float32 \[2, 15, 4, 4\], float32")
+    path = write_model(expression_graph(), DETECTOR_SPEC)
+    _refused(path, "detector", "cannot run on float32")
+
+
+def test_a_network_that_gives_nan(write_model: WriteModel) -> None:
+    _refused(write_model(detector_graph(float("nan")), DETECTOR_SPEC), "detector", "gives NaN or infinity")
+
+
+def test_a_network_with_an_input_of_another_type(write_model: WriteModel) -> None:
+    value = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n"]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "double", value[:1], value[1:])
+    _refused(
+        write_model(graph, EXPRESSION_SPEC), "expression", r"must have one input, tensor\(float\), got x"
+    )

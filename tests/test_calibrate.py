@@ -1,0 +1,38 @@
+"""Softmax with temperature: a distribution, whatever the logits."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from fer_edge.calibrate import softmax
+
+LOGITS = arrays(np.float32, st.tuples(st.integers(0, 5), st.just(8)), elements=st.floats(-300, 300, width=32))
+TEMPERATURES = st.floats(0.25, 4)
+
+
+@given(LOGITS, TEMPERATURES)
+def test_rows_are_distributions(logits: np.ndarray, temperature: float) -> None:
+    probabilities = softmax(logits, temperature)
+    assert probabilities.dtype == np.float32
+    assert probabilities.shape == logits.shape
+    assert (probabilities >= 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@given(LOGITS, TEMPERATURES, st.integers(-200, 200))
+def test_a_shift_of_all_logits_changes_nothing(logits: np.ndarray, temperature: float, shift: int) -> None:
+    # Whole numbers, so that the shift itself rounds nothing away.
+    logits = np.round(logits)
+    moved = logits + np.float32(shift)
+    np.testing.assert_array_equal(softmax(moved, temperature), softmax(logits, temperature))
+
+
+def test_known_values_and_temperature() -> None:
+    logits = np.log(np.array([[1, 2, 5]], np.float32))
+    np.testing.assert_allclose(softmax(logits, 1.0), [[0.125, 0.25, 0.625]], rtol=1e-6)
+    np.testing.assert_allclose(softmax(logits, 0.5), np.array([[1, 4, 25]]) / 30, rtol=1e-6)
+
+
+def test_huge_logits_do_not_overflow() -> None:
+    np.testing.assert_array_equal(softmax(np.array([[1e38, -1e38]], np.float32), 1.0), [[1, 0]])

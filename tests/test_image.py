@@ -1,0 +1,120 @@
+"""Frames of every layout become the right luma plane; all else gets one message that says what to do."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fer_edge import ops
+from fer_edge.image import layout_of_frame, luma_from_frame, planes_from_crops
+
+RNG = np.random.default_rng(3)
+BGR = RNG.integers(0, 256, (6, 8, 3), np.uint8)
+GREY = RNG.integers(0, 256, (6, 8), np.uint8)
+
+
+def _luma(frame: np.ndarray, layout: Any = None) -> np.ndarray:
+    return luma_from_frame(frame, layout_of_frame(frame, layout))
+
+
+def test_bgr_is_reduced_into_the_buffer_it_is_given() -> None:
+    out = np.empty((6, 8), np.uint8)
+    assert luma_from_frame(BGR, "bgr", out) is out
+    np.testing.assert_array_equal(out, ops.luma_from_bgr(BGR))
+
+
+@pytest.mark.parametrize(
+    "frame", [BGR[::-1], BGR[:, ::-1], BGR[..., ::-1], BGR[::2, 1:7], np.asfortranarray(BGR)]
+)
+def test_bgr_views_of_any_stride(frame: np.ndarray) -> None:
+    np.testing.assert_array_equal(_luma(frame), ops.luma_from_bgr(np.ascontiguousarray(frame)))
+
+
+def test_grey_is_a_view() -> None:
+    assert np.shares_memory(_luma(GREY), GREY)
+    assert np.shares_memory(_luma(GREY[:, 2:7]), GREY)
+
+
+@pytest.mark.parametrize("frame", [GREY[::-1], GREY[:, ::-1], GREY[:, ::2], GREY.T, GREY[:, :1]])
+def test_grey_views_of_any_stride(frame: np.ndarray) -> None:
+    plane = _luma(frame)
+    np.testing.assert_array_equal(plane, frame)
+    assert plane.strides[1] == 1
+    assert plane.strides[0] > 0
+
+
+def test_nv12_is_a_view_of_the_upper_two_thirds() -> None:
+    plane = _luma(GREY, "nv12")
+    assert np.shares_memory(plane, GREY)
+    np.testing.assert_array_equal(plane, GREY[:4])
+
+
+@pytest.mark.parametrize(
+    ("frame", "error", "message"),
+    [
+        (
+            None,
+            TypeError,
+            "frame must be a NumPy array.*got None; cv2.imread and VideoCapture.read give None",
+        ),
+        ([[1, 2]], TypeError, "got list"),
+        (BGR.astype(np.float32) / 255, TypeError, r"got float32 \[6, 8, 3\]; multiply by 255 and cast"),
+        (BGR.astype(np.float64), TypeError, r"got float64 \[6, 8, 3\]; cast with .astype"),
+        (np.full((4, 4), np.nan, np.float32), TypeError, r"float32 \[4, 4\]; it holds NaN or infinity"),
+        (GREY.astype(np.uint16), TypeError, r"uint16 \[6, 8\]; take the upper byte"),
+        (GREY.astype(bool), TypeError, r"got bool \[6, 8\]; cast"),
+        (np.empty((0, 640, 3), np.uint8), ValueError, r"frame is empty: got uint8 \[0, 640, 3\]"),
+        (np.empty((480, 0), np.uint8), ValueError, r"frame is empty: got uint8 \[480, 0\]"),
+        (
+            np.zeros((4, 4, 4), np.uint8),
+            ValueError,
+            r"got uint8 \[4, 4, 4\]; drop the alpha with \[..., :3\]",
+        ),
+        (np.zeros((4, 4, 1), np.uint8), ValueError, r"got uint8 \[4, 4, 1\]; drop the last axis"),
+        (np.zeros((3, 4, 5), np.uint8), ValueError, r"got uint8 \[3, 4, 5\]"),
+        (np.zeros(12, np.uint8), ValueError, r"got uint8 \[12\]"),
+        (np.zeros((1, 4, 4, 3), np.uint8), ValueError, r"got uint8 \[1, 4, 4, 3\]"),
+    ],
+)
+def test_what_is_no_frame_is_refused(frame: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        layout_of_frame(frame, None)
+
+
+@pytest.mark.parametrize(
+    ("frame", "layout", "message"),
+    [
+        (GREY, "rgb", "layout must be one of bgr, grey, nv12 or None, got 'rgb'"),
+        (BGR, "grey", r"layout is 'grey', but the frame is uint8 \[6, 8, 3\]"),
+        (GREY, "bgr", r"layout is 'bgr', but the frame is uint8 \[6, 8\]"),
+        (BGR, "nv12", "an NV12 frame must be"),
+        (GREY[:5], "nv12", r"an NV12 frame must be .* got uint8 \[5, 8\]"),
+        (GREY[:, :7], "nv12", "even H and W"),
+    ],
+)
+def test_a_layout_that_does_not_fit_is_refused(frame: np.ndarray, layout: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        layout_of_frame(frame, layout)
+
+
+def test_crops_of_both_kinds_and_any_size() -> None:
+    planes = planes_from_crops([BGR, GREY, GREY[:1, :1]])
+    np.testing.assert_array_equal(planes[0], ops.luma_from_bgr(BGR))
+    assert [plane.shape for plane in planes] == [(6, 8), (6, 8), (1, 1)]
+    assert len(planes_from_crops(np.stack([GREY, GREY]))) == 2
+    assert len(planes_from_crops(np.stack([BGR, BGR]))) == 2
+
+
+@pytest.mark.parametrize(
+    ("crops", "error", "message"),
+    [
+        (BGR, ValueError, r"crops must be a sequence.*got one array uint8 \[6, 8, 3\]; wrap it in a list"),
+        (GREY, ValueError, r"got one array uint8 \[6, 8\]; wrap it in a list"),
+        ([GREY, np.full((4, 4), np.nan)], TypeError, r"crops\[1\] must be .* float64 \[4, 4\]; it holds NaN"),
+        ([GREY, GREY, None], TypeError, r"crops\[2\] must be a NumPy array"),
+        ([np.empty((0, 4), np.uint8)], ValueError, r"crops\[0\] is empty"),
+    ],
+)
+def test_bad_crops_are_named(crops: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        planes_from_crops(crops)

@@ -1,0 +1,129 @@
+"""The spec in the metadata, and the messages for files that cannot be used."""
+
+import dataclasses
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import DETECTOR_SPEC, EXPRESSION_SPEC, WriteModel, detector_graph, expression_graph
+
+from fer_edge import models
+from fer_edge.models import ModelError, ModelSpec
+
+
+@pytest.mark.parametrize("spec", [DETECTOR_SPEC, EXPRESSION_SPEC])
+def test_spec_survives_json(spec: ModelSpec) -> None:
+    assert ModelSpec.from_json(spec.to_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"role": "tracker"}, 'role must be "detector" or "expression", got \'tracker\''),
+        ({"name": ""}, "name must be a non-empty string, got ''"),
+        ({"size": 64.5}, "size must be a whole number from 8 to 1024, got 64.5"),
+        ({"size": True}, "size must be a whole number"),
+        ({"channels": 3}, "channels must be 1 .* got 3"),
+        ({"mean": "127"}, "mean must be a finite number, got '127'"),
+        ({"scale": 0}, "scale must be a finite number that is not 0, got 0"),
+        ({"labels": ["a", "a"]}, "labels must be a list of different non-empty strings"),
+        ({"labels": []}, "labels must be"),
+        ({"temperature": -1}, "temperature must be a number above 0, got -1"),
+        ({"threshold": 1}, "threshold must be a number from 0 to below 1, got 1"),
+        ({"template": [[0.1, 0.2]]}, "template must have 5 points for role 'expression', got 1"),
+        ({"template": [[0.1, 2]] * 5}, r"template must be a list of \[x, y\] within \[0, 1\]"),
+        ({"metrics": {"accuracy": "high"}}, "metrics must be a mapping from name to finite number"),
+        ({"temprature": 1}, "unknown field 'temprature'; the fields are .*temperature"),
+    ],
+)
+def test_a_bad_field_is_named(changes: dict[str, Any], message: str) -> None:
+    text = json.dumps(json.loads(EXPRESSION_SPEC.to_json()) | changes)
+    with pytest.raises(ModelError, match=message):
+        ModelSpec.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "expected JSON, got '{'"),
+        ("[]", "expected a JSON object, got list"),
+        ("{}", "'labels' is missing"),
+    ],
+)
+def test_text_that_is_no_spec(text: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        ModelSpec.from_json(text)
+
+
+def test_a_spec_made_in_code_is_checked_too() -> None:
+    with pytest.raises(ModelError, match="template must have 0 points for role 'detector'"):
+        dataclasses.replace(DETECTOR_SPEC, template=EXPRESSION_SPEC.template)
+
+
+def test_facts_of_a_file(detector_file: Path) -> None:
+    model = models.load(detector_file, "detector")
+    assert model.spec == DETECTOR_SPEC
+    assert model.size_bytes == detector_file.stat().st_size
+    assert model.parameters == 15 * (64 + 256 + 1024) + 3 * 15
+    assert model.precision == "float32"
+    digest = subprocess.run(["sha256sum", detector_file], capture_output=True, text=True, check=True)
+    assert model.sha256 == digest.stdout.split()[0]
+
+
+def test_a_missing_model_lists_the_embedded_ones(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="'tkf-nano' is no file, nor an embedded model"):
+        models.load("tkf-nano", "expression")
+    with pytest.raises(ModelError, match="is no file"):
+        models.load(tmp_path / "none.onnx", "expression")
+
+
+def test_a_folder_or_unreadable_file_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"cannot read model .*: Is a directory"):
+        models.load(tmp_path, "expression")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, world", b"\x00" * 64, b"\xff" * 64, bytes(range(256))])
+def test_a_file_that_is_no_onnx(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "not.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"not\.onnx .*copy or download it again"):
+        models.load(path, "expression")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_file_cut_short(share: float, expression_file: Path, tmp_path: Path) -> None:
+    data = expression_file.read_bytes()
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ModelError, match=r"cut\.onnx .*copy or download it again"):
+        models.load(path, "expression")
+
+
+def test_the_wrong_role_says_where_the_model_belongs(detector_file: Path, expression_file: Path) -> None:
+    with pytest.raises(ModelError, match=r"role 'detector', expected 'expression'; .*Recognizer\(detector="):
+        models.load(detector_file, "expression")
+    with pytest.raises(ModelError, match=r"role 'expression', expected 'detector'; .*Recognizer\(model="):
+        models.load(expression_file, "detector")
+
+
+def test_a_bad_spec_names_the_file(write_model: WriteModel) -> None:
+    path = write_model(expression_graph(), '{"name": 1}')
+    with pytest.raises(ModelError, match=f"model {path}: model spec: "):
+        models.load(path, "expression")
+
+
+def test_the_advice_for_a_file_without_metadata_works(write_model: WriteModel) -> None:
+    path = write_model(detector_graph(), None)
+    with pytest.raises(ModelError, match=r"no metadata entry 'fer_edge'.*add it once") as caught:
+        models.load(path, "detector")
+    snippet = str(caught.value).split("\n", 1)[1].replace("  ", "", 3)
+    lines = [line.strip() for line in snippet.split("\n")]
+    assert len(lines) == 3
+    # The dots are the user's to fill in; everything else must run as printed.
+    lines[0] = lines[0].split("fer_edge.models.ModelSpec(")[0] + "given"
+    import onnx
+
+    exec("\n".join(lines), {"onnx": onnx, "path": str(path), "given": DETECTOR_SPEC})
+    assert models.load(path, "detector").spec == DETECTOR_SPEC

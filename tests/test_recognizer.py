@@ -1,0 +1,218 @@
+"""The whole way from a frame to faces, on two networks whose answers are known exactly."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import LABELS, LANDMARKS, frame_with_cells
+
+from fer_edge import ModelError, Recognizer
+from fer_edge.recognizer import BATCH
+
+MakeRecognizer = Callable[..., Recognizer]
+
+
+def _probabilities(brightness: float) -> np.ndarray:
+    """What the tiny expression network says of a crop of this mean brightness in [0, 1]."""
+    powers = np.exp(np.array([2, 8 * brightness, 0, 0, 0, 0, 0, 0]))
+    return powers / powers.sum()
+
+
+def test_frame_to_face(recognizer: Recognizer) -> None:
+    (face,) = recognizer(frame_with_cells((10, 7)))
+    assert face.box == pytest.approx((68, 44, 100, 76), abs=1e-3)
+    np.testing.assert_allclose(face.landmarks, LANDMARKS + np.array([84, 60]), atol=1e-3)
+    assert face.score == pytest.approx(1 / (1 + math.exp(-10)))
+    assert tuple(face.probabilities) == LABELS
+    assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-6)
+    assert face.confidence == face.probabilities[face.label] == max(face.probabilities.values())
+    assert face.abstained is None
+
+
+def test_the_crop_shows_the_face(recognizer: Recognizer) -> None:
+    # The face's surroundings are bright or dark; the cell itself is bright either way.
+    dark, bright = frame_with_cells((10, 7)), frame_with_cells((10, 7), (30, 20))
+    bright[16:104, 40:128] = 255
+    assert recognizer(dark)[0].label == "neutral"
+    face = max(recognizer(bright), key=lambda found: found.confidence)
+    assert face.label == "happiness"
+    assert list(face.probabilities.values()) == pytest.approx(_probabilities(1.0), abs=1e-4)
+
+
+def test_all_layouts_of_one_picture_agree(recognizer: Recognizer) -> None:
+    grey = frame_with_cells((10, 7), (20, 20))
+    nv12 = np.concatenate([grey, np.full((128, 320), 128, np.uint8)])
+    expected = recognizer(grey)
+    assert len(expected) == 2
+    assert recognizer(np.repeat(grey[..., None], 3, axis=2)) == expected
+    assert recognizer(nv12, layout="nv12") == expected
+    assert recognizer(grey, layout="grey") == expected
+
+
+def test_more_faces_than_a_batch_are_read_as_if_alone(make_recognizer: MakeRecognizer) -> None:
+    cells = [(5 * column + 2, 5 * row + 2) for row in range(6) for column in range(8)]
+    frame = frame_with_cells(*cells)
+    # Each face lies on ground of its own grey.
+    ground = 2 * np.add.outer(np.arange(256) // 40 * 8, np.arange(320) // 40)
+    frame = np.maximum(frame, ground.astype(np.uint8))
+    recognizer = make_recognizer(max_faces=100)
+    faces = recognizer(frame)
+    assert len(faces) == len(cells) > BATCH
+    assert len({round(face.probabilities["happiness"], 5) for face in faces}) > BATCH
+    for face in faces[::7]:
+        x0, y0 = (max(0, round(value) - 20) for value in face.box[:2])
+        cut = frame[y0 : y0 + 80, x0 : x0 + 80]
+        (alone,) = recognizer.recognize_crops([cut], np.array([face.landmarks]) - [x0, y0])
+        assert list(alone.probabilities.values()) == pytest.approx(
+            list(face.probabilities.values()), abs=1e-4
+        )
+
+
+def test_frames_without_a_face_do_not_touch_the_expression_network(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never() -> Any:
+        raise AssertionError("the expression network ran")
+
+    monkeypatch.setattr(recognizer._network, "run", never)
+    monkeypatch.setattr(recognizer._network, "reserve", never)
+    assert recognizer(np.zeros((480, 640, 3), np.uint8)) == []
+    assert recognizer.recognize_crops([]) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 700), (700, 1), (2, 3, 3)])
+def test_tiny_frames_are_frames_without_a_face(recognizer: Recognizer, shape: tuple[int, ...]) -> None:
+    assert recognizer(np.zeros(shape, np.uint8)) == []
+
+
+def test_crops_without_landmarks_are_stretched(recognizer: Recognizer) -> None:
+    crops = [
+        np.full((20, 31), 51, np.uint8),
+        np.full((64, 48, 3), 204, np.uint8),
+        np.full((1, 1), 255, np.uint8),
+    ]
+    faces = recognizer.recognize_crops(crops)
+    assert [face.box for face in faces] == [(0, 0, 31, 20), (0, 0, 48, 64), (0, 0, 1, 1)]
+    for face, brightness in zip(faces, (0.2, 0.8, 1.0), strict=True):
+        assert list(face.probabilities.values()) == pytest.approx(_probabilities(brightness), abs=1e-4)
+        assert (face.score, face.landmarks) == (1.0, ())
+
+
+def test_crops_with_landmarks_are_aligned(recognizer: Recognizer) -> None:
+    frame = frame_with_cells((10, 7))
+    (face,) = recognizer(frame)
+    points = np.array([face.landmarks])
+    (same,) = recognizer.recognize_crops([frame], points)
+    assert same.probabilities == face.probabilities
+    np.testing.assert_allclose(same.landmarks, face.landmarks)
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "error", "message"),
+    [
+        (
+            np.zeros((2, 5, 2)),
+            ValueError,
+            r"\[1, 5, 2\] in pixels of each crop, one set a crop, got float64 \[2, 5, 2\]",
+        ),
+        (np.zeros((5, 2)), ValueError, r"got float64 \[5, 2\]"),
+        (np.full((1, 5, 2), np.nan), ValueError, "got NaN or infinity"),
+        (np.full((1, 5, 2), "a"), TypeError, "landmarks must be finite numbers"),
+    ],
+)
+def test_bad_landmarks(recognizer: Recognizer, landmarks: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        recognizer.recognize_crops([np.zeros((8, 8), np.uint8)], landmarks)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [None, np.zeros((4, 4, 3), np.float32), np.zeros((0, 5), np.uint8), np.zeros((4, 4, 4), np.uint8)],
+)
+def test_it_is_usable_after_an_error(recognizer: Recognizer, frame: Any) -> None:
+    before = recognizer(frame_with_cells((10, 7)))
+    with pytest.raises((TypeError, ValueError), match="frame"):
+        recognizer(frame)
+    with pytest.raises((TypeError, ValueError), match="crops"):
+        recognizer.recognize_crops([frame])
+    assert recognizer(frame_with_cells((10, 7))) == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"min_eye_px": 12.5}, "face too small"),
+        ({"max_turn": 0.001}, "face too far turned"),
+        ({"min_sharpness": 50}, "face too blurred"),
+        ({"min_confidence": 0.99}, "expression unclear"),
+        ({"min_eye_px": 11.5, "max_turn": 5, "min_sharpness": 1e-4, "min_confidence": 0.2}, None),
+    ],
+)
+def test_abstentions(make_recognizer: MakeRecognizer, settings: dict[str, float], reason: str | None) -> None:
+    (face,) = make_recognizer(**settings)(frame_with_cells((10, 7)))
+    assert face.abstained == reason
+    assert face.label == "neutral"
+
+
+def test_threshold_and_max_faces(make_recognizer: MakeRecognizer) -> None:
+    frame = frame_with_cells((5, 5), grey=150) + frame_with_cells((20, 20))
+    assert [len(make_recognizer(threshold=t)(frame)) for t in (0.5, 0.9)] == [2, 1]
+    assert make_recognizer(max_faces=1)(frame)[0].score > 0.99
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"threads": 0}, "threads must be None or at least 1, got 0"),
+        ({"min_face": 3}, "min_face must be None or at least 4 px, got 3"),
+        ({"min_face": math.nan}, "min_face must be"),
+        ({"threshold": 0}, "threshold must be None or between 0 and 1, got 0"),
+        ({"threshold": 50}, "threshold must be None or between 0 and 1, got 50"),
+        ({"max_faces": 0}, "max_faces must be at least 1, got 0"),
+        ({"min_confidence": 40}, "min_confidence must be between 0 and 1, got 40"),
+        ({"max_turn": -1}, "max_turn must be at least 0, got -1"),
+        ({"backend": "cuda"}, "backend must be one of auto, onnxruntime, got 'cuda'"),
+    ],
+)
+def test_settings_out_of_range(
+    make_recognizer: MakeRecognizer, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_recognizer(**settings)
+
+
+def test_models_of_the_wrong_role(detector_file: Path, expression_file: Path) -> None:
+    with pytest.raises(ModelError, match="role 'detector', expected 'expression'"):
+        Recognizer(detector_file, detector=expression_file)
+
+
+def test_info_and_repr_say_what_runs(recognizer: Recognizer) -> None:
+    info = recognizer.info()
+    assert info["backend"] == "onnxruntime"
+    assert info["threads"] == 1
+    assert info["model"]["name"] == "bright-is-happy"
+    assert len(info["detector"]["sha256"]) == 64
+    for part in (
+        "model='bright-is-happy'",
+        "detector='bright-cells'",
+        "provider='CPUExecutionProvider'",
+        "threads=1",
+    ):
+        assert part in repr(recognizer)
+
+
+def test_use_after_close_raises(make_recognizer: MakeRecognizer) -> None:
+    with make_recognizer() as recognizer:
+        assert recognizer.labels == LABELS
+    recognizer.close()
+    for use in (
+        lambda: recognizer(np.zeros((4, 4), np.uint8)),
+        lambda: recognizer.recognize_crops([]),
+        recognizer.info,
+    ):
+        with pytest.raises(RuntimeError, match="this Recognizer was closed; make a new one"):
+            use()
+    assert "closed" in repr(recognizer)

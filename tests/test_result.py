@@ -1,0 +1,72 @@
+"""Face: frozen, comparable, and the same after JSON, pickle and copy."""
+
+import copy
+import dataclasses
+import json
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fer_edge.result import Detections, Face, faces_from_arrays
+
+LABELS = ("neutral", "happiness", "surprise")
+COORDINATE = st.floats(-1e6, 1e6, width=32)
+POINTS = st.lists(st.tuples(COORDINATE, COORDINATE), min_size=5, max_size=5).map(tuple)
+FACES = st.builds(
+    Face,
+    box=st.tuples(COORDINATE, COORDINATE, COORDINATE, COORDINATE),
+    landmarks=st.one_of(st.just(()), POINTS),
+    score=st.floats(0, 1, width=32),
+    label=st.sampled_from(LABELS),
+    confidence=st.floats(0, 1, width=32),
+    probabilities=st.fixed_dictionaries({label: st.floats(0, 1, width=32) for label in LABELS}),
+    abstained=st.one_of(st.none(), st.just("face too small")),
+)
+
+
+@given(FACES)
+def test_to_dict_survives_json(face: Face) -> None:
+    record = face.to_dict()
+    assert json.loads(json.dumps(record)) == record
+    assert Face(**record | {"box": face.box, "landmarks": face.landmarks}) == face
+
+
+@given(FACES)
+def test_face_survives_pickle_and_copy(face: Face) -> None:
+    assert pickle.loads(pickle.dumps(face)) == face
+    assert copy.deepcopy(face) == face
+    assert hash(copy.copy(face)) == hash(face)
+
+
+def test_face_cannot_be_changed() -> None:
+    given = {"neutral": 1.0}
+    face = Face((0, 0, 1, 1), (), 1.0, "neutral", 1.0, given)
+    given["neutral"] = 0.0
+    assert face.probabilities["neutral"] == 1.0
+    with pytest.raises(TypeError):
+        face.probabilities["neutral"] = 0.5
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        face.label = "fear"
+
+
+def test_faces_from_arrays_keeps_order_and_names_the_best() -> None:
+    found = Detections(
+        np.arange(8, dtype=np.float32).reshape(2, 4),
+        np.arange(20, dtype=np.float32).reshape(2, 5, 2),
+        np.array([0.75, 0.5], np.float32),
+    )
+    probabilities = np.array([[0.25, 0.5, 0.25], [0.125, 0.125, 0.75]], np.float32)
+    first, second = faces_from_arrays(found, probabilities, LABELS, [None, "face too blurred"])
+    assert (first.label, first.confidence, first.score, first.abstained) == ("happiness", 0.5, 0.75, None)
+    assert (second.label, second.abstained) == ("surprise", "face too blurred")
+    assert second.box == (4, 5, 6, 7)
+    assert second.landmarks[0] == (10, 11)
+    assert list(first.probabilities) == list(LABELS)
+
+
+def test_no_faces_from_empty_arrays() -> None:
+    none = Detections(np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32))
+    assert faces_from_arrays(none, np.empty((0, 3), np.float32), LABELS, []) == []
