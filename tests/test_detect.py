@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import LANDMARKS, frame_with_cells
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import LANDMARKS, frame_with_cells
 
 from fer_edge import models
 from fer_edge.backends.ort import OrtBackend

@@ -3,14 +3,17 @@
 import dataclasses
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import DETECTOR_SPEC, EXPRESSION_SPEC, WriteModel, detector_graph, expression_graph
+from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph
 
 from fer_edge import models
 from fer_edge.models import ModelError, ModelSpec
+
+WriteModel = Callable[..., Path]
 
 
 @pytest.mark.parametrize("spec", [DETECTOR_SPEC, EXPRESSION_SPEC])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import LABELS, LANDMARKS, frame_with_cells
+from tiny import LABELS, LANDMARKS, frame_with_cells
 
 from fer_edge import ModelError, Recognizer
 from fer_edge.recognizer import BATCH

@@ -85,7 +85,7 @@ class _Pen:
         cv2, canvas = self._cv2, self._canvas
         # A dark rim below the light line keeps both visible on any background.
         for shade, width in ((BLACK, self._line + 2), (colour, self._line)):
-            cv2.rectangle(canvas, box[:2], box[2:], shade, width, cv2.LINE_AA)
+            cv2.rectangle(canvas, box[:2], box[2:], shade, width)
         radius = max(1, min(self._line + 1, (box[2] - box[0]) // 24))
         for x, y in points:
             centre = (round(x), round(y))

@@ -36,7 +36,7 @@ def opencv() -> Any:
             f"reading and drawing pictures needs OpenCV ({error}); pip install opencv-python-headless"
         ) from error
     # A damaged file is reported once, by us; OpenCV's own lines on stderr name its source files.
-    cv2.setLogLevel(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
 
 

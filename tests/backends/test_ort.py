@@ -3,18 +3,21 @@
 import dataclasses
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import DETECTOR_SPEC, EXPRESSION_SPEC, WriteModel, detector_graph, expression_graph
 from onnx import TensorProto, helper
+from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph
 
 from fer_edge import backends, models
 from fer_edge.backends.ort import OrtBackend
 from fer_edge.backends.warmup import warm_up
 from fer_edge.models import ModelError
+
+WriteModel = Callable[..., Path]
 
 
 @pytest.fixture

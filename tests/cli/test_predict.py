@@ -1,0 +1,215 @@
+"""`fer-edge predict`: its three forms, annotated copies, and every error as one line without a traceback."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from tiny import LABELS, write_picture
+
+from fer_edge.cli import main
+
+Predict = Callable[..., Any]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+TwoPictures = tuple[Path, Path]
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> TwoPictures:
+    """A picture with two faces and one with none."""
+    return write_picture(tmp_path / "two.png", (10, 7), (25, 20)), write_picture(tmp_path / "zero.png")
+
+
+def test_table(predict: Predict, two: TwoPictures) -> None:
+    done = predict(*two)
+    head, first, second, none = done.out.splitlines()
+    assert (done.code, done.err) == (0, "")
+    assert head.split() == ["file", "face", "expression", "conf.", "box", "(x0", "y0", "x1", "y1)", "note"]
+    assert first.split()[1:8] == ["1", "neutral", "49%", "68", "44", "100", "76"]
+    assert second.split()[1] == "2"
+    assert none.split()[1:] == ["-", "no", "face"]
+    assert head.index("expression") == first.index("neutral") == none.index("no face")
+
+
+def test_json_lines(predict: Predict, two: TwoPictures, tmp_path: Path) -> None:
+    done = predict("--json", *two, tmp_path / "missing.png")
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 1
+    assert [record["file"] for record in records] == [str(two[0]), str(two[1]), str(tmp_path / "missing.png")]
+    assert [len(record["faces"]) for record in records[:2]] == [2, 0]
+    assert records[2]["error"] == "No such file or directory"
+    face = records[0]["faces"][0]
+    assert list(face["probabilities"]) == list(LABELS)
+    assert face["label"] == "neutral"
+
+
+def test_csv(predict: Predict, two: TwoPictures) -> None:
+    done = predict("--csv", *two)
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    assert done.code == 0
+    assert [(row["file"], row["face"], row["label"]) for row in rows] == [
+        (str(two[0]), "1", "neutral"),
+        (str(two[0]), "2", "neutral"),
+        (str(two[1]), "", ""),
+    ]
+    assert float(rows[0]["x0"]) == pytest.approx(68, abs=1e-3)
+    assert sum(float(rows[0][label]) for label in LABELS) == pytest.approx(1, abs=1e-3)
+    assert rows[0]["confidence"] == rows[0]["neutral"]
+
+
+def test_an_abstention_is_noted(predict: Predict, two: TwoPictures) -> None:
+    # The tiny network's faces have 12 px between the eyes; scaled by a quarter they have 3.
+    picture = cv2.resize(cv2.imread(str(two[0])), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(two[1]), picture)
+    done = predict(two[1])
+    assert "face too small" in done.out
+
+
+def test_one_bad_file_in_a_folder_is_reported_and_the_rest_done(predict: Predict, tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png", (10, 7))
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:50])
+    (tmp_path / "c.mp4").write_bytes(b"film")
+    write_picture(tmp_path / "d.png", (10, 7))
+    done = predict("--json", tmp_path)
+    assert done.code == 1
+    assert [len(json.loads(line).get("faces", "")) for line in done.out.splitlines()] == [1, 0, 0, 1]
+    errors = done.err.splitlines()
+    assert len(errors) == 2
+    assert errors[0] == f"fer-edge: {tmp_path}/b.png: is damaged or cut short; copy or download it again"
+    assert errors[1].startswith(f"fer-edge: {tmp_path}/c.mp4: is a video, and videos are not supported yet")
+
+
+def test_draw_never_collides_nor_touches_an_input(predict: Predict, tmp_path: Path) -> None:
+    inputs = [
+        write_picture(tmp_path / "x" / "me.png", (10, 7)),
+        write_picture(tmp_path / "y" / "me.jpg", (10, 7)),
+        write_picture(tmp_path / "y" / "ME.png", (10, 7)),
+        write_picture(tmp_path / "y" / "me-faces.jpg", (10, 7)),
+    ]
+    before = [path.read_bytes() for path in inputs]
+    done = predict("--json", "--draw", tmp_path / "y", *inputs)
+    drawn = [json.loads(line)["drawn"] for line in done.out.splitlines()]
+    assert done.code == 0
+    assert [path.read_bytes() for path in inputs] == before
+    assert [Path(path).name for path in drawn] == [
+        "me-faces-2.jpg",
+        "me-faces-3.jpg",
+        "ME-faces-4.jpg",
+        "me-faces-faces.jpg",
+    ]
+    # Enlarged by two, to at least 640 px.
+    assert all(cv2.imread(path).shape == (512, 640, 3) for path in drawn)
+
+
+def test_draw_says_where_in_the_table_and_draws_pictures_without_faces(
+    predict: Predict, two: TwoPictures, tmp_path: Path
+) -> None:
+    done = predict("--draw", tmp_path / "new" / "folder", *two)
+    assert done.code == 0
+    for name in ("two", "zero"):
+        path = tmp_path / "new" / "folder" / f"{name}-faces.jpg"
+        assert path.exists()
+        assert f"drawn: {path}" in done.out
+
+
+def test_draw_into_a_file_is_refused_before_any_work(predict: Predict, two: TwoPictures) -> None:
+    done = predict("--draw", two[1], two[0])
+    assert done.code == 2
+    assert done.out == ""
+    assert "File exists" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backend", "tpu"], "backend must be one of auto, onnxruntime, got 'tpu'"),
+        (["--threads", "0"], "threads must be None or at least 1, got 0"),
+        (["--min-face", "1"], "min_face must be None or at least 4 px, got 1.0"),
+        (["--threshold", "2"], "threshold must be None or between 0 and 1, got 2.0"),
+        (["--model", "nonsense"], "model 'nonsense' is no file, nor an embedded model"),
+        (["--detector", os.devnull], "model /dev/null holds no ONNX graph"),
+    ],
+)
+def test_settings_that_cannot_work(
+    arguments: list[str],
+    message: str,
+    two: TwoPictures,
+    detector_file: Path,
+    expression_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    models = ["--model", str(expression_file), "--detector", str(detector_file)]
+    assert main(["predict", str(two[0]), *models, *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"fer-edge: {message}")
+
+
+@pytest.mark.parametrize(
+    "arguments", ["", "predict", "predict --json --csv x", "predict x --threads two", "stream"]
+)
+def test_wrong_usage(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments.split())
+    assert caught.value.code == 2
+    assert "usage: fer-edge" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_130(predict: Predict, two: TwoPictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fer_edge.cli.predict.read_picture", interrupt)
+    assert predict(two[0]).code == 130
+
+
+@pytest.fixture
+def in_a_process(detector_file: Path, expression_file: Path) -> Run:
+    """Runs `python -m fer_edge.cli predict` as a user would, by way of a shell."""
+
+    def run(arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = (
+            f"'{sys.executable}' -m fer_edge.cli predict {arguments} --model '{expression_file}' "
+            f"--detector '{detector_file}' --threads 1"
+        )
+        return subprocess.run(
+            ["bash", "-c", f"{command} | head -n 2; exit ${{PIPESTATUS[0]}}"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **environment},
+            check=False,
+        )
+
+    return run
+
+
+def test_a_closed_pipe_is_no_traceback(in_a_process: Run, tmp_path: Path) -> None:
+    for number in range(40):
+        write_picture(tmp_path / f"{number}.png", *[(c, r) for c in range(2, 38, 5) for r in range(2, 30, 5)])
+    done = in_a_process(f"--json '{tmp_path}'")
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 2
+    assert done.returncode == 1
+
+
+def test_a_wrong_target_of_the_kernels_is_one_line(in_a_process: Run, two: TwoPictures) -> None:
+    done = in_a_process(f"'{two[0]}'", FER_EDGE_OPS="abacus")
+    assert done.returncode == 2
+    assert done.stderr.startswith("fer-edge: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_without_opencv_the_pip_line_is_given(
+    predict: Predict, two: TwoPictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    done = predict(two[0])
+    assert done.code == 2
+    assert "pip install opencv-python-headless" in done.err

@@ -1,0 +1,29 @@
+"""The short soak: frames of changing size leave the memory flat. `make soak` is the long one."""
+
+from collections.abc import Callable
+
+import numpy as np
+from tiny import frame_with_cells
+
+from benchmarks.soak import GROWTH_MB, resident_mb, soak
+from fer_edge import Recognizer
+
+
+def test_memory_stays_flat(make_recognizer: Callable[..., Recognizer]) -> None:
+    shapes = [(256, 320), (480, 640), (120, 333), (720, 1280), (64, 48)]
+    frames = [np.repeat(frame_with_cells((3, 3), width=w, height=h)[..., None], 3, axis=2) for h, w in shapes]
+    assert soak(make_recognizer(), frames, 1500) < GROWTH_MB
+
+
+def test_the_measure_sees_a_leak(make_recognizer: Callable[..., Recognizer]) -> None:
+    kept: list[np.ndarray] = []
+
+    class Leaking:
+        """Keeps 100 kB of every frame."""
+
+        def __call__(self, frame: np.ndarray) -> list[object]:
+            kept.append(np.ones(100_000, np.uint8))
+            return []
+
+    assert resident_mb() > 10
+    assert soak(Leaking(), [np.zeros((1, 1), np.uint8)], 200) > GROWTH_MB
