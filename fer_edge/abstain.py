@@ -93,11 +93,13 @@ def _turn(landmarks: F32) -> F32:
 def _sharpness(crops: F32) -> F32:
     """Mean absolute Laplacian over the standard deviation, so brightness and contrast do not count."""
     planes = crops[:, 0]
-    inner = planes[:, 1:-1, 1:-1]
-    laplacian = (
-        planes[:, :-2, 1:-1] + planes[:, 2:, 1:-1] + planes[:, 1:-1, :-2] + planes[:, 1:-1, 2:] - 4 * inner
-    )
-    edges = np.abs(laplacian, out=laplacian).mean(axis=(1, 2))
-    contrast = planes.std(axis=(1, 2))
+    cross = planes[:, :-2, 1:-1] + planes[:, 2:, 1:-1] + planes[:, 1:-1, :-2] + planes[:, 1:-1, 2:]
+    laplacian = (cross - 4 * planes[:, 1:-1, 1:-1]).reshape(len(crops), -1)
+    edges = np.abs(laplacian, out=laplacian).sum(axis=1) / np.float32(laplacian.shape[1])
+    # By hand: NumPy's std() takes several times as long on arrays of this size.
+    pixels = planes.reshape(len(crops), -1)
+    count = np.float32(pixels.shape[1])
+    centred = pixels - (pixels.sum(axis=1) / count)[:, None]
+    contrast = np.sqrt(np.einsum("np,np->n", centred, centred) / count)
     sharpness: F32 = edges / np.maximum(contrast, _TINY)
     return sharpness

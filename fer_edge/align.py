@@ -8,6 +8,8 @@ tends to infinity for landmarks that fit badly (swapped sides, a false alarm), w
 as much as a frame.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,18 +26,19 @@ def matrices_from_landmarks(landmarks: F32, template: F32, size: int) -> F32:
 
     Landmarks that all coincide give a matrix of scale 0: the crop shows that one point.
     """
-    target = _complex_from_points(template) * size  # [5]
+    # Through bytes, because arrays cannot be keys of a cache; a recogniser has one template for all its frames.
+    target, target_mean, target_spread = _centred_target(np.asarray(template, np.float32).tobytes(), size)
     points = _complex_from_points(landmarks)  # [N, 5]
-    target_mean, points_mean = target.mean(), points.mean(axis=1)
-    target = target - target_mean
-    points = points - points_mean[:, None]
+    mean = points.sum(axis=1) / 5
+    # The target's sum is 0, so the points need not be centred here.
     match = points @ target.conj()  # [N] |match| * exp(i * angle of the face)
-    spread = np.sqrt((points.real**2 + points.imag**2).sum(axis=1) / (target.real**2 + target.imag**2).sum())
+    points = points - mean[:, None]
+    spread = np.sqrt(np.einsum("nk,nk->n", points, points.conj()).real / target_spread)
     length = np.abs(match)
-    # Without any agreement (coincident or perfectly mirrored points) no angle is better than another:
-    # upright.
-    turn = spread * np.where(length > 0, match / np.where(length > 0, length, 1), 1)
-    shift = points_mean - turn * target_mean
+    # Without any agreement (coincident or perfectly mirrored points) no angle is better: upright.
+    none = length == 0
+    turn = np.where(none, spread, spread * match / (length + none))
+    shift = mean - turn * target_mean
     matrices = np.empty((len(points), 2, 3), np.float32)
     matrices[:, 0, 0] = matrices[:, 1, 1] = turn.real
     matrices[:, 1, 0] = turn.imag
@@ -55,6 +58,14 @@ def matrices_from_boxes(boxes: F32, size: int) -> F32:
     matrices[:, 1, 1] = (boxes[:, 3] - boxes[:, 1]) / size
     matrices[:, :, 2] = boxes[:, :2]
     return matrices
+
+
+@lru_cache(maxsize=8)
+def _centred_target(template: bytes, size: int) -> tuple[NDArray[np.complex128], np.complex128, float]:
+    """Returns the template's points about their mean, the mean, and the sum of squared distances from it."""
+    points = _complex_from_points(np.frombuffer(template, np.float32).reshape(5, 2)) * size
+    mean = points.mean()
+    return points - mean, mean, float((np.abs(points - mean) ** 2).sum())
 
 
 def _complex_from_points(points: F32) -> NDArray[np.complex128]:

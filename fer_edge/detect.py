@@ -124,6 +124,10 @@ class Detector:
 def _within_frame(found: Detections, height: int, width: int, limit: int) -> Detections:
     """Clips boxes to the frame and drops those that lie in the padding entirely."""
     # Clipped, so that frame[y0:y1, x0:x1] works: a negative corner would count from the other end.
-    boxes = np.clip(found.boxes, 0, np.array([width, height, width, height], np.float32))
-    seen = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))[:limit]
-    return Detections(boxes[seen], found.landmarks[seen], found.scores[seen])
+    far_corner = np.array([width, height, width, height], np.float32)
+    boxes = np.minimum(np.maximum(found.boxes, 0), far_corner)
+    seen = (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
+    if len(seen) <= limit and seen.all():
+        return Detections(boxes, found.landmarks, found.scores)
+    kept = np.flatnonzero(seen)[:limit]
+    return Detections(boxes[kept], found.landmarks[kept], found.scores[kept])
