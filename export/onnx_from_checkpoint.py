@@ -1,13 +1,12 @@
 """Checkpoint to ONNX: ``python -m export.onnx_from_checkpoint ROLE CHECKPOINT --data DATA --out FILE.onnx``.
 
-Writes one file with the spec in its metadata and, beside the model cards, a parity certificate: how far the file's
-probabilities in ONNX Runtime are from the checkpoint's in PyTorch, over at least a thousand pictures. A file that is
-further away than TOLERANCE is not written.
+Writes one file with the spec in its metadata and, beside the model cards, a parity certificate: how far the
+file's probabilities in ONNX Runtime are from the checkpoint's in PyTorch, over at least a thousand pictures.
+A file that is further away than TOLERANCE is not written.
 """
 
 import argparse
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,7 +89,7 @@ EXPORTS = {
             labels=("face",),
             threshold=0.5,
             licence=LICENCE,
-            source="8,513 research photographs with faces found by YuNet (Wu et al. 2023); trained from scratch",
+            source="8,513 research photographs, faces found by YuNet (Wu et al. 2023); from scratch",
         ),
         model=FaceLuma,
         outputs=tuple(f"stride{s}" for s in STRIDES),
@@ -110,7 +109,7 @@ EXPORTS = {
             labels=LABELS,
             template=crops.TEMPLATE,
             licence=LICENCE,
-            source="FER+ (Barsoum et al. 2016) on FER2013; TAFE and DCIF of TKFNet (arXiv 2505.09967); from scratch",
+            source="FER+ (Barsoum et al. 2016); TAFE and DCIF of TKFNet (arXiv 2505.09967); from scratch",
         ),
         model=TkfNetNano,
         outputs=("logits",),
@@ -135,7 +134,8 @@ def onnx_from_model(model: nn.Module, export: Export, spec: ModelSpec) -> onnx.M
         verbose=False,
     )
     proto = program.model_proto
-    # The exporter's trace of Python source lines: a third of a small file, and it names the builder's folders.
+    # The exporter's trace of Python source lines: a third of a small file, and it names the builder's
+    # folders.
     for part in (proto, proto.graph, *proto.graph.node, *proto.graph.value_info, *proto.graph.initializer):
         part.ClearField("metadata_props")
     proto.producer_name, proto.producer_version = "fer_edge", fer_edge.__version__
@@ -145,16 +145,18 @@ def onnx_from_model(model: nn.Module, export: Export, spec: ModelSpec) -> onnx.M
 
 
 def write_checked(proto: onnx.ModelProto, parity: Parity, out: Path) -> None:
-    """Writes the file atomically when it agrees with the checkpoint; else raises ValueError and writes nothing."""
+    """Writes the file atomically when it agrees with the checkpoint; else raises ValueError and writes
+    nothing.
+    """
     if parity.largest_difference > TOLERANCE or parity.changed_labels:
         raise ValueError(
-            f"{out.name} differs from its checkpoint by {parity.largest_difference:.1e} (at most {TOLERANCE:.0e}) "
-            f"with {parity.changed_labels} changed labels; it was not written"
+            f"{out.name} differs from its checkpoint by {parity.largest_difference:.1e}, "
+            f"at most {TOLERANCE:.0e}, with {parity.changed_labels} changed labels; it was not written"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_suffix(".partial")
     partial.write_bytes(proto.SerializeToString())
-    os.replace(partial, out)
+    partial.replace(out)
 
 
 def main() -> None:
@@ -163,7 +165,9 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="pictures for the parity certificate")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--metrics", type=Path, help="metrics.json of the evaluation: metrics, temperature, threshold")
+    parser.add_argument(
+        "--metrics", type=Path, help="metrics.json of the evaluation: metrics, temperature, threshold"
+    )
     parser.add_argument("--certificate", type=Path, help="where to write the parity certificate (JSON)")
     args = parser.parse_args()
     export = EXPORTS[args.role]
@@ -171,7 +175,9 @@ def main() -> None:
     if args.metrics:
         # Only what the evaluation measured may be overwritten.
         measured = json.loads(args.metrics.read_text(encoding="utf-8"))["spec"]
-        spec = replace(spec, **{k: measured[k] for k in ("metrics", "temperature", "threshold") if k in measured})
+        spec = replace(
+            spec, **{k: measured[k] for k in ("metrics", "temperature", "threshold") if k in measured}
+        )
     model = export.model()
     model.load_state_dict(load_checkpoint(args.checkpoint)["ema"])
     proto = onnx_from_model(model, export, spec)

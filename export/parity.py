@@ -36,7 +36,8 @@ def compare(
     inputs: list[NDArray[np.float32]],
     probabilities: Callable[[Outputs], NDArray[np.float32]],
 ) -> Parity:
-    """Runs both on every input (float32 [n, 1, H, W]); ``probabilities`` reads a network's outputs as [rows, classes].
+    """Runs both on every input (float32 [n, 1, H, W]); ``probabilities`` reads a network's outputs as [rows,
+    classes].
 
     A row of one class (a detector's scores) changes its label when its largest score is elsewhere.
     """

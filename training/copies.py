@@ -1,7 +1,8 @@
 """Exact and near copies between sets of pictures, so that no test picture was seen in training.
 
-Two 64-bit difference hashes of a picture, one along the rows and one along the columns, find candidates (N. Krawetz); the
-correlation of the pixels decides, so that two different faces in like light are not called copies.
+Two 64-bit difference hashes of a picture, one along the rows and one along the columns, find candidates (N.
+Krawetz); the correlation of the pixels decides, so that two different faces in like light are not called
+copies.
 """
 
 import cv2
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 HASH_SIDE = 8
 MAX_DISTANCE = 20  # of 128 bits; unrelated pictures differ in about 64
-# Of 48 x 48 px. Looked at in FER+: from 0.9 all pairs are copies with another crop or watermark; between 0.87 and 0.9 some
-# are two frontal faces before a like background. Leaving out a few rows too many costs nothing, a leak costs the result.
+# Of 48 x 48 px. Looked at in FER+: from 0.9 all pairs are copies with another crop or watermark; between 0.87
+# and 0.9 some are two frontal faces before a like background. Leaving out a few rows too many costs nothing,
+# a leak costs the result.
 MIN_CORRELATION = 0.87
 
 

@@ -15,27 +15,29 @@ from torch.nn import functional as F
 from fer_edge.align import matrices_from_boxes, matrices_from_landmarks
 from training.ferplus import SIDE, Split
 
-# Where the five landmarks come to lie, as shares of the crop's side: the median over FER+ pictures, made symmetric, so
-# that aligned crops show as much face as the pictures do and little beyond their borders.
+# Where the five landmarks come to lie, as shares of the crop's side: the median over FER+ pictures, made
+# symmetric, so that aligned crops show as much face as the pictures do and little beyond their borders.
 TEMPLATE = ((0.317, 0.389), (0.683, 0.389), (0.5, 0.594), (0.345, 0.758), (0.655, 0.758))
 MEAN, SCALE = 129.0, 1 / 64.0  # mean and standard deviation of FER2013's luma, rounded
 
 
 @dataclass(frozen=True, slots=True)
 class Jitter:
-    """Ranges of the training distortions; each has the camera's or the detector's fault that it stands for."""
+    """Ranges of the training distortions, each with the fault of camera or detector that it stands for."""
 
-    rotation: float = 12.0  # degrees, standard deviation: the landmarks' error and a tilted crop without landmarks
+    rotation: float = (
+        10.0  # degrees, standard deviation: the landmarks' error and a tilted crop without landmarks
+    )
     zoom: float = 0.15  # log scale, uniform to both sides: boxes and faces vary
     shift: float = 0.06  # share of the side, standard deviation
     shear: float = 0.08  # standard deviation: a slightly turned head
     unaligned: float = 0.25  # share of pictures shown whole, for crops that come without landmarks
     gamma: float = 0.5  # log, uniform: exposure
-    contrast: float = 0.35  # uniform around 1
-    brightness: float = 0.35  # standard deviations of luma
-    noise: float = 0.2  # largest standard deviation, in those of luma
-    coarse: float = 0.2  # share of pictures shown with fewer pixels: faces far away
-    erase: float = 0.35  # share of pictures with a rectangle covered: hands, cups, masks, hair
+    contrast: float = 0.3  # uniform around 1
+    brightness: float = 0.25  # standard deviations of luma
+    noise: float = 0.12  # largest standard deviation, in those of luma
+    coarse: float = 0.12  # share of pictures shown with fewer pixels: faces far away
+    erase: float = 0.3  # share of pictures with a rectangle covered: hands, cups, masks, hair
 
 
 def crop_matrices(split: Split, size: int, aligned: bool = True) -> NDArray[np.float32]:
@@ -44,12 +46,16 @@ def crop_matrices(split: Split, size: int, aligned: bool = True) -> NDArray[np.f
     matrices = np.repeat(matrices_from_boxes(box, size), len(split), axis=0)
     if aligned:
         found = split.found
-        matrices[found] = matrices_from_landmarks(split.landmarks[found], np.array(TEMPLATE, np.float32), size)
+        matrices[found] = matrices_from_landmarks(
+            split.landmarks[found], np.array(TEMPLATE, np.float32), size
+        )
     return matrices
 
 
 def sample(images: Tensor, matrices: Tensor, size: int) -> Tensor:
-    """u8 [n, H, W] through f32 [n, 2, 3] (continuous crop to picture pixels) to luma float32 [n, 1, size, size]."""
+    """u8 [n, H, W] through f32 [n, 2, 3] (continuous crop to picture pixels) to luma float32 [n, 1, size,
+    size].
+    """
     height, width = images.shape[1:]
     # grid_sample wants both ends in [-1, 1], where -1 and 1 are the outer edges of the border pixels.
     to_unit = torch.tensor([[2 / width, 0, -1], [0, 2 / height, -1], [0, 0, 1]])
@@ -60,8 +66,12 @@ def sample(images: Tensor, matrices: Tensor, size: int) -> Tensor:
     return F.grid_sample(images[:, None].float(), grid, padding_mode="border", align_corners=False)
 
 
-def jittered_matrices(matrices: Tensor, whole: Tensor, size: int, jitter: Jitter, rng: torch.Generator) -> Tensor:
-    """Composes each crop's matrix with a random similarity, shear and mirror; some crops show the ``whole`` picture."""
+def jittered_matrices(
+    matrices: Tensor, whole: Tensor, size: int, jitter: Jitter, rng: torch.Generator
+) -> Tensor:
+    """Composes each crop's matrix with a random similarity, shear and mirror; some crops show the ``whole``
+    picture.
+    """
     n = len(matrices)
 
     def normal(deviation: float) -> Tensor:
@@ -85,7 +95,9 @@ def jittered_matrices(matrices: Tensor, whole: Tensor, size: int, jitter: Jitter
 
 
 def photometric(luma: Tensor, jitter: Jitter, rng: torch.Generator) -> Tensor:
-    """Exposure, contrast, distance, occlusion and sensor noise on luma [n, 1, S, S]; returns the network's input."""
+    """Exposure, contrast, distance, occlusion and sensor noise on luma [n, 1, S, S]; returns the network's
+    input.
+    """
     n, size = len(luma), luma.shape[-1]
 
     def column(values: Tensor) -> Tensor:
@@ -97,8 +109,10 @@ def photometric(luma: Tensor, jitter: Jitter, rng: torch.Generator) -> Tensor:
     coarse = torch.rand(n, generator=rng) < jitter.coarse
     if coarse.any():
         # One size a batch: a batch is resized at once, and sizes even out over an epoch.
-        small = int(torch.randint(size // 4, size * 3 // 4, (1,), generator=rng))
-        reduced = F.interpolate(x[coarse], (small, small), mode="bilinear", antialias=True, align_corners=False)
+        small = int(torch.randint(size // 3, size * 3 // 4, (1,), generator=rng))
+        reduced = F.interpolate(
+            x[coarse], (small, small), mode="bilinear", antialias=True, align_corners=False
+        )
         x[coarse] = F.interpolate(reduced, (size, size), mode="bilinear", align_corners=False)
     gain = 1 + (torch.rand(n, generator=rng) * 2 - 1) * jitter.contrast
     x = x * column(gain) + column(torch.randn(n, generator=rng) * jitter.brightness)
@@ -107,7 +121,7 @@ def photometric(luma: Tensor, jitter: Jitter, rng: torch.Generator) -> Tensor:
 
 
 def erase(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
-    """Covers a rectangle of 2 to 20 % of some pictures with one grey (Zhong et al., "Random Erasing", 2017)."""
+    """Covers a rectangle of 2 to 20 % of some pictures with a grey (Zhong et al., "Random Erasing", 2017)."""
     n, size = len(x), x.shape[-1]
     area = torch.rand(n, generator=rng) * 0.18 + 0.02
     ratio = torch.exp((torch.rand(n, generator=rng) * 2 - 1) * 1.1)

@@ -1,8 +1,9 @@
-"""Training canvases for the detector: mosaics of rotated, scaled, flipped, darkened, blurred and occluded photographs.
+"""Training canvases for the detector: mosaics of rotated, scaled, flipped, darkened, blurred and occluded
+photographs.
 
-Mosaic: Bochkovskiy et al., "YOLOv4" (2020), section 3.4. Anchoring the scale on one face, so that its size is log-uniform
-from 10 px up, follows the data-anchor sampling of Tang et al., "PyramidBox" (2018). Photometric steps are
-those of a bad camera: gamma, contrast, defocus, motion, sensor noise, JPEG.
+Mosaic: Bochkovskiy et al., "YOLOv4" (2020), section 3.4. Anchoring the scale on one face, so that its size is
+log-uniform from 10 px up, follows the data-anchor sampling of Tang et al., "PyramidBox" (2018). Photometric
+steps are those of a bad camera: gamma, contrast, defocus, motion, sensor noise, JPEG.
 """
 
 from dataclasses import dataclass
@@ -15,14 +16,17 @@ from training.face_photos import Photo
 
 MIN_FACE = 9.0  # px; smaller faces are ignored, neither face nor background
 MAX_FACE = 1.1  # largest anchored face, as a share of the canvas side
-# A photograph with faces this small holds smaller ones that nobody labelled; enlarging it would teach them as background.
+# A photograph with faces this small holds smaller ones that nobody labelled; enlarging it would teach them as
+# background.
 SAFE_TO_ENLARGE = 22.0
 _MIRRORED = np.array([1, 0, 2, 4, 3])
 
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """``image`` u8 [S, S]; ``boxes`` f32 [n, 4] xyxy; ``landmarks`` f32 [n, 5, 2]; ``ignored`` f32 [k, 4] regions."""
+    """``image`` u8 [S, S]; ``boxes`` f32 [n, 4] xyxy; ``landmarks`` f32 [n, 5, 2]; ``ignored`` f32 [k, 4]
+    regions.
+    """
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -141,7 +145,9 @@ def _visible_share(boxes: NDArray[np.float32], width: int, height: int) -> NDArr
 def _occlude(
     image: NDArray[np.uint8], boxes: NDArray[np.float32], photos: list[Photo], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Covers a part (at most about 45 %) of one face in eight with a flat grey or with a piece of another photograph."""
+    """Covers a part (at most about 45 %) of one face in eight with a flat grey or with a piece of another
+    photograph.
+    """
     side = image.shape[0]
     for x0, y0, x1, y1 in boxes:
         if rng.random() > 0.13:

@@ -1,8 +1,9 @@
 """The detector's data: grey photographs with pseudo-labelled faces, split by picture.
 
-A folder of ``faces-*.npz``, each with ``jpeg`` (u8 bytes of all pictures), ``jpeg_offset`` [n+1], ``faces`` f32 [m, 15]
-(x, y, w, h, five landmarks, the teacher's score), ``face_offset`` [n+1] and ``source`` [n]. The split is by picture and
-near copies (equal difference hash) fall on the same side, because several of the source sets repeat photographs.
+A folder of ``faces-*.npz``, each with ``jpeg`` (u8 bytes of all pictures), ``jpeg_offset`` [n+1], ``faces``
+f32 [m, 15] (x, y, w, h, five landmarks, the teacher's score), ``face_offset`` [n+1] and ``source`` [n]. The
+split is by picture and near copies (equal difference hash) fall on the same side, because several of the
+source sets repeat photographs.
 """
 
 from dataclasses import dataclass
@@ -13,15 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 TRUE_SCORE = 0.8  # teacher's score from which a face counts; below it is ignored, neither face nor background
-HELD_OUT = {"test": range(0, 10), "valid": range(10, 15), "train": range(15, 100)}  # per cent of the hash's buckets
+HELD_OUT = {
+    "test": range(0, 10),
+    "valid": range(10, 15),
+    "train": range(15, 100),
+}  # per cent of the hash's buckets
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
     """One picture and its faces.
 
-    ``image`` is u8 [H, W] luma; ``boxes`` f32 [n, 4] xyxy and ``landmarks`` f32 [n, 5, 2] in its pixels; ``certain``
-    bool [n] is False for faces to be ignored; ``source`` names the picture set.
+    ``image`` is u8 [H, W] luma; ``boxes`` f32 [n, 4] xyxy and ``landmarks`` f32 [n, 5, 2] in its pixels;
+    ``certain`` bool [n] is False for faces to be ignored; ``source`` names the picture set.
     """
 
     image: NDArray[np.uint8]
@@ -32,7 +37,7 @@ class Photo:
 
 
 def difference_hash(image: NDArray[np.uint8], side: int = 8) -> int:
-    """Sign of the horizontal gradient on a side x (side + 1) thumbnail, as an integer (N. Krawetz's dHash)."""
+    """Signs of the horizontal gradient on a small thumbnail, as an integer (N. Krawetz's dHash)."""
     thumb = cv2.resize(image, (side + 1, side), interpolation=cv2.INTER_AREA)
     bits = (thumb[:, 1:] > thumb[:, :-1]).ravel()
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
@@ -69,7 +74,5 @@ def _read(file: Path, buckets: range) -> list[Photo]:
         rows = data["faces"][first:last]
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
         source = str(data["source_names"][data["source"][k]])
-        photos.append(
-            Photo(image, boxes, rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14] >= TRUE_SCORE, source)
-        )
+        photos.append(Photo(image, boxes, rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14] >= TRUE_SCORE, source))
     return photos

@@ -1,8 +1,9 @@
-"""FER+: FER2013's pictures with ten votes each (Barsoum et al., "Training deep networks for facial expression recognition
-with crowd-sourced label distribution", 2016).
+"""FER+: FER2013's pictures with ten votes each (Barsoum et al., "Training deep networks for facial expression
+recognition with crowd-sourced label distribution", 2016).
 
-Rows whose majority of the ten categories is "unknown" or "not a face" are left out; the distribution over the other eight
-is the target. Training rows that also stand in the validation or test split, exactly or nearly, are left out too.
+Rows whose majority of the ten categories is "unknown" or "not a face" are left out; the distribution over the
+other eight is the target. Training rows that also stand in the validation or test split, exactly or nearly,
+are left out too.
 """
 
 from dataclasses import dataclass, fields
@@ -22,9 +23,9 @@ SPLITS = ("train", "valid", "test")
 class Split:
     """Rows of one split.
 
-    ``images`` u8 [n, 48, 48] luma; ``votes`` f32 [n, 8], shares that sum to 1; ``fer2013`` i64 [n], FER2013's label as an
-    index of LABELS; ``rows`` i64 [n], the row in the original file; ``landmarks`` f32 [n, 5, 2] in picture pixels, NaN
-    where no face was found.
+    ``images`` u8 [n, 48, 48] luma; ``votes`` f32 [n, 8], shares that sum to 1; ``fer2013`` i64 [n], FER2013's
+    label as an index of LABELS; ``rows`` i64 [n], the row in the original file; ``landmarks`` f32 [n, 5, 2]
+    in picture pixels, NaN where no face was found.
     """
 
     images: NDArray[np.uint8]
@@ -83,9 +84,11 @@ def save(split: Split, path: Path) -> None:
 
 
 def load_prepared(folder: Path, split: str) -> Split:
-    """Reads what ``python -m training.prepare_ferplus`` wrote; raises FileNotFoundError when it was not run."""
+    """Reads what training.prepare_ferplus wrote; raises FileNotFoundError when it was not run."""
     path = folder / f"{split}.npz"
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; run python -m training.prepare_ferplus DATA --out {folder}")
+        raise FileNotFoundError(
+            f"{path} does not exist; run python -m training.prepare_ferplus DATA --out {folder}"
+        )
     with np.load(path) as packed:
         return Split(*(packed[f.name] for f in fields(Split)))

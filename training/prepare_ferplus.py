@@ -1,4 +1,5 @@
-"""Prepares FER+ once: drops copies, finds the five landmarks with the runtime's own detector, and caches the result.
+"""Prepares FER+ once: drops copies, finds the five landmarks with the runtime's own detector, and caches the
+result.
 
 ``python -m training.prepare_ferplus DATA --out runs/ferplus``
 """
@@ -17,14 +18,17 @@ from fer_edge.detect import Detector
 from training.copies import copies_between
 from training.ferplus import SIDE, SPLITS, Split, read_packed, save
 
-# The pictures are cut so tightly that chin and forehead touch the border; the detector was trained on faces in a scene.
+# The pictures are cut so tightly that chin and forehead touch the border; the detector was trained on faces
+# in a scene.
 MARGIN = 24
 GREY = 118
 THRESHOLD = 0.3  # there is one face in nearly every picture: a doubtful find beats none
 
 
 def landmarks_from_images(images: NDArray[np.uint8], detect: Detector) -> NDArray[np.float32]:
-    """f32 [n, 5, 2] in picture pixels of the best face whose centre lies in the picture, NaN where there is none."""
+    """f32 [n, 5, 2] in picture pixels of the best face whose centre lies in the picture, NaN where there is
+    none.
+    """
     landmarks = np.full((len(images), 5, 2), np.nan, np.float32)
     frame = np.full((SIDE + 2 * MARGIN, SIDE + 2 * MARGIN), GREY, np.uint8)
     for row, image in zip(landmarks, tqdm(images, desc="landmarks", mininterval=5), strict=True):
@@ -51,8 +55,12 @@ def without_copies(train: Split, held_out: list[Split]) -> tuple[Split, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the packed FER+")
-    parser.add_argument("--out", type=Path, required=True, help="folder for train.npz, valid.npz and test.npz")
-    parser.add_argument("--detector", default="face-luma", help="name of an embedded model or path of an ONNX file")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for train.npz, valid.npz and test.npz"
+    )
+    parser.add_argument(
+        "--detector", default="face-luma", help="name of an embedded model or path of an ONNX file"
+    )
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     model = models.load(args.detector, "detector")

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,11 @@ def cosine(step: int, steps: int, warmup: int) -> float:
 
 
 class Ema:
-    """Exponential moving average of a model's weights and normalisation statistics; ``model`` is the averaged copy.
+    """Exponential moving average of a model's weights and normalisation statistics; ``model`` is the averaged
+    copy.
 
-    The decay is ramped, so that a short run does not average its random start: min(decay, (1 + t) / (10 + t)).
+    The decay is ramped, so that a short run does not average its random start: min(decay, (1 + t) / (10 +
+    t)).
     """
 
     def __init__(self, model: nn.Module, averaged: nn.Module, decay: float) -> None:
@@ -44,7 +45,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Writes beside the target and renames, so that a run that is killed leaves the last whole checkpoint."""
     partial = path.with_suffix(".partial")
     torch.save(content, partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Trains an expression network: ``python -m training.train runs/ferplus --out runs/nano``.
 
-Reads from top to bottom. DATA is what training.prepare_ferplus wrote. A second start with the same ``--out`` goes on from
-the last checkpoint. The last epoch's weight average is the result; the validation split is watched, never selected
-on, and the test split is not opened here.
+Reads from top to bottom. DATA is what training.prepare_ferplus wrote. A second start with the same ``--out``
+goes on from the last checkpoint. The last epoch's weight average is the result; the validation split is
+watched, never selected on, and the test split is not opened here.
 """
 
 import argparse
@@ -21,7 +21,15 @@ from tqdm import tqdm
 from training.crops import MEAN, SCALE, Jitter, crop_matrices, jittered_matrices, photometric, sample
 from training.ferplus import Split, load_prepared
 from training.models.tkfnet_nano import SIZE, TkfNetNano
-from training.run import Ema, append_log, cosine, draw_curves, load_checkpoint, parameter_groups, save_checkpoint
+from training.run import (
+    Ema,
+    append_log,
+    cosine,
+    draw_curves,
+    load_checkpoint,
+    parameter_groups,
+    save_checkpoint,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,9 @@ class Settings:
     clip: float = 2.0  # gradient norm
     decay: float = 0.999  # of the weight average: about five epochs' steps
     rare: float = 0.25  # a row is drawn in proportion to its classes' frequency ** -rare; 0 draws all alike
-    small_size: int = 48  # px; the first epochs are cheaper on fewer pixels (Tan and Le, "EfficientNetV2", 2021)
+    small_size: int = (
+        48  # px; the first epochs are cheaper on fewer pixels (Tan and Le, "EfficientNetV2", 2021)
+    )
     small_share: float = 0.5  # of the epochs
     seed: int = 0
 
@@ -49,7 +59,8 @@ def row_weights(votes: NDArray[np.float32], rare: float) -> NDArray[np.float64]:
 def draw_batches(split: Split, settings: Settings, epoch: int) -> list[NDArray[np.int64]]:
     """Row indices of an epoch's batches, a function of seed and epoch alone."""
     rng = np.random.default_rng((settings.seed, epoch))
-    # Each row appears floor(expected) times and once more by chance, so that an epoch still visits nearly all rows.
+    # Each row appears floor(expected) times and once more by chance, so that an epoch still visits nearly all
+    # rows.
     expected = row_weights(split.votes, settings.rare) * len(split)
     count = np.floor(expected + rng.random(len(split))).astype(np.int64)
     order = rng.permutation(np.repeat(np.arange(len(split)), count))
@@ -57,7 +68,7 @@ def draw_batches(split: Split, settings: Settings, epoch: int) -> list[NDArray[n
 
 
 def soft_cross_entropy(logits: Tensor, votes: Tensor) -> Tensor:
-    """Cross-entropy with the distribution of the votes, FER+'s "probabilistic label drawing" in expectation."""
+    """Cross-entropy with the vote shares: FER+'s "probabilistic label drawing" in expectation."""
     return -(votes * F.log_softmax(logits, dim=1)).sum(1).mean()
 
 
@@ -87,7 +98,10 @@ def summary(logits: Tensor, split: Split) -> dict[str, float]:
 
 def train(data: Path, out: Path, settings: Settings, limit: int | None) -> None:
     torch.manual_seed(settings.seed)
-    split, valid = load_prepared(data, "train").take(slice(limit)), load_prepared(data, "valid").take(slice(limit))
+    split, valid = (
+        load_prepared(data, "train").take(slice(limit)),
+        load_prepared(data, "valid").take(slice(limit)),
+    )
     images, votes = torch.from_numpy(split.images), torch.from_numpy(split.votes)
     model = TkfNetNano().to(memory_format=torch.channels_last)
     ema = Ema(model, TkfNetNano(), settings.decay)

@@ -19,7 +19,15 @@ from training.detector_loss import detector_loss
 from training.face_augment import Canvas, make_canvas
 from training.face_photos import Photo, load_photos
 from training.models.face_luma import FaceLuma
-from training.run import Ema, append_log, cosine, draw_curves, load_checkpoint, parameter_groups, save_checkpoint
+from training.run import (
+    Ema,
+    append_log,
+    cosine,
+    draw_curves,
+    load_checkpoint,
+    parameter_groups,
+    save_checkpoint,
+)
 
 MEAN, SCALE = 118.0, 1 / 64.0  # about the mean and standard deviation of the training pictures' luma
 
@@ -121,7 +129,9 @@ def train(data: Path, out: Path, settings: Settings, limit: int | None, workers:
                 "settings": asdict(settings),
             },
         )
-        draw_curves(out / "log.jsonl", out / "curves.png", {"loss": ["total"], "parts": ["score", "box", "landmarks"]})
+        draw_curves(
+            out / "log.jsonl", out / "curves.png", {"loss": ["total"], "parts": ["score", "box", "landmarks"]}
+        )
 
 
 def main() -> None:

@@ -1,20 +1,21 @@
 """face-luma: a one-stage, anchor-free face detector for one channel of luma.
 
-Of the YuNet family (W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023): depth-wise separable
-units, a feature pyramid with nearest-neighbour upsampling, three strides, box + five landmarks + score from each cell.
-Differences, each for speed on a CPU: one input channel; a dense stem that is already at a quarter of the
-input's side after two convolutions (dense 3x3 convolutions reach the arithmetic peak, depth-wise ones wait for memory,
-so the large maps get the dense ones); one 15-channel convolution a level in place of four heads; no sigmoid in the
-graph, so that the decoder reads one score plane and only then the few cells that passed.
+Of the YuNet family (W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023): depth-wise
+separable units, a feature pyramid with nearest-neighbour upsampling, three strides, box + five landmarks +
+score from each cell. Differences, each for speed on a CPU: one input channel; a dense stem that is already at
+a quarter of the input's side after two convolutions (dense 3x3 convolutions reach the arithmetic peak,
+depth-wise ones wait for memory, so the large maps get the dense ones); one 15-channel convolution a level in
+place of four heads; no sigmoid in the graph, so that the decoder reads one score plane and only then the few
+cells that passed.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 STRIDES = (8, 16, 32)
 CHANNELS = 15  # score logit, dx, dy, log w, log h, five landmarks (x, y)
-# A prior of one face in a hundred cells keeps the first steps from being all background (Lin et al. 2017, section 4.1).
+# A prior of one face in a hundred cells keeps the first steps from being all background (Lin et al. 2017,
+# section 4.1).
 _SCORE_BIAS = -4.6
 
 
@@ -49,8 +50,9 @@ class FaceLuma(nn.Module):
     """Luma to three maps of raw predictions.
 
     Input: float32 [N, 1, H, W], H and W multiples of 32, (luma - mean) * scale of the model's spec.
-    Output: three float32 [N, 15, H/s, W/s] for s = 8, 16, 32. Channel 0 is the score's logit; 1, 2 the offset of the box
-    centre from the cell centre and 5..14 those of the landmarks, in strides; 3, 4 the log of width and height in strides.
+    Output: three float32 [N, 15, H/s, W/s] for s = 8, 16, 32. Channel 0 is the score's logit; 1, 2 the offset
+    of the box centre from the cell centre and 5..14 those of the landmarks, in strides; 3, 4 the log of width
+    and height in strides.
     """
 
     def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 64, 64), neck: int = 48) -> None:
@@ -76,4 +78,6 @@ class FaceLuma(nn.Module):
         f32 = self.smooth[2](self.lateral[2](p32))
         f16 = self.smooth[1](self.lateral[1](p16) + F.interpolate(f32, scale_factor=2.0, mode="nearest"))
         f8 = self.smooth[0](self.lateral[0](p8) + F.interpolate(f16, scale_factor=2.0, mode="nearest"))
-        return tuple(head(tower(f)) for head, tower, f in zip(self.head, self.tower, (f8, f16, f32), strict=True))
+        return tuple(
+            head(tower(f)) for head, tower, f in zip(self.head, self.tower, (f8, f16, f32), strict=True)
+        )

@@ -1,7 +1,7 @@
 """Texture-Aware Feature Extractor: TKFNet's multi-branch attention (arXiv 2505.09967).
 
-The released code reads one pixel where the paper says "mean over space"; this is the mean. Branches are added, as in the
-released code.
+The released code reads one pixel where the paper says "mean over space"; this is the mean. Branches are
+added, as in the released code.
 """
 
 import torch

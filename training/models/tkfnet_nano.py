@@ -1,8 +1,9 @@
 """tkfnet-nano: TAFE and DCIF of TKFNet on a slim residual trunk, for luma crops of 64 x 64.
 
-The trunk keeps ResNet's basic block (He et al. 2016) because dense 3 x 3 convolutions reach the arithmetic peak of a CPU;
-it stops at an eighth of the side, so that TAFE and DCIF see 8 x 8 places, about the paper's 7 x 7. The first convolution
-runs at full size: training pictures are 48 px wide and a stride there would discard the texture that TAFE looks for.
+The trunk keeps ResNet's basic block (He et al. 2016) because dense 3 x 3 convolutions reach the arithmetic
+peak of a CPU; it stops at an eighth of the side, so that TAFE and DCIF see 8 x 8 places, about the paper's 7
+x 7. The first convolution runs at full size: training pictures are 48 px wide and a stride there would
+discard the texture that TAFE looks for.
 """
 
 from torch import Tensor, nn
@@ -25,7 +26,9 @@ class BasicBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(_conv(c_in, c_out, 3, stride), nn.ReLU(inplace=True), _conv(c_out, c_out, 3))
+        self.body = nn.Sequential(
+            _conv(c_in, c_out, 3, stride), nn.ReLU(inplace=True), _conv(c_out, c_out, 3)
+        )
         same = stride == 1 and c_in == c_out
         self.shortcut = nn.Identity() if same else _conv(c_in, c_out, 1, stride)
         self.activation = nn.ReLU(inplace=True)
@@ -37,7 +40,9 @@ class BasicBlock(nn.Module):
 
 
 class TkfNetNano(nn.Module):
-    """float32 [N, 1, 64, 64], (luma - mean) * scale of the model's spec -> logits float32 [N, 8] in FER+ order."""
+    """float32 [N, 1, 64, 64], (luma - mean) * scale of the model's spec -> logits float32 [N, 8] in FER+
+    order.
+    """
 
     def __init__(self, widths: tuple[int, int, int, int] = (16, 24, 64, 144), dropout: float = 0.2) -> None:
         super().__init__()

@@ -1,0 +1,107 @@
+"""Detections against true faces: recall by size, precision, false alarms, landmark error."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_edge.result import Detections
+
+MATCH = 0.5  # intersection over union
+COVERED = 0.5  # share of a detection inside an ignored region from which it counts as nothing
+SMALLEST = 10.0  # px; smaller true faces are ignored
+SIZES = ((10, 16), (16, 32), (32, 64), (64, np.inf), (12, 24), (24, np.inf))  # px, smaller side of the box
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over pictures; ``scores`` and ``right`` hold every detection that counts, for thresholds to be
+    compared.
+    """
+
+    sizes: list[float] = field(default_factory=list)  # of each true face
+    found_at: list[float] = field(default_factory=list)  # its detection's score, 0 when missed
+    alarms: list[float] = field(default_factory=list)  # scores of detections that are no face
+    alarms_without_face: list[float] = field(default_factory=list)  # of those, in pictures without any face
+    pictures_without_face: int = 0
+    landmark_errors: list[float] = field(default_factory=list)  # share of the eye distance
+    pictures: int = 0
+
+    def add(
+        self,
+        found: Detections,
+        boxes: NDArray[np.float32],
+        landmarks: NDArray[np.float32],
+        ignored: NDArray[np.float32],
+        empty: bool,
+    ) -> None:
+        """Counts one picture: true faces [g, 4] and [g, 5, 2], ignored regions [k, 4]; ``empty``: surely no
+        face.
+        """
+        self.pictures += 1
+        self.pictures_without_face += empty
+        size = (boxes[:, 2:] - boxes[:, :2]).min(1, initial=np.inf)
+        small = size < SMALLEST
+        overlap, free = iou(found.boxes, boxes), np.ones(len(boxes), bool)
+        best = np.zeros(len(boxes))
+        for k, score in enumerate(found.scores):
+            candidates = np.where(free, overlap[k], 0)
+            if len(boxes) and candidates.max() >= MATCH:
+                face = int(candidates.argmax())
+                free[face], best[face] = False, score
+                if not small[face]:
+                    self.landmark_errors.append(_landmark_error(found.landmarks[k], landmarks[face]))
+            elif not _covered(found.boxes[k], ignored):
+                self.alarms.append(float(score))
+                if empty:
+                    self.alarms_without_face.append(float(score))
+        self.sizes += size[~small].tolist()
+        self.found_at += best[~small].tolist()
+
+    def at(self, threshold: float) -> dict[str, float]:
+        """The figures at one threshold."""
+        sizes, found = np.array(self.sizes), np.array(self.found_at) >= threshold
+        alarms = int((np.array(self.alarms) >= threshold).sum())
+        result = {"threshold": threshold, "precision": float(found.sum() / max(1, found.sum() + alarms))}
+        for low, high in SIZES:
+            which = (sizes >= low) & (sizes < high)
+            name = f"recall_{low}_{high}" if np.isfinite(high) else f"recall_{low}_up"
+            result[name] = float(found[which].mean()) if which.any() else float("nan")
+            result[name.replace("recall", "faces")] = int(which.sum())
+        false = int((np.array(self.alarms_without_face) >= threshold).sum())
+        result["alarms_a_picture_without_face"] = false / max(1, self.pictures_without_face)
+        result["landmark_error_median"] = (
+            float(np.median(self.landmark_errors)) if self.landmark_errors else np.nan
+        )
+        return result
+
+
+def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[n, 4] and [m, 4] -> [n, m]."""
+    shared = _shared(a, b)
+    area_a, area_b = (np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b))
+    union: NDArray[np.float32] = np.maximum(area_a[:, None] + area_b - shared, 1e-6)
+    return shared / union
+
+
+def _shared(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
+    shared: NDArray[np.float32] = np.clip(high - low, 0, None).prod(-1)
+    return shared
+
+
+def _covered(box: NDArray[np.float32], regions: NDArray[np.float32]) -> bool:
+    if not len(regions):
+        return False
+    area = float(np.prod(box[2:] - box[:2]))
+    shared = _shared(box[None], regions)[0]
+    return bool((shared >= COVERED * max(area, 1e-6)).any() or (iou(box[None], regions) >= MATCH).any())
+
+
+def _landmark_error(found: NDArray[np.float32], true: NDArray[np.float32]) -> float:
+    """Mean distance of the five points; in profiles, whose eyes nearly coincide, half the eye-mouth distance
+    rules.
+    """
+    eyes = np.linalg.norm(true[0] - true[1])
+    height = np.linalg.norm(true[:2].mean(0) - true[3:].mean(0))
+    return float(np.linalg.norm(found - true, axis=1).mean() / max(eyes, height / 2, 1e-6))

@@ -1,0 +1,57 @@
+"""The teacher of the face detector, YuNet (Wu, Peng and Yu 2023), as a yardstick: its ONNX file is read,
+never shipped.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from fer_edge.result import Detections
+
+STRIDES = (8, 16, 32)
+OVERLAP = 0.3  # of its suppression, as released
+
+
+class YuNet:
+    """``yunet_n_dynamic.onnx`` in ONNX Runtime; input BGR float32 0-255, grey pictures repeated over the
+    channels.
+    """
+
+    def __init__(self, path: Path, threshold: float, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.threshold = threshold
+
+    def __call__(self, plane: NDArray[np.uint8], scale: float = 1.0) -> Detections:
+        """Faces of u8 [H, W], found at ``scale`` times its size, in its own pixels."""
+        if scale != 1:
+            how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            plane = cv2.resize(plane, None, fx=scale, fy=scale, interpolation=how)
+        height, width = (-(-side // 32) * 32 for side in plane.shape)
+        x = np.zeros((1, 3, height, width), np.float32)
+        x[0, :, : plane.shape[0], : plane.shape[1]] = plane
+        outputs = self.session.run(None, {"input": x})
+        rows = [self._level(outputs[k::3], s, width // s) for k, s in enumerate(STRIDES)]
+        boxes, points, scores = (np.concatenate(part) for part in zip(*rows, strict=True))
+        corner_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+        kept = np.array(
+            cv2.dnn.NMSBoxes(corner_size.tolist(), scores.tolist(), self.threshold, OVERLAP), int
+        ).ravel()
+        size = np.float32(scale)
+        return Detections(boxes[kept] / size, points[kept] / size, scores[kept])
+
+    def _level(
+        self, outputs: list[NDArray[np.float32]], stride: int, columns: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        classes, objects, boxes, points = (o[0] for o in outputs)
+        scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objects[:, 0], 0, 1))
+        at = np.flatnonzero(scores >= self.threshold)
+        origin = np.stack([at % columns, at // columns], axis=1).astype(np.float32)
+        middle = (origin + boxes[at, :2]) * stride
+        half = np.exp(boxes[at, 2:]) * stride / 2
+        landmarks = (origin[:, None] + points[at].reshape(-1, 5, 2)) * stride
+        return np.concatenate([middle - half, middle + half], axis=1), landmarks, scores[at]
