@@ -1,0 +1,63 @@
+"""Tiny data sets in the true layouts, made at run time."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from training.ferplus import SIDE, SPLITS, Split, save
+
+ROWS = 160
+
+
+def blobs(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Smooth random pictures u8 [count, 48, 48], no two alike."""
+    coarse = rng.integers(0, 256, (count, 6, 6), dtype=np.uint8)
+    return np.stack([cv2.resize(c, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for c in coarse])
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as training.prepare_ferplus writes it; a bright bar's height tells the expression."""
+    folder = tmp_path_factory.mktemp("prepared")
+    for seed, name in enumerate(SPLITS):
+        rng = np.random.default_rng(seed)
+        images, labels = blobs(rng, ROWS) // 2, rng.integers(0, 8, ROWS)
+        for image, label in zip(images, labels, strict=True):
+            image[5 * label + 4 : 5 * label + 8] = 255
+        votes = np.eye(8, dtype=np.float32)[labels] * 0.8 + 0.025
+        landmarks = np.full((ROWS, 5, 2), np.nan, np.float32)
+        save(Split(images, votes, labels, np.arange(ROWS), landmarks), folder / f"{name}.npz")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of faces-0.npz: 60 grey JPEGs with one "face" each, five dark dots on a bright disc; every third has none."""
+    rng = np.random.default_rng(7)
+    jpeg, offsets, faces, face_offsets = [], [0], [], [0]
+    for k in range(60):
+        image = cv2.resize(rng.integers(40, 110, (9, 12), dtype=np.uint8), (160, 120))
+        if k % 3:
+            x, y, side = rng.uniform(10, 90), rng.uniform(5, 55), rng.uniform(30, 55)
+            points = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)]) * side + (x, y)
+            cv2.circle(image, (int(x + side / 2), int(y + side / 2)), int(side / 2), 230, -1)
+            for px, py in points:
+                cv2.circle(image, (round(px - 0.5), round(py - 0.5)), 2, 0, -1)
+            faces.append([x, y, side, side, *points.ravel(), 0.95 if k % 5 else 0.6])
+        data = cv2.imencode(".jpg", image)[1].ravel()
+        jpeg.append(data)
+        offsets.append(offsets[-1] + len(data))
+        face_offsets.append(len(faces))
+    folder = tmp_path_factory.mktemp("photographs")
+    np.savez(
+        folder / "faces-0.npz",
+        jpeg=np.concatenate(jpeg),
+        jpeg_offset=np.array(offsets),
+        faces=np.array(faces, np.float32),
+        face_offset=np.array(face_offsets),
+        negative=np.arange(60) % 3 == 0,
+        source=np.zeros(60, np.uint8),
+        source_names=np.array(["made"]),
+    )
+    return folder
