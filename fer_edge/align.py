@@ -26,7 +26,7 @@ def matrices_from_landmarks(landmarks: F32, template: F32, size: int) -> F32:
 
     Landmarks that all coincide give a matrix of scale 0: the crop shows that one point.
     """
-    # Through bytes, because arrays cannot be keys of a cache; a recogniser has one template for all its frames.
+    # As bytes, because an array cannot be the key of a cache; a recogniser has one template for all frames.
     target, target_mean, target_spread = _centred_target(np.asarray(template, np.float32).tobytes(), size)
     points = _complex_from_points(landmarks)  # [N, 5]
     mean = points.sum(axis=1) / 5

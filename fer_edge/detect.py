@@ -126,7 +126,7 @@ def _within_frame(found: Detections, height: int, width: int, limit: int) -> Det
     # Clipped, so that frame[y0:y1, x0:x1] works: a negative corner would count from the other end.
     far_corner = np.array([width, height, width, height], np.float32)
     boxes = np.minimum(np.maximum(found.boxes, 0), far_corner)
-    seen = (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
+    seen = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
     if len(seen) <= limit and seen.all():
         return Detections(boxes, found.landmarks, found.scores)
     kept = np.flatnonzero(seen)[:limit]

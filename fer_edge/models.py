@@ -193,7 +193,7 @@ def load(name: str | os.PathLike[str], role: Role) -> ModelFile:
 def _how_to_add_metadata(path: Path) -> str:
     return (
         f"model {path} has no metadata entry {METADATA_KEY!r}, which says how to feed it; add it once:\n"
-        "  m, spec = onnx.load(path), fer_edge.models.ModelSpec(name=..., role='expression', size=..., "
+        "  m, spec = onnx.load(path), fer_edge.models.ModelSpec(name=..., role=..., size=..., "
         "mean=..., scale=..., labels=(...), template=(...))\n"
         f"  m.metadata_props.add(key={METADATA_KEY!r}, value=spec.to_json())\n"
         "  onnx.save(m, path)"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -163,7 +164,7 @@ class Recognizer:
         """The expressions in the order of Face.probabilities."""
         return self._model.spec.labels
 
-    def info(self) -> dict[str, object]:
+    def info(self) -> dict[str, Any]:
         """Returns what really runs: engine, provider, threads, kernels, both models with their hashes."""
         self._require_open()
         return {
@@ -174,7 +175,7 @@ class Recognizer:
         }
 
     def close(self) -> None:
-        """Gives the engines back; twice is fine. The recogniser raises RuntimeError afterwards."""
+        """Gives the engines back; no call may be under way. Later calls raise RuntimeError."""
         if not self._closed:
             self._closed = True
             self._network.close()

@@ -32,7 +32,7 @@ def write_model(tmp_path_factory: pytest.TempPathFactory) -> WriteModel:
     """Writes a graph as an ONNX file, with the text (or spec) given as its metadata, if any."""
 
     def write(graph: onnx.GraphProto, spec: ModelSpec | str | None) -> Path:
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
         if spec is not None:
             text = spec if isinstance(spec, str) else spec.to_json()
             model.metadata_props.add(key="fer_edge", value=text)

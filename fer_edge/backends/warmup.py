@@ -7,23 +7,31 @@ from fer_edge.models import ModelError, ModelFile
 
 DETECTOR_CHANNELS = 15
 DETECTOR_STRIDES = (8, 16, 32)
-# Frames of 4:3 and the default min_face give this input (height, width).
-DETECTOR_INPUT = (256, 320)
+# (height, width): two, to find a network exported with a fixed size; the second is that of 4:3 frames.
+DETECTOR_INPUTS = ((64, 32), (256, 320))
+# Faces: two, to find a network that was exported with a fixed batch of one.
+EXPRESSION_BATCH = 2
+
+Shape = tuple[int, ...]
 
 
 def warm_up(backend: Backend, model: ModelFile) -> None:
-    """Runs once on an empty input; raises ModelError when the outputs are not those of the model's role."""
+    """Runs on empty inputs; raises ModelError when the outputs are not those of the model's role."""
     spec = model.spec
-    if spec.role == "detector":
-        height, width = DETECTOR_INPUT
-        shape = (1, 1, height, width)
-        expected: list[tuple[int, ...]] = [
-            (1, DETECTOR_CHANNELS, height // s, width // s) for s in DETECTOR_STRIDES
-        ]
-    else:
-        # Two faces: a network exported with a fixed batch of one would pass with one and fail later.
-        shape = (2, 1, spec.size, spec.size)
-        expected = [(2, len(spec.labels))]
+    if spec.role == "expression":
+        _run(
+            backend,
+            model,
+            (EXPRESSION_BATCH, 1, spec.size, spec.size),
+            [(EXPRESSION_BATCH, len(spec.labels))],
+        )
+        return
+    for height, width in DETECTOR_INPUTS:
+        maps: list[Shape] = [(1, DETECTOR_CHANNELS, height // s, width // s) for s in DETECTOR_STRIDES]
+        _run(backend, model, (1, 1, height, width), maps)
+
+
+def _run(backend: Backend, model: ModelFile, shape: Shape, expected: list[Shape]) -> None:
     backend.reserve(shape).fill(0)
     outputs = backend.run()
     got = [output.shape for output in outputs]

@@ -14,16 +14,19 @@ import fer_edge
 from fer_edge import models
 
 SUMS = models.WEIGHTS / "SHA256SUMS"
-REINSTALL = "pip install --force-reinstall --no-deps fer_edge"
+ROOT = models.WEIGHTS.parent.parent
+IN_CHECKOUT = (ROOT / "pyproject.toml").exists()
+REINSTALL = f"pip install -e {ROOT}" if IN_CHECKOUT else "pip install --force-reinstall --no-deps fer_edge"
+RESTORE = f"git -C {ROOT} restore fer_edge/weights" if IN_CHECKOUT else REINSTALL
 REQUIRED_MODELS = ("face-luma", "tkfnet-nano")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding; `fix` is the command for what is not ok. "slow" works, but not as well as it could."""
+    """One finding; `fix` is the command for what is not ok. With "slow" ones everything still works."""
 
     name: str
-    state: Literal["ok", "slow", "missing"]
+    state: Literal["ok", "slow", "missing", "broken"]
     detail: str
     fix: str = ""
 
@@ -41,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"  {check.state:7}  {check.name:12} {check.detail}")
         if check.fix:
             print(f"{'':24}mend: {check.fix}")
-    if "missing" in states:
+    if "missing" in states or "broken" in states:
         print("would not run")
         return 1
     return _try()
@@ -89,18 +92,19 @@ def _engine() -> Check:
 def _weights() -> Iterator[Check]:
     sums = {}
     if SUMS.exists():
-        sums = {name: digest for digest, name in map(str.split, SUMS.read_text().splitlines())}
+        # The format of sha256sum: 64 digits, two spaces, the name.
+        sums = {line[66:]: line[:64] for line in SUMS.read_text().splitlines()}
     for name in REQUIRED_MODELS:
         if name not in models.embedded():
-            yield Check(name, "missing", "the file is not there", REINSTALL)
+            yield Check(name, "missing", "the file is not there", RESTORE)
             continue
         try:
             model = models.read(models.WEIGHTS / f"{name}.onnx")
         except models.ModelError as error:
-            yield Check(name, "missing", str(error), REINSTALL)
+            yield Check(name, "broken", str(error), RESTORE)
             continue
         if sums.get(model.path.name) != model.sha256:
-            yield Check(name, "missing", f"sha256 {model.sha256[:12]}... is not the one in {SUMS}", REINSTALL)
+            yield Check(name, "broken", f"sha256 {model.sha256[:12]}... is not the one in {SUMS}", RESTORE)
         else:
             yield Check(name, "ok", f"version {model.spec.version}, sha256 {model.sha256[:12]}... as shipped")
 

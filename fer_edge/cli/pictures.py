@@ -29,14 +29,15 @@ VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wm
 
 def opencv() -> Any:
     """Returns the module cv2; raises ImportError with the pip line."""
+    # A damaged file is reported once, by us, and not by OpenCV as well. The variable is read when OpenCV is
+    # loaded; the function that does the same has another name in each of its major versions.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
         cv2: Any = importlib.import_module("cv2")
     except ImportError as error:
         raise ImportError(
             f"reading and drawing pictures needs OpenCV ({error}); pip install opencv-python-headless"
         ) from error
-    # A damaged file is reported once, by us; OpenCV's own lines on stderr name its source files.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
 
 
@@ -102,14 +103,25 @@ def read_picture(path: Path) -> U8:
         picture: U8 | None = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ValueError(f"cannot be decoded: {error.err}") from error
-    if picture is None:
+    if picture is None or _is_jpeg_without_end(data.tobytes()):
         raise ValueError(_why_undecodable(data[:12].tobytes()))
     return picture
 
 
-def message_of(error: OSError | ValueError) -> str:
+def message_of(error: Exception) -> str:
     """Returns what went wrong without the file's name, which the caller puts in front."""
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _is_jpeg_without_end(data: bytes) -> bool:
+    """Whether a JPEG was cut short, which OpenCV 4 does not tell: it paints the missing part grey."""
+    at = 2
+    # Segment by segment up to the picture's own scan, because a thumbnail in the header has an end as well.
+    while data.startswith(b"\xff\xd8") and data[at : at + 1] == b"\xff":
+        if data[at + 1 : at + 2] == b"\xda":
+            return data.find(b"\xff\xd9", at) < 0
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False
 
 
 def _why_undecodable(head: bytes) -> str:

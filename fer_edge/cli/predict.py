@@ -88,7 +88,7 @@ def _predict_one(recognizer: "Recognizer", path: Path, copy: Path | None, report
         faces = recognizer(picture)
         if copy is not None:
             _write_copy(copy, picture, faces, recognizer.labels)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ModelError) as error:
         _fail(report, shown(path), message_of(error))
         return False
     report.picture(path, faces, copy)

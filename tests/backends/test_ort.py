@@ -97,6 +97,13 @@ def test_a_network_with_a_fixed_batch(write_model: WriteModel) -> None:
     _refused(path, "expression", r"cannot run on float32 \[2, 1, 16, 16\]")
 
 
+def test_a_detector_with_a_fixed_size(write_model: WriteModel) -> None:
+    graph = detector_graph()
+    for dim, size in zip(graph.input[0].type.tensor_type.shape.dim, (1, 1, 256, 320), strict=True):
+        dim.dim_value = size
+    _refused(write_model(graph, DETECTOR_SPEC), "detector", r"cannot run on float32 \[1, 1, 64, 32\]")
+
+
 def test_a_network_with_other_classes_than_its_labels(write_model: WriteModel) -> None:
     path = write_model(expression_graph(classes=7), EXPRESSION_SPEC)
     _refused(path, "expression", r"must give float32 \[2, 8\], got float32 \[2, 7\]")

@@ -57,6 +57,19 @@ def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_picture(path), upright)
 
 
+def test_a_jpeg_with_a_thumbnail_and_bytes_after_its_end_is_whole(tmp_path: Path) -> None:
+    # Phones put a small JPEG into the header and films behind the end.
+    thumbnail = b"Exif\x00\x00" + _encoded(".jpg", PICTURE[:8, :8])
+    header = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    jpeg = _encoded(".jpg")
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(jpeg[:2] + header + jpeg[2:] + b"film \xff\xda film")
+    assert read_picture(path).shape == PICTURE.shape
+    path.write_bytes((jpeg[:2] + header + jpeg[2:])[:-20])
+    with pytest.raises(ValueError, match="is damaged or cut short"):
+        read_picture(path)
+
+
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_picture_cut_short_is_refused(suffix: str, share: float, tmp_path: Path) -> None:
