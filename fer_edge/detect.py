@@ -1,8 +1,8 @@
 """Faces of a frame: letterbox, network, decoding, back to frame pixels.
 
-The network finds faces from NETWORK_FACE_PX on, so the size of its input follows the smallest face that is
-wanted, not the size of the frame. Large inputs find small faces but no longer see the largest as a whole;
-then a second, coarse pass finds those, and the two are merged.
+The network finds faces of NETWORK_FACE_PX, so the size of its input follows the smallest face that is wanted,
+not the size of the frame. A face larger than the range is missed, so coarser passes follow until one of them
+sees a face that fills the frame; each costs a fraction of the one before. The passes are merged.
 """
 
 import math
@@ -14,31 +14,39 @@ from fer_edge.backends.base import Backend
 from fer_edge.models import ModelSpec
 from fer_edge.result import F32, U8, Detections
 
-# Side of the smallest face in the network's input that it was trained to find reliably.
-NETWORK_FACE_PX = 16
+# Smallest and largest side of a face in the network's input that it finds reliably.
+NETWORK_FACE_PX = (16, 144)
 # Long side of the network's input when min_face is not given: finds faces from a twentieth of the frame's
 # long side on.
 DEFAULT_LONG_PX = 320
 # A smaller input (a large min_face) saves next to nothing and costs accuracy; frames are not enlarged to
 # reach it.
 LEAST_LONG_PX = 192
-# From this long side on a face that fills the frame is larger than the network's receptive field.
-COARSE_FROM_PX = 640
+# Long side of the coarsest pass: a face that fills the frame is within the network's range there.
+COARSE_LONG_PX = 128
+# A coarser pass takes up where the finer one ends, with this overlap of the ranges, because both fade at
+# their ends.
+RANGE_OVERLAP = 1.5
 # Enlarging more than this shows the network no more than there is; only a min_face below 8 px asks for it.
 MAX_ENLARGEMENT = 2.0
 # Intersection over union from which two boxes are one face.
 OVERLAP = 0.4
+# Share of the smaller box that lies in the larger one, from which a finer pass has seen a part of a coarser
+# one's face.
+CONTAINED = 0.7
 
 
-def scales_from_frame(long_px: int, min_face: float | None) -> tuple[float, float | None]:
-    """Returns the network pixels per frame pixel of the fine pass and of the coarse one, if needed."""
+def scales_from_frame(long_px: int, min_face: float | None) -> list[float]:
+    """Returns the network pixels per frame pixel of each pass, finest first."""
+    smallest, largest = NETWORK_FACE_PX
     if min_face is None:
-        fine = min(DEFAULT_LONG_PX / long_px, MAX_ENLARGEMENT)
+        scale = min(DEFAULT_LONG_PX / long_px, MAX_ENLARGEMENT)
     else:
-        fine = max(NETWORK_FACE_PX / min_face, min(1.0, LEAST_LONG_PX / long_px))
-    if fine * long_px <= COARSE_FROM_PX:
-        return fine, None
-    return fine, DEFAULT_LONG_PX / long_px
+        scale = max(smallest / min_face, min(1.0, LEAST_LONG_PX / long_px))
+    scales = [scale]
+    while scales[-1] * long_px > largest:
+        scales.append(max(scales[-1] * smallest / largest * RANGE_OVERLAP, COARSE_LONG_PX / long_px))
+    return scales
 
 
 def letterbox(shape: tuple[int, ...], scale: float, multiple: int) -> tuple[F32, tuple[int, int]]:
@@ -52,12 +60,13 @@ def letterbox(shape: tuple[int, ...], scale: float, multiple: int) -> tuple[F32,
 
 
 def merge(fine: Detections, coarse: Detections) -> Detections:
-    """Joins two passes over one frame, by falling score; of two boxes on one face the better stays."""
+    """Joins passes over one frame, by falling score; of two boxes on one face the better-scored stays."""
     corner0 = np.maximum(fine.boxes[:, None, :2], coarse.boxes[None, :, :2])
     corner1 = np.minimum(fine.boxes[:, None, 2:], coarse.boxes[None, :, 2:])
     shared = np.maximum(corner1 - corner0, 0).prod(axis=2)  # [F, C]
-    union = _areas(fine.boxes)[:, None] + _areas(coarse.boxes) - shared
-    same = shared > OVERLAP * union
+    fine_areas, coarse_areas = _areas(fine.boxes)[:, None], _areas(coarse.boxes)
+    same = shared > OVERLAP * (fine_areas + coarse_areas - shared)
+    same |= shared > CONTAINED * np.minimum(fine_areas, coarse_areas)
     # Within a pass the decoder has dropped the doubles already, so only pairs across the passes compete.
     better = fine.scores[:, None] >= coarse.scores
     kept = np.concatenate([~(same & ~better).any(axis=1), ~(same & better).any(axis=0)])
@@ -99,10 +108,10 @@ class Detector:
     def __call__(self, plane: U8) -> Detections:
         """Returns the faces of a plane uint8 [H, W], in frame pixels."""
         height, width = plane.shape
-        fine, coarse = scales_from_frame(max(height, width), self._min_face)
-        found = self._pass(plane, fine)
-        if coarse is not None:
-            found = merge(found, self._pass(plane, coarse))
+        scales = scales_from_frame(max(height, width), self._min_face)
+        found = self._pass(plane, scales[0])
+        for scale in scales[1:]:
+            found = merge(found, self._pass(plane, scale))
         return _within_frame(found, height, width, self._max_faces) if len(found) else found
 
     def _pass(self, plane: U8, scale: float) -> Detections:

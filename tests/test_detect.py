@@ -1,6 +1,7 @@
 """The detector's way from frame to network and back, on a network whose faces are known exactly."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from tiny import LANDMARKS, frame_with_cells
 
 from fer_edge import models
 from fer_edge.backends.ort import OrtBackend
-from fer_edge.detect import OVERLAP, Detector, letterbox, merge, scales_from_frame
+from fer_edge.detect import CONTAINED, NETWORK_FACE_PX, OVERLAP, Detector, letterbox, merge, scales_from_frame
 from fer_edge.result import Detections
 
 SIDES = st.integers(1, 5000)
@@ -57,19 +58,36 @@ def test_boxes_are_clipped_to_the_frame(make_detector: Callable[..., Detector]) 
     )
 
 
-def test_nothing_is_found_in_the_padding(detector_file: Path) -> None:
+class Scripted(OrtBackend):
+    """The tiny network, with faces of 32 network pixels put into its answers by the width of the input."""
+
+    faces: dict[int, list[tuple[int, int]]]
+
+    def run(self) -> list[np.ndarray]:
+        """Adds the faces, given as (column, row) of the stride-8 grid."""
+        outputs = super().run()
+        for column, row in self.faces[8 * outputs[0].shape[3]]:
+            outputs[0][0, 0, row, column] = 10
+        return outputs
+
+
+@pytest.fixture
+def scripted(detector_file: Path) -> Callable[..., Detector]:
+    """A detector whose passes find what they are told to."""
     model = models.load(detector_file, "detector")
 
-    class Padding(OrtBackend):
-        """Reports a face in the input's lower right cell, which lies outside of a frame of 300 x 200."""
+    def make(faces: dict[int, list[tuple[int, int]]]) -> Detector:
+        backend = Scripted(model, 1)
+        backend.faces = faces
+        return Detector(backend, model.spec, threshold=0.5, min_face=16, max_faces=64)
 
-        def run(self) -> list[np.ndarray]:
-            outputs = super().run()
-            outputs[0][0, 0, -1, -1] = 10
-            return outputs
+    return make
 
-    detector = Detector(Padding(model, 1), model.spec, threshold=0.5, min_face=16, max_faces=64)
-    assert len(detector(np.zeros((200, 289), np.uint8))) == 0
+
+def test_nothing_is_found_in_the_padding(scripted: Callable[..., Detector]) -> None:
+    # The frame is 140 wide, and the last of the input's 20 columns stands for a face from 140 on.
+    assert len(scripted({160: [(19, 5)]})(np.zeros((100, 140), np.uint8))) == 0
+    assert len(scripted({160: [(18, 5)]})(np.zeros((100, 140), np.uint8))) == 1
 
 
 @pytest.mark.parametrize("factor", [2, 3])
@@ -82,20 +100,31 @@ def test_min_face_sets_the_scale(make_detector: Callable[..., Detector], factor:
 @pytest.mark.parametrize(
     ("long_px", "min_face", "expected"),
     [
-        (640, None, (0.5, None)),
-        (1920, None, (320 / 1920, None)),
-        (100, None, (2.0, None)),
-        (1, None, (2.0, None)),
-        (640, 16, (1.0, None)),
-        (1280, 16, (1.0, 0.25)),
-        (1280, 32, (0.5, None)),
-        (640, 200, (192 / 640, None)),
-        (100, 200, (1.0, None)),
-        (100, 4, (4.0, None)),
+        (640, None, [0.5, 0.2]),
+        (1920, None, [320 / 1920, 128 / 1920]),
+        (100, None, [2.0, 1.28]),
+        (64, None, [2.0]),
+        (1, None, [2.0]),
+        (640, 16, [1.0, 0.2]),
+        (1280, 16, [1.0, 1 / 6, 0.1]),
+        (640, 200, [192 / 640, 0.2]),
+        (140, 200, [1.0]),
+        (100, 4, [4.0, 1.28]),
     ],
 )
-def test_scales(long_px: int, min_face: float | None, expected: tuple[float, float | None]) -> None:
+def test_scales(long_px: int, min_face: float | None, expected: list[float]) -> None:
     assert scales_from_frame(long_px, min_face) == pytest.approx(expected)
+
+
+@given(SIDES, st.one_of(st.none(), st.floats(4, 6000)))
+def test_the_passes_leave_no_gap(long_px: int, min_face: float | None) -> None:
+    scales = scales_from_frame(long_px, min_face)
+    smallest, largest = NETWORK_FACE_PX
+    for finer, coarser in pairwise(scales):
+        assert coarser < finer
+        assert smallest / coarser < largest / finer
+    # A face that fills the frame is within the range of the last pass.
+    assert scales[-1] * long_px <= largest
 
 
 @given(SIDES, SIDES, st.floats(0.05, 4))
@@ -112,18 +141,14 @@ def test_letterbox_round_trip(height: int, width: int, scale: float) -> None:
     np.testing.assert_array_equal(matrix[0] @ np.array([0, 0, 1]), [0, 0])
 
 
-def test_a_small_and_a_large_face_are_found_by_two_passes(make_detector: Callable[..., Detector]) -> None:
-    frame = np.zeros((768, 960), np.uint8)
-    # One cell of the fine input (scale 1), too small to brighten a cell of the coarse one (scale 1/3).
-    frame[80:88, 80:88] = 255
-    # One cell of the coarse input, which is nine cells of the fine one.
-    frame[480:504, 480:504] = 255
-    fine_only = make_detector(min_face=16.0)(frame[:200, :320])
-    both = make_detector(min_face=16.0)(frame)
-    sides = both.boxes[:, 2] - both.boxes[:, 0]
-    assert len(fine_only) == 1
-    assert (np.abs(sides - 32) < 0.1).any()
-    assert (np.abs(sides - 96) < 0.1).any()
+def test_passes_find_faces_of_different_sizes_once(scripted: Callable[..., Detector]) -> None:
+    # The second pass sees a sixth of the resolution: its faces have 192 frame pixels, the first's have 32.
+    found = scripted({768: [(10, 10), (85, 50)], 128: [(11, 7)]})(np.zeros((512, 768), np.uint8))
+    np.testing.assert_allclose(
+        sorted(found.boxes.tolist()),
+        [[68, 68, 100, 100], [456, 264, 648, 456], [668, 388, 700, 420]],
+        atol=0.01,
+    )
 
 
 def _detections(rows: list[tuple[float, float, float, float]], mark: int = 0) -> Detections:
@@ -139,6 +164,12 @@ def test_merge_keeps_the_better_of_two_on_one_face() -> None:
     merged = merge(fine, coarse)
     np.testing.assert_allclose(merged.scores, [0.9, 0.7])
     np.testing.assert_allclose(merged.boxes[:, 0], [50, 1])
+
+
+def test_merge_drops_the_part_of_a_face() -> None:
+    merged = merge(_detections([(5, 5, 4, 0.6), (9, 9, 4, 0.6)]), _detections([(0, 0, 10, 0.7)]))
+    # The second lies in the face by a sixteenth only.
+    np.testing.assert_allclose(merged.boxes[:, 0], [0, 9])
 
 
 def test_merge_of_a_tie_keeps_one() -> None:
@@ -161,10 +192,7 @@ def test_merge_never_keeps_two_of_one_face_nor_loses_the_best(fine: list, coarse
     marks = merged.landmarks[:, 0, 0]
     for one in merged.boxes[marks == 0]:
         for other in merged.boxes[marks == 1]:
-            assert _overlap(one, other) <= OVERLAP + 1e-5
-
-
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    sides = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-    return float(sides.prod() / (sum(areas) - sides.prod()))
+            sides = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
+            areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+            assert sides.prod() <= OVERLAP * (sum(areas) - sides.prod()) + 1e-3
+            assert sides.prod() <= CONTAINED * min(areas) + 1e-3
