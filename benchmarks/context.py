@@ -1,0 +1,55 @@
+"""Where and on what a number was measured: without it a number cannot be compared."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import fer_edge
+from fer_edge import ops
+
+PACKAGES = ("numpy", "onnxruntime", "opencv-python-headless")
+
+
+def context() -> dict[str, object]:
+    """Processor, system, versions, commit, kernel target and load at the time of the call."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "fer_edge": fer_edge.__version__,
+        "commit": _commit(),
+        "ops": ops.target,
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "load_average": os.getloadavg()[0],
+        "stolen_percent": _stolen_percent(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def _stolen_percent() -> float | None:
+    """Share of processor time since start that a hypervisor gave to others, None where the system does not
+    say.
+    """
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    ticks = [int(t) for t in stat.read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]]
+    return round(100 * ticks[7] / sum(ticks), 1)
