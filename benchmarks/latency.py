@@ -76,7 +76,7 @@ class Stopwatch:
 
 
 def time_frames(threads: int, runs: int) -> dict[str, dict[str, dict[str, float]]]:
-    """ "640x480, 1 faces" -> stage -> percentiles in ms."""
+    """Frame, as "640x480, 1 faces", to stage to percentiles in ms."""
     results = {}
     for height, width in SIZES:
         for count in COUNTS:
@@ -112,10 +112,10 @@ frame = np.load({frame!r}); t3 = time.perf_counter()
 r(frame); t4 = time.perf_counter()
 for _ in range(100): r(frame)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-now = [l for l in open("/proc/self/status") if l.startswith("VmRSS")]
+now = [line for line in open("/proc/self/status") if line.startswith("VmRSS")]
 now = int(now[0].split()[1]) / 1024 if now else peak
-print(json.dumps(dict(import_ms=(t1-t0)*1e3, constructor_ms=(t2-t1)*1e3, first_result_ms=(t4-t3)*1e3,
-resident_mb=now)))
+ms = dict(import_ms=t1 - t0, constructor_ms=t2 - t1, first_result_ms=t4 - t3)
+print(json.dumps({{k: 1e3 * v for k, v in ms.items()}} | {{'resident_mb': now}}))
 """
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from training.ferplus import SIDE, SPLITS, Split, save
 
 ROWS = 160
@@ -33,7 +34,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of faces-0.npz: 60 grey JPEGs with one "face" each, five dark dots on a bright disc; every third has none."""
+    """A folder of faces-0.npz: 60 grey JPEGs with one "face" each, five dark dots on a bright disc; every
+    third has none.
+    """
     rng = np.random.default_rng(7)
     jpeg, offsets, faces, face_offsets = [], [0], [], [0]
     for k in range(60):

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from training.detection_metrics import Tally
 
 from fer_edge.result import Detections
+from training.detection_metrics import Tally
 
 BOXES = np.array([[10, 10, 50, 50], [100, 100, 114, 114]], np.float32)
 POINTS = np.zeros((2, 5, 2), np.float32)
@@ -38,7 +38,13 @@ def test_a_second_box_on_a_face_is_an_alarm():
 
 def test_ignored_regions_count_for_nothing():
     tally = Tally()
-    tally.add(found((200, 200, 240, 240, 0.9)), NONE, POINTS[:0], np.array([[195, 195, 250, 250]], np.float32), False)
+    tally.add(
+        found((200, 200, 240, 240, 0.9)),
+        NONE,
+        POINTS[:0],
+        np.array([[195, 195, 250, 250]], np.float32),
+        False,
+    )
     assert tally.alarms == []
 
 

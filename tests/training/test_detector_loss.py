@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from training.detector_loss import assign, complete_iou, decode, detector_loss
-from training.models.face_luma import STRIDES, FaceLuma
 
 from fer_edge import ops
+from training.detector_loss import CENTRE_RADIUS, assign, complete_iou, decode, detector_loss
+from training.models.face_luma import STRIDES, FaceLuma
 
 FACE = torch.tensor([[40.0, 30, 100, 110]])
 POINTS = torch.tensor([[[55.0, 60], [85, 60], [70, 75], [58, 92], [82, 92]]])
@@ -37,7 +37,9 @@ def test_assignment_stays_near_the_face_and_prefers_the_better_overlap():
     near = ((p.centres - torch.tensor([70.0, 70.0])).abs().amax(1) < 12) & (p.strides == 16)
     boxes[near] = FACE[0]
     cells, owner = assign(p.logits[0], boxes, p.centres, p.strides, FACE)
-    assert set(cells.tolist()) <= set(near.nonzero().flatten().tolist())
+    away = (p.centres[cells] - torch.tensor([70.0, 70.0])).abs().amax(1)
+    assert (away < CENTRE_RADIUS * p.strides[cells]).all()
+    assert set(near.nonzero().flatten().tolist()) <= set(cells.tolist())
     assert (owner == 0).all()
     assert len(cells) >= 1
 

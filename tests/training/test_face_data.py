@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from training.face_augment import MIN_FACE, make_canvas
 from training.face_photos import load_photos
 
@@ -64,7 +65,8 @@ def test_right_and_left_survive_the_mirror(photographs: Path):
         canvas = make_canvas(photos, 256, np.random.default_rng(seed))
         eyes = canvas.landmarks[:, 1] - canvas.landmarks[:, 0]
         mouth = canvas.landmarks[:, 3:].mean(1) - canvas.landmarks[:, :2].mean(1)
-        # In an upright face the person's right eye is on the picture's left: the turn from eyes to mouth is positive.
+        # In an upright face the person's right eye is on the picture's left: the turn from eyes to mouth is
+        # positive.
         assert (eyes[:, 0] * mouth[:, 1] - eyes[:, 1] * mouth[:, 0] > 0).all()
 
 

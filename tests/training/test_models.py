@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+
 from training.models.dcif import Dcif
 from training.models.face_luma import STRIDES, FaceLuma
 from training.models.tafe import Tafe
@@ -54,7 +55,9 @@ def test_tafe_follows_its_equations():
     w = {name: p.detach().numpy() for name, p in block.named_parameters()}
 
     def pointwise(name: str, v: np.ndarray) -> np.ndarray:
-        return np.einsum("oc,nchw->nohw", w[f"{name}.weight"][:, :, 0, 0], v) + w[f"{name}.bias"][:, None, None]
+        return (
+            np.einsum("oc,nchw->nohw", w[f"{name}.weight"][:, :, 0, 0], v) + w[f"{name}.bias"][:, None, None]
+        )
 
     both = pointwise("split", x.numpy())
     y, xs = both[:, :channels], both[:, channels:]
@@ -64,7 +67,8 @@ def test_tafe_follows_its_equations():
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
     kernels = w["local.0.weight"][:, 0]
     depthwise = np.stack(
-        [(windows[:, o // 2] * kernels[o]).sum((-1, -2)) + w["local.0.bias"][o] for o in range(2 * channels)], axis=1
+        [(windows[:, o // 2] * kernels[o]).sum((-1, -2)) + w["local.0.bias"][o] for o in range(2 * channels)],
+        axis=1,
     )
     local = pointwise("local.3", gelu(pointwise("local.1", depthwise)))
     expected = pointwise("merge", modulated + local)
