@@ -31,7 +31,7 @@ class Jitter:
     zoom: float = 0.15  # log scale, uniform to both sides: boxes and faces vary
     shift: float = 0.06  # share of the side, standard deviation
     shear: float = 0.08  # standard deviation: a slightly turned head
-    unaligned: float = 0.25  # share of pictures shown whole, for crops that come without landmarks
+    unaligned: float = 0.2  # share of pictures shown whole, for crops that come without landmarks
     gamma: float = 0.5  # log, uniform: exposure
     contrast: float = 0.3  # uniform around 1
     brightness: float = 0.25  # standard deviations of luma

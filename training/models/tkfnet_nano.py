@@ -1,9 +1,10 @@
 """tkfnet-nano: TAFE and DCIF of TKFNet on a slim residual trunk, for luma crops of 64 x 64.
 
-The trunk keeps ResNet's basic block (He et al. 2016) because dense 3 x 3 convolutions reach the arithmetic
-peak of a CPU; it stops at an eighth of the side, so that TAFE and DCIF see 8 x 8 places, about the paper's 7
-x 7. The first convolution runs at full size: training pictures are 48 px wide and a stride there would
-discard the texture that TAFE looks for.
+The trunk keeps ResNet's basic block (He et al. 2016) because dense 3 x 3 convolutions reach the arithmetic peak
+of a CPU; it stops at an eighth of the side, so that TAFE and DCIF see 8 x 8 places, about the paper's 7 x 7. The
+first convolution halves the side: training pictures are 48 px wide, so 32 x 32 places of 32 channels lose nothing,
+and maps of the full size would take a third of the time for a tenth of the arithmetic. Widths are multiples of
+16, the number of floats in the widest vector register.
 """
 
 from torch import Tensor, nn
@@ -44,13 +45,11 @@ class TkfNetNano(nn.Module):
     order.
     """
 
-    def __init__(self, widths: tuple[int, int, int, int] = (16, 24, 64, 144), dropout: float = 0.2) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (32, 64, 128), dropout: float = 0.2) -> None:
         super().__init__()
-        stem, c2, c4, c8 = widths
+        c2, c4, c8 = widths
         self.trunk = nn.Sequential(
-            _conv(1, stem, 3),
-            nn.ReLU(inplace=True),
-            _conv(stem, c2, 3, 2),
+            _conv(1, c2, 5, 2),
             nn.ReLU(inplace=True),
             BasicBlock(c2, c2, 1),
             BasicBlock(c2, c4, 2),
