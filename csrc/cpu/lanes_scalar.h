@@ -1,0 +1,66 @@
+// One lane: what runs where nothing better is known.
+#pragma once
+
+#include <math.h>
+
+#include "../ops.h"
+
+namespace fer_edge {
+namespace FER_EDGE_TARGET {
+
+using Floats = float;
+using Ints = int;
+constexpr int kLanes = 1;
+
+static inline float splat(float value) { return value; }
+static inline int splat(int value) { return value; }
+static inline float ramp(float first) { return first; }
+static inline float add(float a, float b) { return a + b; }
+static inline float sub(float a, float b) { return a - b; }
+static inline float mul(float a, float b) { return a * b; }
+static inline int add(int a, int b) { return a + b; }
+static inline int sub(int a, int b) { return a - b; }
+static inline int mul(int a, int b) { return a * b; }
+static inline int nearest(float a) { return static_cast<int>(lrintf(a)); }
+static inline float to_floats(int a) { return static_cast<float>(a); }
+static inline void store(float* out, float a) { *out = a; }
+static inline void store(int* out, int a) { *out = a; }
+static inline int load(const int* from) { return *from; }
+static inline bool any_at_least(const float* values, float limit) { return *values >= limit; }
+
+// A position in 1/1024 as its whole part and the rest.
+static inline int whole(int position) { return position >> kFractionBits; }
+static inline int fraction(int position) { return position & (kOne - 1); }
+
+// The samples at an offset and after it, and their weights.
+struct Pairs {
+    int first, second;
+};
+static inline Pairs weights_from_fraction(int fraction) { return {kOne - fraction, fraction}; }
+static inline int dot(Pairs pair, Pairs weights) {
+    return pair.first * weights.first + pair.second * weights.second;
+}
+static inline Pairs pairs_at(const uint16_t* base, const int* offset) {
+    return {base[*offset], base[*offset + 1]};
+}
+
+// Enough for the compiler to see what it can do with the baseline instructions.
+constexpr int kLumaBlock = 32;
+constexpr int kLumaSlack = 0;
+static inline void luma_block(const uint8_t* bgr, uint8_t* luma) {
+    for (int i = 0; i < kLumaBlock; ++i, bgr += 3)
+        luma[i] =
+            static_cast<uint8_t>((3735u * bgr[0] + 19235u * bgr[1] + 9798u * bgr[2] + (1u << 14)) >> 15);
+}
+
+constexpr int kSumBlock = 16;
+static inline void widen_block(const uint8_t* pixels, uint16_t* out) {
+    for (int i = 0; i < kSumBlock; ++i) out[i] = pixels[i];
+}
+static inline void quad_block(const uint8_t* upper, const uint8_t* lower, uint16_t* out) {
+    for (int i = 0; i < kSumBlock; ++i)
+        out[i] = static_cast<uint16_t>(upper[2 * i] + upper[2 * i + 1] + lower[2 * i] + lower[2 * i + 1]);
+}
+
+}  // namespace FER_EDGE_TARGET
+}  // namespace fer_edge

@@ -1,0 +1,53 @@
+"""Builds the extension `fer_edge._core`; everything else about the package is in pyproject.toml.
+
+Each file in csrc/cpu is compiled once for every target of the machine, with that target's flags, and linked into the
+one extension; setuptools has no per-file flags, hence the subclass. FER_EDGE_CORE=0 builds without the extension, for
+machines that have no C++ compiler: the NumPy reference then does the work.
+"""
+
+import os
+import platform
+from pathlib import Path
+
+from pybind11 import get_include
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+CSRC = Path("csrc")
+# Contraction would let one target fuse a multiplication and an addition that another rounds twice.
+FLAGS = ["-std=c++17", "-O3", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra"]
+TARGETS = {
+    "x86_64": {"scalar": [], "avx2": ["-mavx2", "-mfma", "-DFER_EDGE_USE_AVX2"]},
+    "aarch64": {"scalar": [], "neon": ["-DFER_EDGE_USE_NEON"]},
+}
+
+
+class BuildTargets(build_ext):
+    """`build_ext` that adds the objects of every target to the extension."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile csrc/cpu for each target, then the rest, and link."""
+        objects = []
+        for target, flags in TARGETS.get(platform.machine(), {"scalar": []}).items():
+            objects += self.compiler.compile(
+                sorted(str(path) for path in CSRC.glob("cpu/*.cpp")),
+                output_dir=str(Path(self.build_temp) / target),
+                extra_postargs=[*FLAGS, *flags, f"-DFER_EDGE_TARGET={target}"],
+                depends=ext.depends,
+            )
+        ext.extra_objects = objects
+        super().build_extension(ext)
+
+
+core = Extension(
+    "fer_edge._core",
+    sources=sorted(str(path) for path in CSRC.glob("*.cpp")),
+    include_dirs=[get_include()],
+    extra_compile_args=FLAGS,
+    depends=sorted(str(path) for path in CSRC.rglob("*.[ch]*")),
+    language="c++",
+)
+setup(
+    ext_modules=[] if os.environ.get("FER_EDGE_CORE") == "0" else [core],
+    cmdclass={"build_ext": BuildTargets},
+)
