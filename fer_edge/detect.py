@@ -14,13 +14,13 @@ from fer_edge.backends.base import Backend
 from fer_edge.models import ModelSpec
 from fer_edge.result import F32, U8, Detections
 
-# Smallest and largest side of a face in the network's input that it finds reliably.
+# Smallest and largest side of a face in the network's input that it finds reliably. Provisional: read off the
+# portraits of a first training run, to be measured again with each detector.
 NETWORK_FACE_PX = (16, 144)
 # Long side of the network's input when min_face is not given: finds faces from a twentieth of the frame's
 # long side on.
 DEFAULT_LONG_PX = 320
-# A smaller input (a large min_face) saves next to nothing and costs accuracy; frames are not enlarged to
-# reach it.
+# The network's input gets no smaller, however large min_face is; frames are not enlarged to reach it.
 LEAST_LONG_PX = 192
 # Long side of the coarsest pass: a face that fills the frame is within the network's range there.
 COARSE_LONG_PX = 128

@@ -18,7 +18,7 @@ from fer_edge.image import Layout, checked_landmarks, layout_of_frame, luma_from
 from fer_edge.preprocess import fill_from_crops, fill_from_frame
 from fer_edge.result import F32, U8, Detections, Face, faces_from_arrays
 
-# Faces that the network sees at once. More gain no speed on a CPU and take memory in proportion.
+# Faces that the network sees at once: its memory grows with them, so long lists of crops are cut up.
 BATCH = 32
 # An enlargement beyond four (see detect.NETWORK_FACE_PX) finds nothing but compression noise.
 LEAST_MIN_FACE_PX = 4

@@ -52,6 +52,15 @@ def test_all_layouts_of_one_picture_agree(recognizer: Recognizer) -> None:
     assert recognizer(grey, layout="grey") == expected
 
 
+def test_frames_that_must_not_be_written_to(recognizer: Recognizer) -> None:
+    # As numpy.frombuffer gives them, for one from a message of ROS.
+    grey = np.frombuffer(frame_with_cells((10, 7)).tobytes(), np.uint8).reshape(256, 320)
+    bgr = np.frombuffer(np.repeat(grey[..., None], 3, axis=2).tobytes(), np.uint8).reshape(256, 320, 3)
+    assert recognizer(bgr) == recognizer(grey)
+    assert len(recognizer(grey)) == 1
+    assert len(recognizer.recognize_crops([grey, bgr])) == 2
+
+
 def test_more_faces_than_a_batch_are_read_as_if_alone(make_recognizer: MakeRecognizer) -> None:
     cells = [(5 * column + 2, 5 * row + 2) for row in range(6) for column in range(8)]
     frame = frame_with_cells(*cells)

@@ -33,7 +33,7 @@ _ERRORS: tuple[type[Exception], ...] = (
 
 
 def default_threads() -> int:
-    """Threads when none are asked for: the networks are so small that more than two wait for each other."""
+    """Threads when none are asked for: two at most, so that a robot keeps its other cores. Provisional."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(2, cores)
 
