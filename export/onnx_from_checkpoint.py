@@ -28,6 +28,7 @@ from training.models.tkfnet_nano import SIZE, TkfNetNano
 from training.run import load_checkpoint
 
 OPSET = 18  # the exporter's floor; TensorRT 10.3 reads up to 20
+IR_VERSION = 8  # that of opset 18: ONNX Runtime before 1.18 refuses the exporter's 10, and nothing of it is used
 TOLERANCE = 1e-4  # largest difference of a probability
 PICTURES = 1000  # of the certificate
 LICENCE = "Apache-2.0 (weights); the training pictures carry no licence of their own, see docs/models"
@@ -138,6 +139,7 @@ def onnx_from_model(model: nn.Module, export: Export, spec: ModelSpec) -> onnx.M
     # folders.
     for part in (proto, proto.graph, *proto.graph.node, *proto.graph.value_info, *proto.graph.initializer):
         part.ClearField("metadata_props")
+    proto.ir_version = IR_VERSION
     proto.producer_name, proto.producer_version = "fer_edge", fer_edge.__version__
     proto.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
     onnx.checker.check_model(proto, full_check=True)

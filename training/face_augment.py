@@ -34,9 +34,12 @@ class Canvas:
     ignored: NDArray[np.float32]
 
 
-def make_canvas(photos: list[Photo], side: int, rng: np.random.Generator) -> Canvas:
-    """One training picture of ``side`` x ``side`` px from randomly drawn photographs."""
-    if rng.random() < 0.3:
+def make_canvas(photos: list[Photo], side: int, rng: np.random.Generator, strength: float = 1.0) -> Canvas:
+    """One training picture of ``side`` x ``side`` px from randomly drawn photographs.
+
+    ``strength`` in [0, 1] scales how often pictures are cut up, turned, covered and spoiled.
+    """
+    if rng.random() < 0.6 - 0.3 * strength:
         parts = [(0, 0, side, side)]
     else:
         cx, cy = rng.uniform(0.3, 0.7, 2) * side // 1
@@ -46,7 +49,7 @@ def make_canvas(photos: list[Photo], side: int, rng: np.random.Generator) -> Can
     tiles = []
     for x0, y0, x1, y1 in parts:
         photo = photos[rng.integers(len(photos))]
-        tile = _tile(photo, x1 - x0, y1 - y0, rng)
+        tile = _tile(photo, x1 - x0, y1 - y0, rng, strength)
         image[y0:y1, x0:x1] = tile.image
         corner = np.array([x0, y0], np.float32)
         tiles.append(
@@ -58,16 +61,16 @@ def make_canvas(photos: list[Photo], side: int, rng: np.random.Generator) -> Can
             )
         )
     boxes = np.concatenate([t.boxes for t in tiles])
-    image = _camera(_occlude(image, boxes, photos, rng), rng)
+    image = _camera(_occlude(image, boxes, photos, rng, strength), rng, strength)
     landmarks = np.concatenate([t.landmarks for t in tiles])
     return Canvas(image, boxes, landmarks, np.concatenate([t.ignored for t in tiles]))
 
 
-def _tile(photo: Photo, width: int, height: int, rng: np.random.Generator) -> Canvas:
+def _tile(photo: Photo, width: int, height: int, rng: np.random.Generator, strength: float) -> Canvas:
     """A warped view of one photograph, with its faces sorted into kept and ignored."""
-    angle = np.deg2rad(rng.uniform(-40, 40) if rng.random() < 0.5 else rng.normal(0, 8))
+    angle = np.deg2rad(rng.uniform(-40, 40) if rng.random() < 0.5 * strength else rng.normal(0, 8))
     flip = rng.random() < 0.5
-    scale, source, target = _place(photo, width, height, rng)
+    scale, source, target = _place(photo, width, height, rng, strength)
     matrix = _similarity(scale, angle, flip, source, target)
     # Halve first where a bilinear tap would skip pixels, as the runtime's own warp never does.
     image, halved = photo.image, 1.0
@@ -90,14 +93,14 @@ def _tile(photo: Photo, width: int, height: int, rng: np.random.Generator) -> Ca
 
 
 def _place(
-    photo: Photo, width: int, height: int, rng: np.random.Generator
+    photo: Photo, width: int, height: int, rng: np.random.Generator, strength: float
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
     """Scale, and the photograph's point that lands on the tile's point."""
     h, w = photo.image.shape
     sizes = np.sqrt(np.prod(photo.boxes[:, 2:] - photo.boxes[:, :2], axis=1))
     anchors = np.flatnonzero(photo.certain & (sizes > 8))
     tile = np.array([width, height], np.float64)
-    if len(anchors) == 0 or rng.random() < 0.3:
+    if len(anchors) == 0 or rng.random() < 0.7 - 0.4 * strength:
         # Nearly as it is: pictures as a camera gives them are the most common input.
         scale = float(np.exp(rng.uniform(np.log(0.5), np.log(1.25))))
         return scale, rng.uniform(0.25, 0.75, 2) * (w, h), rng.uniform(0.35, 0.65, 2) * tile
@@ -143,14 +146,18 @@ def _visible_share(boxes: NDArray[np.float32], width: int, height: int) -> NDArr
 
 
 def _occlude(
-    image: NDArray[np.uint8], boxes: NDArray[np.float32], photos: list[Photo], rng: np.random.Generator
+    image: NDArray[np.uint8],
+    boxes: NDArray[np.float32],
+    photos: list[Photo],
+    rng: np.random.Generator,
+    strength: float,
 ) -> NDArray[np.uint8]:
     """Covers a part (at most about 45 %) of one face in eight with a flat grey or with a piece of another
     photograph.
     """
     side = image.shape[0]
     for x0, y0, x1, y1 in boxes:
-        if rng.random() > 0.13:
+        if rng.random() > 0.13 * strength:
             continue
         w, h = (x1 - x0) * rng.uniform(0.3, 1.0), (y1 - y0) * rng.uniform(0.2, 0.45)
         left = int(np.clip(rng.uniform(x0, x1 - w), 0, side - 2))
@@ -164,25 +171,25 @@ def _occlude(
     return image
 
 
-def _camera(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def _camera(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:
     """What a cheap camera does, in the order in which it does it: optics, exposure, sensor, compression."""
-    if rng.random() < 0.15:
+    if rng.random() < 0.15 * strength:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6))
-    if rng.random() < 0.06:
+    if rng.random() < 0.06 * strength:
         length = int(rng.integers(3, 8))
         kernel = np.eye(length) if rng.random() < 0.5 else np.ones((1, length))
         image = cv2.filter2D(image, -1, kernel / kernel.sum())
-    if rng.random() < 0.7:
+    if rng.random() < 0.7 * strength:
         gamma = np.exp(rng.uniform(-0.9, 0.9)) if rng.random() < 0.6 else 1.0
         gain, offset = rng.uniform(0.5, 1.4), rng.uniform(-30, 30)
         if rng.random() < 0.12:
             gain, offset = rng.uniform(0.2, 0.45), rng.uniform(0, 15)
         table = (np.linspace(0, 1, 256) ** gamma * 255 - 118) * gain + 118 * min(gain, 1.0) + offset
         image = cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8))
-    if rng.random() < 0.25:
+    if rng.random() < 0.25 * strength:
         noise = rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(2, 14))
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
-    if rng.random() < 0.25:
+    if rng.random() < 0.25 * strength:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 90))]
         image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_GRAYSCALE)
     return image

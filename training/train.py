@@ -51,7 +51,8 @@ class Settings:
 
 def row_weights(votes: NDArray[np.float32], rare: float) -> NDArray[np.float64]:
     """How often each row is drawn, relative to the others."""
-    frequency = votes.mean(0)
+    # A class that nobody voted for has no rows to draw.
+    frequency = np.maximum(votes.mean(0), 1 / len(votes))
     weights: NDArray[np.float64] = votes @ (frequency**-rare)
     return weights / weights.sum()
 
@@ -119,7 +120,9 @@ def train(data: Path, out: Path, settings: Settings, limit: int | None) -> None:
     for epoch in range(first, settings.epochs):
         size = settings.small_size if epoch < settings.small_share * settings.epochs else SIZE
         aligned, whole = (torch.from_numpy(crop_matrices(split, size, a)) for a in (True, False))
+        # Seeded an epoch at a time, so that a resumed run draws what an unbroken one would have drawn.
         rng = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
+        torch.manual_seed(settings.seed * 100_003 + epoch)  # of dropout
         model.train()
         started, total, seen = time.monotonic(), 0.0, 0
         bar = tqdm(

@@ -34,7 +34,7 @@ MEAN, SCALE = 118.0, 1 / 64.0  # about the mean and standard deviation of the tr
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    epochs: int = 24
+    epochs: int = 30
     epoch_size: int = 8192  # canvases; about as many as there are pictures, each canvas holds one to four
     batch: int = 32
     side: int = 256  # px of a canvas; the network is fully convolutional, larger frames need no retraining
@@ -43,6 +43,8 @@ class Settings:
     warmup: int = 200  # steps; the assignment is random until the boxes mean something
     clip: float = 10.0  # gradient norm; first steps reach hundreds
     decay: float = 0.999  # of the weight average: about the last four epochs' steps
+    calm_epochs: int = 10  # the last ones, nearly as a camera gives pictures (as YOLOX ends, Ge et al. 2021)
+    calm: float = 0.35  # strength of the distortions there
     seed: int = 0
 
 
@@ -57,7 +59,9 @@ class Canvases(Dataset[Canvas]):
 
     def __getitem__(self, index: int) -> Canvas:
         rng = np.random.default_rng((self.settings.seed, self.epoch, index))
-        return make_canvas(self.photos, self.settings.side, rng)
+        settings = self.settings
+        strength = 1.0 if self.epoch < settings.epochs - settings.calm_epochs else settings.calm
+        return make_canvas(self.photos, settings.side, rng, strength)
 
 
 def collate(batch: list[Canvas]) -> tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]:

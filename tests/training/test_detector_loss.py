@@ -46,7 +46,7 @@ def test_assignment_stays_near_the_face_and_prefers_the_better_overlap():
 
 def test_a_cell_between_two_faces_belongs_to_one():
     p = decode(empty_maps())
-    faces = torch.tensor([[40.0, 40, 72, 80], [44.0, 40, 76, 80]])
+    faces = torch.tensor([[40.0, 40, 72, 80], [56.0, 40, 88, 80]])
     cells, owner = assign(p.logits[0], p.boxes[0], p.centres, p.strides, faces)
     assert len(set(cells.tolist())) == len(cells)
     assert set(owner.tolist()) == {0, 1}
