@@ -3,6 +3,8 @@ PYTHON ?= python3
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check --quiet
 DEMO := build/demo
+# Pinned: each new release of these finds something else.
+LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5
 
 .PHONY: help demo test lint bench soak clean
 help:
@@ -22,11 +24,10 @@ SOURCES := pyproject.toml setup.py $(wildcard csrc/*.* csrc/cpu/*.*)
 	$(PIP) install -e '.[demo]'
 	@touch $@
 .venv/test.stamp: $(SOURCES) | .venv/bin/python
-	$(PIP) install -e '.[demo,test]' pybind11 setuptools
-	$(PIP) install -e '.[train,export]'
+	$(PIP) install -e '.[demo,test,train,export]'
 	@touch $@
-.venv/lint.stamp: pyproject.toml | .venv/bin/python
-	$(PIP) install numpy 'ruff==0.17.6' 'mypy==2.4.1' 'clang-format==23.1.5'
+.venv/lint.stamp: pyproject.toml Makefile | .venv/bin/python
+	$(PIP) install $(LINTERS)
 	@touch $@
 
 demo: .venv/demo.stamp

@@ -4,7 +4,7 @@ One bilinear sample a pixel, taken through the composed matrix, in the runtime's
 (``fer_edge.ops.reference``): jitter, alignment and resizing cost no more sharpness in training than in use.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -25,9 +25,7 @@ MEAN, SCALE = 129.0, 1 / 64.0  # mean and standard deviation of FER2013's luma, 
 class Jitter:
     """Ranges of the training distortions, each with the fault of camera or detector that it stands for."""
 
-    rotation: float = (
-        10.0  # degrees, standard deviation: the landmarks' error and a tilted crop without landmarks
-    )
+    rotation: float = 10.0  # degrees, standard deviation: landmarks are off, crops without them tilted
     zoom: float = 0.15  # log scale, uniform to both sides: boxes and faces vary
     shift: float = 0.06  # share of the side, standard deviation
     shear: float = 0.08  # standard deviation: a slightly turned head
@@ -38,6 +36,10 @@ class Jitter:
     noise: float = 0.12  # largest standard deviation, in those of luma
     coarse: float = 0.12  # share of pictures shown with fewer pixels: faces far away
     erase: float = 0.3  # share of pictures with a rectangle covered: hands, cups, masks, hair
+
+    def times(self, strength: float) -> "Jitter":
+        """All ranges and shares multiplied by ``strength``."""
+        return Jitter(*(getattr(self, f.name) * strength for f in fields(self)))
 
 
 def crop_matrices(split: Split, size: int, aligned: bool = True) -> NDArray[np.float32]:

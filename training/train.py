@@ -34,7 +34,7 @@ from training.run import (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    epochs: int = 28
+    epochs: int = 40
     batch: int = 128
     rate: float = 2e-3  # AdamW's, at batch 128
     weight_decay: float = 0.05
@@ -46,6 +46,10 @@ class Settings:
         48  # px; the first epochs are cheaper on fewer pixels (Tan and Le, "EfficientNetV2", 2021)
     )
     small_share: float = 0.6  # of the epochs
+    calm_share: float = (
+        0.68  # of the epochs, the last ones, with weaker distortions: a small network learns slowly
+    )
+    calm: float = 0.5  # strength of the distortions there
     seed: int = 0
 
 
@@ -120,6 +124,8 @@ def train(data: Path, out: Path, settings: Settings, limit: int | None) -> None:
     for epoch in range(first, settings.epochs):
         size = settings.small_size if epoch < settings.small_share * settings.epochs else SIZE
         aligned, whole = (torch.from_numpy(crop_matrices(split, size, a)) for a in (True, False))
+        calm = epoch >= (1 - settings.calm_share) * settings.epochs
+        jitter = Jitter().times(settings.calm if calm else 1.0)
         # Seeded an epoch at a time, so that a resumed run draws what an unbroken one would have drawn.
         rng = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
         torch.manual_seed(settings.seed * 100_003 + epoch)  # of dropout
@@ -135,7 +141,6 @@ def train(data: Path, out: Path, settings: Settings, limit: int | None) -> None:
             factor = cosine(epoch * steps_an_epoch + k, steps, settings.warmup)
             for group in optimiser.param_groups:
                 group["lr"] = settings.rate * factor
-            jitter = Jitter()
             matrices = jittered_matrices(aligned[rows], whole[rows], size, jitter, rng)
             x = photometric(sample(images[rows], matrices, size), jitter, rng)
             loss = soft_cross_entropy(model(x.contiguous(memory_format=torch.channels_last)), votes[rows])
