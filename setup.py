@@ -15,7 +15,15 @@ from setuptools.command.build_ext import build_ext
 
 CSRC = Path("csrc")
 # Contraction would let one target fuse a multiplication and an addition that another rounds twice.
-FLAGS = ["-std=c++17", "-O3", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra"]
+FLAGS = [
+    "-std=c++17",
+    "-O3",
+    "-fvisibility=hidden",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-Wall",
+    "-Wextra",
+]
 TARGETS = {
     "x86_64": {"scalar": [], "avx2": ["-mavx2", "-mfma", "-DFER_EDGE_USE_AVX2"]},
     "aarch64": {"scalar": [], "neon": ["-DFER_EDGE_USE_NEON"]},

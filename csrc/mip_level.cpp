@@ -5,80 +5,47 @@
 namespace fer_edge {
 namespace {
 
-uint16_t rounded(uint32_t sum, int level) {
-    const int bits = bits_dropped(level);
-    return static_cast<uint16_t>((sum + ((1u << bits) >> 1)) >> bits);
+Image part_of(const Image& plane, Interval rows, Interval columns) {
+    return {plane.data + rows.first * plane.stride + columns.first, plane.stride, rows.last - rows.first,
+            columns.last - columns.first};
 }
 
-Image part_of(const Image& plane, int y, int x, int height, int width) {
-    return {plane.data + y * plane.stride + x, plane.stride, height, width};
+// The pixels from which an interval of a level that lies `halvings` higher is made.
+Interval source_of(Interval interval, int halvings, int length) {
+    return {interval.first << halvings, std::min(interval.last << halvings, length)};
 }
 
-// Sums over 2 x 2 pixels of `rows` pairs of rows from y on; rows below the plane repeat its last one.
-void sum_quads(const Target& target, const Image& plane, int y, int rows, int x, int width, uint16_t* out,
-               ptrdiff_t stride) {
-    const int inside = std::clamp((plane.height - y) / 2, 0, rows);
-    target.sum_quads(part_of(plane, y, x, inside, width), out, stride);
-    Image last = part_of(plane, plane.height - 1, x, 1, width);
-    last.stride = 0;
-    for (int row = inside; row < rows; ++row) target.sum_quads(last, out + row * stride, stride);
-}
-
-// Sums over blocks of quads: quads uint16 [side, count * side] -> out uint16 [count].
-void sum_blocks(const uint16_t* quads, int level, int count, uint16_t* out) {
-    const int side = 1 << (level - 1);
-    for (int i = 0; i < count; ++i) {
-        uint32_t sum = 0;
-        for (int y = 0; y < side; ++y)
-            for (int x = 0; x < side; ++x) sum += quads[(y * count + i) * side + x];
-        out[i] = rounded(sum, level);
-    }
-}
-
-// The block that the plane's right edge cuts: the last pixel of each row is repeated.
-uint16_t last_block(const Image& plane, int level, int row) {
-    const int side = 1 << level, x0 = plane.width >> level << level;
-    uint32_t sum = 0;
-    for (int y = row * side; y < (row + 1) * side; ++y) {
-        const uint8_t* pixels = plane.data + std::min(y, plane.height - 1) * plane.stride;
-        for (int x = x0; x < x0 + side; ++x) sum += pixels[std::min(x, plane.width - 1)];
-    }
-    return rounded(sum, level);
-}
-
-uint16_t* reserve(size_t size, std::unique_ptr<uint16_t[]>& memory, size_t& held) {
-    if (size > held) memory.reset(new uint16_t[held = size]);
-    return memory.get();
+template <typename T>
+T* at_least(std::vector<T>& memory, size_t size) {
+    if (memory.size() < size) memory.resize(size);
+    return memory.data();
 }
 
 }  // namespace
 
+// What is odd is completed by repeating the last row or column.
+Image MipLevel::halve(const Target& target, const Image& plane, std::vector<uint8_t>& memory) {
+    const int height = halved(plane.height, 1), width = halved(plane.width, 1);
+    uint8_t* const out = at_least(memory, static_cast<size_t>(height) * width);
+    const auto row = [&](int y) { return plane.data + std::min(y, plane.height - 1) * plane.stride; };
+    target.halve(plane, out, width);
+    if (plane.height % 2 != 0)
+        target.halve({row(plane.height - 1), 0, 2, plane.width},
+                     out + static_cast<ptrdiff_t>(height - 1) * width, width);
+    const int last = plane.width - 1;
+    for (int y = 0; plane.width % 2 != 0 && y < height; ++y)
+        out[static_cast<ptrdiff_t>(y) * width + width - 1] =
+            static_cast<uint8_t>((2 * row(2 * y)[last] + 2 * row(2 * y + 1)[last] + 2) >> 2);
+    return {out, width, height, width};
+}
+
 Samples MipLevel::compute(const Target& target, const Image& plane, int level, Interval rows,
                           Interval columns) {
-    const int height = rows.last - rows.first, width = columns.last - columns.first;
-    uint16_t* const out =
-        reserve(static_cast<size_t>(height) * width + 2 * kSlack, samples_, samples_size_) + kSlack;
-    const Samples samples{out, blocks_along(plane.height, level), blocks_along(plane.width, level), rows,
-                          columns};
-    if (level == 0) {
-        target.widen(part_of(plane, rows.first, columns.first, height, width), out, width);
-        return samples;
-    }
-    const int side = 1 << level, y0 = rows.first * side, x0 = columns.first * side;
-    const int whole = std::min(columns.last, plane.width >> level) - columns.first;
-    if (level == 1) {
-        sum_quads(target, plane, y0, height, x0, whole, out, width);
-    } else {
-        const int count = whole << (level - 1);
-        uint16_t* const quads = reserve(static_cast<size_t>(count) << (level - 1), quads_, quads_size_);
-        for (int row = 0; row < height; ++row) {
-            sum_quads(target, plane, y0 + row * side, side / 2, x0, count, quads, count);
-            sum_blocks(quads, level, whole, out + static_cast<ptrdiff_t>(row) * width);
-        }
-    }
-    for (int row = 0; whole < width && row < height; ++row)
-        out[static_cast<ptrdiff_t>(row) * width + whole] = last_block(plane, level, rows.first + row);
-    return samples;
+    Image part = part_of(plane, source_of(rows, level, plane.height), source_of(columns, level, plane.width));
+    for (int k = 0; k < level; ++k) part = halve(target, part, halves_[k % 2]);
+    uint16_t* const samples = at_least(samples_, static_cast<size_t>(part.height) * part.width);
+    target.interleave(part, samples);
+    return {samples, halved(plane.height, level), halved(plane.width, level), rows, columns};
 }
 
 }  // namespace fer_edge

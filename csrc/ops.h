@@ -25,9 +25,9 @@ struct Interval {
     int first, last;
 };
 
-// The part rows x columns of a grid of height x width samples, uint16, contiguous. Everything that a warp can
-// read lies in the part, and kSlack samples before and after its memory may be read as well.
-constexpr int kSlack = 8;
+// The part rows x columns of a grid of height x width samples, contiguous. Everything that a warp can read
+// lies in the part. A sample stands in the low byte and the one below it in the high byte, so that one load
+// of 32 bits fetches the four taps of a bilinear sample.
 struct Samples {
     const uint16_t* data;
     int height, width;
@@ -65,10 +65,11 @@ struct Target {
     const char* name;
     // bgr uint8 [H, W, 3] -> luma uint8 [H, W] with rows `luma_stride` bytes apart
     void (*luma_from_bgr)(const Image& bgr, uint8_t* luma, ptrdiff_t luma_stride);
-    // plane uint8 [H, W] -> out uint16 [H, W] with rows `out_stride` samples apart
-    void (*widen)(const Image& plane, uint16_t* out, ptrdiff_t out_stride);
-    // plane uint8 [2 H, 2 W] -> sums over 2 x 2 pixels, uint16 [H, W] with rows `out_stride` samples apart
-    void (*sum_quads)(const Image& plane, uint16_t* out, ptrdiff_t out_stride);
+    // plane uint8 [H, W] -> samples uint16 [H, W], contiguous; below the last row stands the last row
+    void (*interleave)(const Image& plane, uint16_t* samples);
+    // plane uint8 [2 H, 2 W] -> rounded means of 2 x 2 pixels, uint8 [H, W] with rows `out_stride` bytes
+    // apart
+    void (*halve)(const Image& plane, uint8_t* out, ptrdiff_t out_stride);
     // samples -> the rows of `out`
     void (*warp)(const Samples& samples, const Affine& affine, const Tone& tone, const Picture& out);
     // logits float32 [count] -> indices int32 [returned] of those that are at least `limit`, ascending

@@ -11,7 +11,6 @@ namespace FER_EDGE_TARGET {
 
 using Floats = float32x4_t;
 using Ints = int32x4_t;
-using Pairs = int16x8_t;
 constexpr int kLanes = 4;
 
 static inline Floats splat(float value) { return vdupq_n_f32(value); }
@@ -39,7 +38,8 @@ static inline bool any_at_least(const float* values, float limit) {
 static inline Ints whole(Ints position) { return vshrq_n_s32(position, kFractionBits); }
 static inline Ints fraction(Ints position) { return vandq_s32(position, splat(kOne - 1)); }
 
-// Two 16-bit weights in each lane: 1024 - fraction, fraction.
+// Two 16-bit values in each lane. The weights of two neighbours are 1024 - fraction, fraction.
+using Pairs = int16x8_t;
 static inline Pairs weights_from_fraction(Ints fraction) {
     return vreinterpretq_s16_s32(vaddq_s32(vsubq_s32(vshlq_n_s32(fraction, 16), fraction), splat(kOne)));
 }
@@ -48,14 +48,33 @@ static inline Ints dot(Pairs pairs, Pairs weights) {
     return vpaddq_s32(low, vmull_high_s16(pairs, weights));
 }
 
-// The samples at an offset and after it, as two 16-bit halves of each lane.
-static inline Pairs pairs_at(const uint16_t* base, const int* offset) {
-    uint32_t pairs[4];
-    memcpy(pairs + 0, base + offset[0], 4);
-    memcpy(pairs + 1, base + offset[1], 4);
-    memcpy(pairs + 2, base + offset[2], 4);
-    memcpy(pairs + 3, base + offset[3], 4);
-    return vreinterpretq_s16_u32(vld1q_u32(pairs));
+// The four taps at an offset, in the bytes of each lane: a sample, the one below it, and both of the next
+// column.
+using Quads = uint16x8_t;
+static inline Quads quads_at(const uint16_t* base, const int* offset) {
+    uint32_t quads[4];
+    memcpy(quads + 0, base + offset[0], 4);
+    memcpy(quads + 1, base + offset[1], 4);
+    memcpy(quads + 2, base + offset[2], 4);
+    memcpy(quads + 3, base + offset[3], 4);
+    return vreinterpretq_u16_u32(vld1q_u32(quads));
+}
+static inline Pairs upper_of(Quads quads) {
+    return vreinterpretq_s16_u16(vandq_u16(quads, vdupq_n_u16(255)));
+}
+static inline Pairs lower_of(Quads quads) { return vreinterpretq_s16_u16(vshrq_n_u16(quads, 8)); }
+
+// The blocks of a mip level: 16 samples.
+constexpr int kBlock = 16;
+static inline void interleave_block(const uint8_t* upper, const uint8_t* lower, uint16_t* samples) {
+    const uint8x16x2_t both = {{vld1q_u8(upper), vld1q_u8(lower)}};
+    vst2q_u8(reinterpret_cast<uint8_t*>(samples), both);
+}
+static inline uint8x8_t means_of_quads(const uint8_t* upper, const uint8_t* lower) {
+    return vrshrn_n_u16(vpadalq_u8(vpaddlq_u8(vld1q_u8(upper)), vld1q_u8(lower)), 2);
+}
+static inline void halve_block(const uint8_t* upper, const uint8_t* lower, uint8_t* out) {
+    vst1q_u8(out, vcombine_u8(means_of_quads(upper, lower), means_of_quads(upper + 16, lower + 16)));
 }
 
 // Luma of 16 pixels.
@@ -76,15 +95,6 @@ static inline void luma_block(const uint8_t* bgr, uint8_t* luma) {
     const uint8x8_t low = luma_half(vget_low_u8(p.val[0]), vget_low_u8(p.val[1]), vget_low_u8(p.val[2]));
     const uint8x8_t high = luma_half(vget_high_u8(p.val[0]), vget_high_u8(p.val[1]), vget_high_u8(p.val[2]));
     vst1q_u8(luma, vcombine_u8(low, high));
-}
-
-// The blocks of a mip level: 8 samples.
-constexpr int kSumBlock = 8;
-static inline void widen_block(const uint8_t* pixels, uint16_t* out) {
-    vst1q_u16(out, vmovl_u8(vld1_u8(pixels)));
-}
-static inline void quad_block(const uint8_t* upper, const uint8_t* lower, uint16_t* out) {
-    vst1q_u16(out, vpadalq_u8(vpaddlq_u8(vld1q_u8(upper)), vld1q_u8(lower)));
 }
 
 }  // namespace FER_EDGE_TARGET

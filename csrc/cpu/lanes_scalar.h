@@ -32,17 +32,24 @@ static inline bool any_at_least(const float* values, float limit) { return *valu
 static inline int whole(int position) { return position >> kFractionBits; }
 static inline int fraction(int position) { return position & (kOne - 1); }
 
-// The samples at an offset and after it, and their weights.
+// Two samples, or their weights.
 struct Pairs {
-    int first, second;
+    int left, right;
 };
 static inline Pairs weights_from_fraction(int fraction) { return {kOne - fraction, fraction}; }
 static inline int dot(Pairs pair, Pairs weights) {
-    return pair.first * weights.first + pair.second * weights.second;
+    return pair.left * weights.left + pair.right * weights.right;
 }
-static inline Pairs pairs_at(const uint16_t* base, const int* offset) {
+
+// The four taps at an offset: a sample, the one below it in the high byte, and both of the next column.
+struct Quads {
+    int left, right;
+};
+static inline Quads quads_at(const uint16_t* base, const int* offset) {
     return {base[*offset], base[*offset + 1]};
 }
+static inline Pairs upper_of(Quads quads) { return {quads.left & 255, quads.right & 255}; }
+static inline Pairs lower_of(Quads quads) { return {quads.left >> 8, quads.right >> 8}; }
 
 // Enough for the compiler to see what it can do with the baseline instructions.
 constexpr int kLumaBlock = 32;
@@ -53,13 +60,13 @@ static inline void luma_block(const uint8_t* bgr, uint8_t* luma) {
             static_cast<uint8_t>((3735u * bgr[0] + 19235u * bgr[1] + 9798u * bgr[2] + (1u << 14)) >> 15);
 }
 
-constexpr int kSumBlock = 16;
-static inline void widen_block(const uint8_t* pixels, uint16_t* out) {
-    for (int i = 0; i < kSumBlock; ++i) out[i] = pixels[i];
+constexpr int kBlock = 16;
+static inline void interleave_block(const uint8_t* upper, const uint8_t* lower, uint16_t* samples) {
+    for (int i = 0; i < kBlock; ++i) samples[i] = static_cast<uint16_t>(upper[i] | lower[i] << 8);
 }
-static inline void quad_block(const uint8_t* upper, const uint8_t* lower, uint16_t* out) {
-    for (int i = 0; i < kSumBlock; ++i)
-        out[i] = static_cast<uint16_t>(upper[2 * i] + upper[2 * i + 1] + lower[2 * i] + lower[2 * i + 1]);
+static inline void halve_block(const uint8_t* upper, const uint8_t* lower, uint8_t* out) {
+    for (int i = 0; i < kBlock; ++i, upper += 2, lower += 2)
+        out[i] = static_cast<uint8_t>((upper[0] + upper[1] + lower[0] + lower[1] + 2) >> 2);
 }
 
 }  // namespace FER_EDGE_TARGET

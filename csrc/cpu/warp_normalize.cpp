@@ -53,7 +53,8 @@ float tap(const Samples& grid, const Tone& tone, int column, int row) {
     const int y = row < 0 ? 0 : row >= grid.height ? grid.height - 1 : row;
     if (!tone.edge && (x != column || y != row)) return tone.fill;
     const ptrdiff_t stride = grid.columns.last - grid.columns.first;
-    return grid.data[(y - grid.rows.first) * stride + (x - grid.columns.first)];
+    const uint16_t both = grid.data[(y - grid.rows.first) * stride + (x - grid.columns.first)];
+    return static_cast<float>(both & 255);
 }
 
 float sample(const Samples& grid, const Tone& tone, int u, int v) {
@@ -87,26 +88,26 @@ Constants constants_of(const Samples& grid, const Affine& affine, const Tone& to
 }
 
 // They go through memory because a load can take its address from there, while moving lanes to general
-// registers would occupy the port that puts the loaded pairs together.
+// registers would occupy the port that puts the loaded samples together.
 struct Positions {
     int u[kChunk], v[kChunk], offset[kChunk];
 };
 
-inline void locate(const Constants& k, const Row& row, int x, int at, Positions& positions) {
-    const Floats centre = ramp(static_cast<float>(x) + 0.5f);
-    const Ints u = nearest(add(mul(centre, k.u_slope), splat(row.u.offset)));
-    const Ints v = nearest(add(mul(centre, k.v_slope), splat(row.v.offset)));
+inline void locate(const Constants& k, Floats u_offset, Floats v_offset, Floats x, int at,
+                   Positions& positions) {
+    const Ints u = nearest(add(mul(x, k.u_slope), u_offset));
+    const Ints v = nearest(add(mul(x, k.v_slope), v_offset));
     store(positions.u + at, u);
     store(positions.v + at, v);
     store(positions.offset + at, sub(add(mul(whole(v), k.stride), whole(u)), k.first));
 }
 
 // The arithmetic of `sample`, without a guard.
-inline Floats blend(const Constants& k, const uint16_t* upper, const uint16_t* lower,
-                    const Positions& positions, int at) {
+inline Floats blend(const Constants& k, const uint16_t* samples, const Positions& positions, int at) {
     const Pairs weights = weights_from_fraction(fraction(load(positions.u + at)));
-    const Floats top = to_floats(dot(pairs_at(upper, positions.offset + at), weights));
-    const Floats bottom = to_floats(dot(pairs_at(lower, positions.offset + at), weights));
+    const Quads quads = quads_at(samples, positions.offset + at);
+    const Floats top = to_floats(dot(upper_of(quads), weights)),
+                 bottom = to_floats(dot(lower_of(quads), weights));
     const Floats down = mul(to_floats(fraction(load(positions.v + at))), splat(1.0f / kOne));
     return mul(sub(add(top, mul(sub(bottom, top), down)), k.mean), k.scale);
 }
@@ -116,15 +117,17 @@ void warp_inside(const Samples& grid, const Constants& constants, const Tone& to
                  int x1) {
     if (x1 - x0 < kLanes) return warp_guarded(grid, tone, row, x0, x1);
     const Constants k = constants;
-    const uint16_t* const upper = grid.data;
-    const uint16_t* const lower = upper + (grid.columns.last - grid.columns.first);
+    const Floats u_offset = splat(row.u.offset), v_offset = splat(row.v.offset);
+    const uint16_t* const samples = grid.data;
     while (x0 < x1) {
         // A rest shorter than the lanes is sampled again with the pixels before it.
         if (x1 - x0 < kLanes) x0 = x1 - kLanes;
         const int count = (x1 - x0 < kChunk ? x1 - x0 : kChunk) / kLanes * kLanes;
         Positions positions;
-        for (int i = 0; i < count; i += kLanes) locate(k, row, x0 + i, i, positions);
-        for (int i = 0; i < count; i += kLanes) store(row.out + x0 + i, blend(k, upper, lower, positions, i));
+        Floats x = ramp(static_cast<float>(x0) + 0.5f);
+        for (int i = 0; i < count; i += kLanes, x = add(x, splat(static_cast<float>(kLanes))))
+            locate(k, u_offset, v_offset, x, i, positions);
+        for (int i = 0; i < count; i += kLanes) store(row.out + x0 + i, blend(k, samples, positions, i));
         x0 += count;
     }
 }

@@ -62,9 +62,9 @@ def operations(name: str) -> Operations:
         )
     if name not in available:
         raise ValueError(f"FER_EDGE_OPS must be one of {', '.join(available)} on this machine, got {name!r}")
-    import fer_edge._core as core
+    from .compiled import Compiled
 
-    return core.table(name)
+    return Compiled(name)
 
 
 target: str = os.environ.get("FER_EDGE_OPS") or targets()[0]

@@ -18,49 +18,36 @@ MAX_SIDE = 1 << 20
 
 def check_luma_from_bgr(bgr: U8, out: U8 | None) -> None:
     """Raise TypeError or ValueError unless the arguments are as `reference.luma_from_bgr` says."""
-    expected = "uint8 [H, W, 3]"
-    _check_type("bgr", bgr, np.uint8, expected)
+    _check_type("bgr", bgr, np.uint8, "uint8 [H, W, 3]")
     if bgr.ndim != 3 or bgr.shape[2] != 3:
-        raise ValueError(f"bgr must be {expected}, got {_described(bgr)}; a grey frame is luma already")
+        raise ValueError(f"bgr must be uint8 [H, W, 3], got {_described(bgr)}; a grey frame is luma already")
     if out is None:
         return
+    _check_type("out", out, np.uint8, "uint8 [H, W]")
     height, width, _ = bgr.shape
-    expected = f"uint8 [{height}, {width}] with contiguous rows"
-    _check_type("out", out, np.uint8, expected)
     if out.shape != (height, width):
-        raise ValueError(f"out must be {expected}, got {_described(out)}; allocate it for the frame")
-    if width > 1 and out.strides[1] != 1:
-        raise ValueError(f"out must be {expected}, got strides {out.strides}; use numpy.ascontiguousarray")
+        raise ValueError(
+            f"out must be uint8 [{height}, {width}], got {_described(out)}; allocate it for the frame"
+        )
+    _check_rows("out", out)
     _check_writeable(out)
 
 
 def check_warp_normalize(plane: U8, matrices: F32, out: F32, border: str) -> None:
     """Raise TypeError or ValueError unless the arguments are as `reference.warp_normalize` says."""
-    expected = "uint8 [H, W] with contiguous rows"
-    _check_type("plane", plane, np.uint8, expected)
-    if plane.ndim != 2:
-        raise ValueError(
-            f"plane must be {expected}, got {_described(plane)}; reduce colours with luma_from_bgr"
-        )
-    if plane.size == 0:
-        raise ValueError(f"plane must have at least one pixel, got {_described(plane)}; skip empty frames")
-    if max(plane.shape) > MAX_SIDE:
-        raise ValueError(f"plane must be at most {MAX_SIDE} pixels a side, got {_described(plane)}; cut it")
-    if plane.shape[1] > 1 and plane.strides[1] != 1:
-        raise ValueError(
-            f"plane must be {expected}, got strides {plane.strides}; use numpy.ascontiguousarray"
-        )
-    expected = "float32 [N, 2, 3]"
-    _check_type("matrices", matrices, np.float32, expected)
+    _check_plane(plane)
+    _check_type("matrices", matrices, np.float32, "float32 [N, 2, 3]")
     if matrices.ndim != 3 or matrices.shape[1:] != (2, 3):
         raise ValueError(
-            f"matrices must be {expected}, got {_described(matrices)}; one [2, 3] for each picture"
+            f"matrices must be float32 [N, 2, 3], got {_described(matrices)}; one [2, 3] for each picture"
         )
     _check_contiguous("matrices", matrices)
-    expected = f"float32 [{len(matrices)}, 1, height, width]"
-    _check_type("out", out, np.float32, expected)
-    if out.ndim != 4 or out.shape[:2] != (len(matrices), 1):
-        raise ValueError(f"out must be {expected}, got {_described(out)}; one picture for each matrix")
+    count = len(matrices)
+    _check_type("out", out, np.float32, "float32 [N, 1, height, width]")
+    if out.ndim != 4 or out.shape[:2] != (count, 1):
+        raise ValueError(
+            f"out must be float32 [{count}, 1, height, width], got {_described(out)}; one picture for each matrix"
+        )
     _check_contiguous("out", out)
     _check_writeable(out)
     if border not in BORDERS:
@@ -84,6 +71,19 @@ def check_decode_faces(maps: Sequence[F32], threshold: float, overlap: float) ->
             raise ValueError(f"{name} must be in [0, 1], got {value:g}; it is a share, not a percentage")
 
 
+def _check_plane(plane: U8) -> None:
+    _check_type("plane", plane, np.uint8, "uint8 [H, W]")
+    if plane.ndim != 2:
+        raise ValueError(
+            f"plane must be uint8 [H, W], got {_described(plane)}; reduce colours with luma_from_bgr"
+        )
+    if plane.size == 0:
+        raise ValueError(f"plane must have at least one pixel, got {_described(plane)}; skip empty frames")
+    if max(plane.shape) > MAX_SIDE:
+        raise ValueError(f"plane must be at most {MAX_SIDE} pixels a side, got {_described(plane)}; cut it")
+    _check_rows("plane", plane)
+
+
 def _described(array: npt.NDArray[np.generic]) -> str:
     return f"{array.dtype} [{', '.join(map(str, array.shape))}]"
 
@@ -99,6 +99,13 @@ def _check_contiguous(name: str, array: npt.NDArray[np.generic]) -> None:
     if not array.flags.c_contiguous:
         raise ValueError(
             f"{name} must be C-contiguous, got strides {array.strides}; use numpy.ascontiguousarray"
+        )
+
+
+def _check_rows(name: str, array: npt.NDArray[np.generic]) -> None:
+    if array.size > 0 and array.shape[1] > 1 and array.strides[1] != 1:
+        raise ValueError(
+            f"{name} must have contiguous rows, got strides {array.strides}; use numpy.ascontiguousarray"
         )
 
 

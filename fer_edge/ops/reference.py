@@ -20,6 +20,7 @@ F32 = npt.NDArray[np.float32]
 
 # A sample's position is rounded to 1/1024 of a pixel, so that weights are small integers.
 FRACTION_BITS = 10
+ONE = np.float32(1 << FRACTION_BITS)
 # The widest prefilter averages 64 x 64 pixels; no picture is shrunk by more than 128.
 MAX_LEVEL = 6
 STRIDES = (8, 16, 32)
@@ -68,9 +69,10 @@ def warp_normalize(
     coordinates of the plane; output pixel (x, y) is sampled at `matrix @ (x + 0.5, y + 0.5, 1)`.
 
     Where a matrix takes more than two pixels of the plane per pixel of the output, bilinear taps would skip
-    pixels, so the plane is first averaged over blocks of 2 x 2, 4 x 4, ... until the taps skip none (a mip
-    level, Williams 1983). Blocks touch each pixel once, in order, which costs less than sampling every output
-    pixel several times; and shrinking by 2, 4, 8, ... along the axes is the exact average over the area.
+    pixels, so the plane is first halved until the taps skip none: each halving averages 2 x 2 pixels and
+    rounds (the levels of a mip map, Williams 1983). That touches each pixel once, in order, which costs less
+    than sampling every output pixel several times; and shrinking by 2, 4, 8, ... along the axes is the average
+    over the area.
 
     Args:
         plane: uint8 [H, W], at least one pixel; any row stride.
@@ -91,8 +93,9 @@ def warp_normalize(
     for matrix, picture in zip(matrices, out[:, 0], strict=True):
         with np.errstate(over="ignore", invalid="ignore"):
             level = _level_from_matrix(matrix)
-            samples, unit = _samples(_blocks(plane, level), matrix, level, picture.shape, outside)
-        picture[...] = (samples - np.float32(mean) * unit) * (np.float32(scale) / unit)
+            samples = _samples(_mip_level(plane, level), matrix, level, picture.shape, outside)
+        # The factors of 1024 are exact: this is (sample - mean) * scale.
+        picture[...] = (samples - np.float32(mean) * ONE) * (np.float32(scale) / ONE)
 
 
 def _level_from_matrix(matrix: F32) -> int:
@@ -104,57 +107,42 @@ def _level_from_matrix(matrix: F32) -> int:
     return math.ceil(math.log2(pixels)) - 1
 
 
-def _blocks(plane: U8, level: int) -> I32:
-    """Sums over blocks of 2**level pixels a side, past level 3 in units of 1/64 grey level.
-
-    The last blocks are completed by repeating the plane's last column and row.
-    """
-    side = 1 << level
-    height, width = plane.shape
-    padded = np.pad(plane, ((0, -height % side), (0, -width % side)), mode="edge")
-    rows, columns = padded.shape[0] // side, padded.shape[1] // side
-    sums = padded.reshape(rows, side, columns, side).sum(axis=(1, 3), dtype=np.int32)
-    surplus = max(0, 2 * level - 6)
-    blocks: I32 = (sums + ((1 << surplus) >> 1)) >> surplus
-    return blocks
+def _mip_level(plane: U8, level: int) -> U8:
+    """The plane halved so many times; what is odd is completed by repeating the last column or row."""
+    for _ in range(level):
+        padded = np.pad(plane, ((0, plane.shape[0] % 2), (0, plane.shape[1] % 2)), mode="edge")
+        quads = padded.reshape(padded.shape[0] // 2, 2, padded.shape[1] // 2, 2)
+        plane = ((quads.sum(axis=(1, 3), dtype=np.int32) + 2) >> 2).astype(np.uint8)
+    return plane
 
 
-def _samples(
-    blocks: I32,
-    matrix: F32,
-    level: int,
-    shape: tuple[int, ...],
-    outside: np.float32 | None,
-) -> tuple[F32, np.float32]:
-    """Bilinear samples of the blocks, float32 [Sh, Sw], and the value that stands for one grey level."""
-    one = np.float32(1 << FRACTION_BITS)
+def _samples(plane: U8, matrix: F32, level: int, shape: tuple[int, ...], outside: np.float32 | None) -> F32:
+    """Bilinear samples of a mip level, float32 [Sh, Sw], in 1/1024 of a grey level."""
     x = np.arange(shape[1], dtype=np.float32) + np.float32(0.5)
     y = (np.arange(shape[0], dtype=np.float32) + np.float32(0.5))[:, None]
-    fine = matrix * (one / np.float32(1 << level))
-    column, u = _split(fine[0, 0] * x + (fine[0, 1] * y + fine[0, 2] - one / 2), blocks.shape[1])
-    row, v = _split(fine[1, 0] * x + (fine[1, 1] * y + fine[1, 2] - one / 2), blocks.shape[0])
-
-    unit = np.float32(1 << min(2 * level, 6))
+    fine = matrix * (ONE / np.float32(1 << level))
+    column, u = _split(fine[0, 0] * x + (fine[0, 1] * y + fine[0, 2] - ONE / 2), plane.shape[1])
+    row, v = _split(fine[1, 0] * x + (fine[1, 1] * y + fine[1, 2] - ONE / 2), plane.shape[0])
 
     def tap(row: I32, column: I32) -> F32:
-        j, i = np.clip(row, 0, blocks.shape[0] - 1), np.clip(column, 0, blocks.shape[1] - 1)
-        values = blocks[j, i].astype(np.float32)
-        return values if outside is None else np.where((j == row) & (i == column), values, outside * unit)
+        j, i = np.clip(row, 0, plane.shape[0] - 1), np.clip(column, 0, plane.shape[1] - 1)
+        values = plane[j, i].astype(np.float32)
+        return values if outside is None else np.where((j == row) & (i == column), values, outside)
 
     def between(row: I32) -> F32:
         left, right = tap(row, column), tap(row, column + 1)
-        return left * one + (right - left) * u
+        return left * ONE + (right - left) * u
 
     top, bottom = between(row), between(row + 1)
-    return top + (bottom - top) * (v / one), unit * one
+    return top + (bottom - top) * (v / ONE)
 
 
 def _split(position: F32, length: int) -> tuple[I32, F32]:
     """Each position (in 1/1024 px) as the index of the tap before it, from -1 to the length, and the rest."""
-    one = 1 << FRACTION_BITS
     # fmax, not maximum: what is not a number becomes the lower bound.
-    nearest = np.rint(np.fmin(np.fmax(position, np.float32(-one)), np.float32(length * one))).astype(np.int32)
-    return nearest >> FRACTION_BITS, (nearest & (one - 1)).astype(np.float32)
+    bounded = np.fmin(np.fmax(position, -ONE), np.float32(length) * ONE)
+    nearest = np.rint(bounded).astype(np.int32)
+    return nearest >> FRACTION_BITS, (nearest & int(ONE) - 1).astype(np.float32)
 
 
 def decode_faces(maps: Sequence[F32], *, threshold: float, overlap: float) -> tuple[F32, F32, F32]:
