@@ -35,6 +35,7 @@ demo: .venv/demo.stamp
 	@$(PY) -c "import skimage, shutil, pathlib; \
 	  shutil.copy(pathlib.Path(skimage.__file__).parent / 'data' / 'astronaut.png', '$(DEMO)/astronaut.png')"
 	.venv/bin/fer-edge predict $(DEMO)/astronaut.png --draw $(DEMO)/annotated
+
 test: .venv/test.stamp
 	$(PY) -m pytest
 

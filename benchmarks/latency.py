@@ -120,7 +120,7 @@ print(json.dumps({{k: 1e3 * v for k, v in ms.items()}} | {{'resident_mb': now}})
 
 
 def start_up(rounds: int = 7) -> dict[str, float]:
-    """Medians over fresh processes: import, constructor, the first frame, resident memory after 100 frames."""
+    """Medians over fresh processes: import, constructor, first frame, resident memory after 100."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "frame.npy")
         np.save(path, frame_with_faces(480, 640, 1))

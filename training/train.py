@@ -41,7 +41,7 @@ class Settings:
     warmup: int = 300  # steps
     clip: float = 2.0  # gradient norm
     decay: float = 0.999  # of the weight average: about five epochs' steps
-    rare: float = 0.25  # a row is drawn in proportion to its classes' frequency ** -rare; 0 draws all alike
+    rare: float = 0.3  # a row is drawn in proportion to its classes' frequency ** -rare; 0 draws all alike
     small_size: int = (
         48  # px; the first epochs are cheaper on fewer pixels (Tan and Le, "EfficientNetV2", 2021)
     )
@@ -101,7 +101,7 @@ def summary(logits: Tensor, split: Split) -> dict[str, float]:
     }
 
 
-def train(data: Path, out: Path, settings: Settings, limit: int | None) -> None:
+def train(data: Path, out: Path, settings: Settings, limit: int | None, init: Path | None = None) -> None:
     torch.manual_seed(settings.seed)
     split, valid = (
         load_prepared(data, "train").take(slice(limit)),
@@ -109,6 +109,8 @@ def train(data: Path, out: Path, settings: Settings, limit: int | None) -> None:
     )
     images, votes = torch.from_numpy(split.images), torch.from_numpy(split.votes)
     model = TkfNetNano().to(memory_format=torch.channels_last)
+    if init:
+        model.load_state_dict(load_checkpoint(init)["ema"])
     ema = Ema(model, TkfNetNano(), settings.decay)
     optimiser = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.rate)
     steps_an_epoch = len(split) // settings.batch
@@ -167,11 +169,18 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder that training.prepare_ferplus wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, log and curves")
     parser.add_argument("--epochs", type=int, default=defaults.epochs)
+    parser.add_argument("--rate", type=float, default=defaults.rate, help="peak learning rate")
+    parser.add_argument("--calm", type=float, default=defaults.calm, help="strength of the late distortions")
+    parser.add_argument("--init", type=Path, help="checkpoint whose averaged weights to start from")
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    train(args.data, args.out, replace(defaults, epochs=args.epochs, seed=args.seed), args.limit)
+    settings = replace(defaults, epochs=args.epochs, seed=args.seed, rate=args.rate, calm=args.calm)
+    if args.init:
+        # Trained weights need neither the cheap start nor the strong distortions of one.
+        settings = replace(settings, small_share=0.0, calm_share=1.0)
+    train(args.data, args.out, settings, args.limit, args.init)
 
 
 if __name__ == "__main__":
