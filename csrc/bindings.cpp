@@ -134,7 +134,7 @@ void warp_normalize_checked(const Target& target, const py::object& plane_argume
     py::array out = array_from_argument<float>("out", out_argument, "float32 [N, 1, height, width]");
     if (out.ndim() != 4 || out.shape(0) != count || out.shape(1) != 1)
         refuse("out", "be float32 [" + std::to_string(count) + ", 1, height, width]", described(out),
-               "one picture for each matrix");
+               "one for each matrix");
     check_contiguous("out", out);
     check_writeable(out);
     const Normalisation tone{mean, scale, fill, edge_from_border(border)};

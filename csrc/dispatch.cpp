@@ -3,15 +3,17 @@
 
 #include "ops.h"
 
-#define FER_EDGE_DECLARE(target)                                                                          \
-    namespace target {                                                                                    \
-    void luma_from_bgr(const Image&, uint8_t*, ptrdiff_t);                                                \
-    void interleave(const Image&, uint16_t*);                                                             \
-    void halve(const Image&, uint8_t*, ptrdiff_t);                                                        \
-    void warp(const Samples&, const Affine&, const Tone&, const Picture&);                                \
-    int find_cells(const float*, int, float, int32_t*);                                                   \
-    int keep_distinct(const Boxes&, float, int32_t*, int32_t*);                                           \
-    constexpr Target kTarget{#target, luma_from_bgr, interleave, halve, warp, find_cells, keep_distinct}; \
+#define FER_EDGE_DECLARE(target)                                                                \
+    namespace target {                                                                          \
+    void luma_from_bgr(const Image&, uint8_t*, ptrdiff_t);                                      \
+    void interleave(const Image&, uint16_t*);                                                   \
+    void halve(const Image&, uint8_t*, ptrdiff_t);                                              \
+    void halve_and_interleave(const Image&, uint8_t*, uint16_t*);                               \
+    void warp(const Samples&, const Affine&, const Tone&, const Picture&);                      \
+    int find_cells(const float*, int, float, int32_t*);                                         \
+    int keep_distinct(const Boxes&, float, int32_t*, int32_t*);                                 \
+    constexpr Target kTarget{#target, luma_from_bgr, interleave,   halve, halve_and_interleave, \
+                             warp,    find_cells,    keep_distinct};                            \
     }
 
 namespace fer_edge {

@@ -42,9 +42,14 @@ Image MipLevel::halve(const Target& target, const Image& plane, std::vector<uint
 Samples MipLevel::compute(const Target& target, const Image& plane, int level, Interval rows,
                           Interval columns) {
     Image part = part_of(plane, source_of(rows, level, plane.height), source_of(columns, level, plane.width));
-    for (int k = 0; k < level; ++k) part = halve(target, part, halves_[k % 2]);
-    uint16_t* const samples = at_least(samples_, static_cast<size_t>(part.height) * part.width);
-    target.interleave(part, samples);
+    for (int k = 0; k < level - 1; ++k) part = halve(target, part, halves_[k % 2]);
+    const size_t size = static_cast<size_t>(rows.last - rows.first) * (columns.last - columns.first);
+    uint16_t* const samples = at_least(samples_, size);
+    std::vector<uint8_t>& memory = halves_[(level + 1) % 2];
+    if (level > 0 && part.height % 2 == 0 && part.width % 2 == 0)
+        target.halve_and_interleave(part, at_least(memory, part.width), samples);
+    else
+        target.interleave(level > 0 ? halve(target, part, memory) : part, samples);
     return {samples, halved(plane.height, level), halved(plane.width, level), rows, columns};
 }
 

@@ -70,6 +70,8 @@ struct Target {
     // plane uint8 [2 H, 2 W] -> rounded means of 2 x 2 pixels, uint8 [H, W] with rows `out_stride` bytes
     // apart
     void (*halve)(const Image& plane, uint8_t* out, ptrdiff_t out_stride);
+    // Both at once: plane uint8 [2 H, 2 W] -> samples uint16 [H, W]; `rows` is scratch, uint8 [2, W]
+    void (*halve_and_interleave)(const Image& plane, uint8_t* rows, uint16_t* samples);
     // samples -> the rows of `out`
     void (*warp)(const Samples& samples, const Affine& affine, const Tone& tone, const Picture& out);
     // logits float32 [count] -> indices int32 [returned] of those that are at least `limit`, ascending

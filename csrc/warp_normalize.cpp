@@ -93,7 +93,8 @@ void warp_normalize(const Target& target, const Image& plane, const Warps& warps
     const size_t pixels = static_cast<size_t>(warps.height) * warps.width;
     // The factors of 1024 are exact.
     const Tone scaled{tone.mean * kOne, tone.scale / kOne, tone.fill, tone.edge};
-    MipLevel memory;
+    // Each thread keeps some hundred kilobytes, so that warps allocate nothing.
+    thread_local MipLevel memory;
     for (int n = 0; n < warps.count; ++n)
         Warp(target, plane, warps.matrices + 6 * n, scaled, memory)
             .fill({warps.out + n * pixels, {0, warps.height}, warps.width});

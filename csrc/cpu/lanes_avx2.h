@@ -76,14 +76,12 @@ static inline __m256i load_256(const uint8_t* from) {
 
 // The blocks of a mip level: 32 samples.
 constexpr int kBlock = 32;
-static inline void interleave_16(const uint8_t* upper, const uint8_t* lower, uint16_t* samples) {
-    const __m128i top = load_128(upper), bottom = load_128(lower);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(samples), _mm_unpacklo_epi8(top, bottom));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(samples + 8), _mm_unpackhi_epi8(top, bottom));
-}
 static inline void interleave_block(const uint8_t* upper, const uint8_t* lower, uint16_t* samples) {
-    interleave_16(upper, lower, samples);
-    interleave_16(upper + 16, lower + 16, samples + 16);
+    const __m256i top = load_256(upper), bottom = load_256(lower);
+    const __m256i low = _mm256_unpacklo_epi8(top, bottom), high = _mm256_unpackhi_epi8(top, bottom);
+    __m256i* const out = reinterpret_cast<__m256i*>(samples);
+    _mm256_storeu_si256(out, _mm256_permute2x128_si256(low, high, 0x20));
+    _mm256_storeu_si256(out + 1, _mm256_permute2x128_si256(low, high, 0x31));
 }
 static inline __m256i means_of_quads(const uint8_t* upper, const uint8_t* lower) {
     const __m256i ones = _mm256_set1_epi8(1);

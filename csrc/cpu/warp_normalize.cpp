@@ -1,6 +1,5 @@
-// Bilinear sampling along an affine, one output row at a time. A picture whose taps all lie in the grid is
-// sampled kLanes pixels at a time without a check; the rows of others are halved until a span lies within, or
-// wholly outside, or is too short to matter.
+// Bilinear sampling along an affine. A picture whose taps all lie in the grid is sampled kLanes pixels at a
+// time without a check; the rows of others are cut into spans.
 #include "../warp_position.h"
 #include "lanes.h"
 
@@ -32,8 +31,8 @@ inline Range joined(Range a, Range b) {
 }
 
 // The two ends bound the positions between them.
-inline Range range_of_span(const Line& line, int length, int x0, int x1) {
-    const int a = position_at(line, x0, length), b = position_at(line, x1 - 1, length);
+inline Range range_of_span(const Line& line, int length, Interval span) {
+    const int a = position_at(line, span.first, length), b = position_at(line, span.last - 1, length);
     return a < b ? Range{a, b} : Range{b, a};
 }
 
@@ -68,8 +67,8 @@ float sample(const Samples& grid, const Tone& tone, int u, int v) {
     return rows[0] + (rows[1] - rows[0]) * down;
 }
 
-void warp_guarded(const Samples& grid, const Tone& tone, const Row& row, int x0, int x1) {
-    for (int x = x0; x < x1; ++x) {
+void warp_guarded(const Samples& grid, const Tone& tone, const Row& row, Interval span) {
+    for (int x = span.first; x < span.last; ++x) {
         const int u = position_at(row.u, x, grid.width), v = position_at(row.v, x, grid.height);
         row.out[x] = (sample(grid, tone, u, v) - tone.mean) * tone.scale;
     }
@@ -87,73 +86,108 @@ Constants constants_of(const Samples& grid, const Affine& affine, const Tone& to
             splat(tone.scale),  splat(stride),      splat(grid.rows.first * stride + grid.columns.first)};
 }
 
+// Output pixels [x, x + count) of a row, at most kChunk; not a multiple of the lanes: the last lanes overlap
+// those before.
+struct Chunk {
+    Row row;
+    int x, count;
+};
+
 // They go through memory because a load can take its address from there, while moving lanes to general
 // registers would occupy the port that puts the loaded samples together.
 struct Positions {
     int u[kChunk], v[kChunk], offset[kChunk];
 };
 
-inline void locate(const Constants& k, Floats u_offset, Floats v_offset, Floats x, int at,
-                   Positions& positions) {
-    const Ints u = nearest(add(mul(x, k.u_slope), u_offset));
-    const Ints v = nearest(add(mul(x, k.v_slope), v_offset));
+inline void locate_lanes(const Constants& k, const Row& row, Floats x, int at, Positions& positions) {
+    const Ints u = nearest(add(mul(x, k.u_slope), splat(row.u.offset)));
+    const Ints v = nearest(add(mul(x, k.v_slope), splat(row.v.offset)));
     store(positions.u + at, u);
     store(positions.v + at, v);
     store(positions.offset + at, sub(add(mul(whole(v), k.stride), whole(u)), k.first));
 }
 
+inline void locate(const Constants& k, const Row& row, int x0, int count, Positions& positions) {
+    const int last = count - kLanes;
+    Floats x = ramp(static_cast<float>(x0) + 0.5f);
+    for (int i = 0; i <= last; i += kLanes, x = add(x, splat(static_cast<float>(kLanes))))
+        locate_lanes(k, row, x, i, positions);
+    if (count % kLanes != 0)
+        locate_lanes(k, row, ramp(static_cast<float>(x0 + last) + 0.5f), last, positions);
+}
+
 // The arithmetic of `sample`, without a guard.
-inline Floats blend(const Constants& k, const uint16_t* samples, const Positions& positions, int at) {
+inline Floats blend_lanes(const Constants& k, const uint16_t* samples, const Positions& positions, int at) {
     const Pairs weights = weights_from_fraction(fraction(load(positions.u + at)));
     const Quads quads = quads_at(samples, positions.offset + at);
-    const Floats top = to_floats(dot(upper_of(quads), weights)),
-                 bottom = to_floats(dot(lower_of(quads), weights));
+    const Ints top = dot(upper_of(quads), weights), bottom = dot(lower_of(quads), weights);
     const Floats down = mul(to_floats(fraction(load(positions.v + at))), splat(1.0f / kOne));
-    return mul(sub(add(top, mul(sub(bottom, top), down)), k.mean), k.scale);
+    const Floats value = add(to_floats(top), mul(to_floats(sub(bottom, top)), down));
+    return mul(sub(value, k.mean), k.scale);
 }
 
-// Samples x0 to x1, all of whose taps are in the grid.
-void warp_inside(const Samples& grid, const Constants& constants, const Tone& tone, const Row& row, int x0,
-                 int x1) {
-    if (x1 - x0 < kLanes) return warp_guarded(grid, tone, row, x0, x1);
+inline void blend(const Constants& k, const uint16_t* samples, int count, const Positions& positions,
+                  float* out) {
+    const int last = count - kLanes;
+    for (int i = 0; i <= last; i += kLanes) store(out + i, blend_lanes(k, samples, positions, i));
+    if (count % kLanes != 0) store(out + last, blend_lanes(k, samples, positions, last));
+}
+
+// Samples rows x columns of `out`, all of whose taps are in the grid. A chunk is located before the one
+// before it is blended, so that no load waits for its address.
+void warp_inside(const Samples& grid, const Affine& affine, const Constants& constants, const Picture& out,
+                 Interval rows, Interval columns) {
     const Constants k = constants;
-    const Floats u_offset = splat(row.u.offset), v_offset = splat(row.v.offset);
-    const uint16_t* const samples = grid.data;
-    while (x0 < x1) {
-        // A rest shorter than the lanes is sampled again with the pixels before it.
-        if (x1 - x0 < kLanes) x0 = x1 - kLanes;
-        const int count = (x1 - x0 < kChunk ? x1 - x0 : kChunk) / kLanes * kLanes;
-        Positions positions;
-        Floats x = ramp(static_cast<float>(x0) + 0.5f);
-        for (int i = 0; i < count; i += kLanes, x = add(x, splat(static_cast<float>(kLanes))))
-            locate(k, u_offset, v_offset, x, i, positions);
-        for (int i = 0; i < count; i += kLanes) store(row.out + x0 + i, blend(k, samples, positions, i));
-        x0 += count;
+    Positions positions[2];
+    Chunk located{};
+    int turn = 0;
+    for (int y = rows.first; y < rows.last; ++y) {
+        const Row row = row_at(affine, out, y);
+        for (int x = columns.first; x < columns.last; x += kChunk, turn ^= 1) {
+            const int count = columns.last - x;
+            const Chunk chunk = count < kLanes   ? Chunk{row, columns.last - kLanes, kLanes}
+                                : count < kChunk ? Chunk{row, x, count}
+                                                 : Chunk{row, x, kChunk};
+            // A width of whole chunks, the usual one, gets loops of a fixed length.
+            if (chunk.count == kChunk && located.count == kChunk) {
+                locate(k, chunk.row, chunk.x, kChunk, positions[turn]);
+                blend(k, grid.data, kChunk, positions[turn ^ 1], located.row.out + located.x);
+            } else {
+                locate(k, chunk.row, chunk.x, chunk.count, positions[turn]);
+                blend(k, grid.data, located.count, positions[turn ^ 1], located.row.out + located.x);
+            }
+            located = chunk;
+        }
     }
+    blend(k, grid.data, located.count, positions[turn ^ 1], located.row.out + located.x);
 }
 
-void warp_span(const Samples& grid, const Constants& k, const Tone& tone, const Row& row, int x0, int x1) {
-    const Range u = range_of_span(row.u, grid.width, x0, x1), v = range_of_span(row.v, grid.height, x0, x1);
+// A row is halved until a span lies within the grid, wholly outside, or is too short to matter.
+void warp_span(const Samples& grid, const Affine& affine, const Constants& k, const Tone& tone,
+               const Picture& out, int y, Interval span) {
+    const Row row = row_at(affine, out, y);
+    const int count = span.last - span.first;
+    const Range u = range_of_span(row.u, grid.width, span), v = range_of_span(row.v, grid.height, span);
     const Place place = place_of(grid, u, v);
-    if (place == Place::kInside) return warp_inside(grid, k, tone, row, x0, x1);
+    if (place == Place::kInside && count >= kLanes)
+        return warp_inside(grid, affine, k, out, {y, y + 1}, span);
     if (place == Place::kOutside && !tone.edge) {
         const float value = (tone.fill * kOne - tone.mean) * tone.scale;
-        for (int x = x0; x < x1; ++x) row.out[x] = value;
+        for (int x = span.first; x < span.last; ++x) row.out[x] = value;
         return;
     }
-    if (x1 - x0 <= kShortSpan) return warp_guarded(grid, tone, row, x0, x1);
+    if (count <= kShortSpan) return warp_guarded(grid, tone, row, span);
     // Rounded up, so that neither half is empty.
-    const int middle = x0 + ((x1 - x0) / 2 + kShortSpan - 1) / kShortSpan * kShortSpan;
-    warp_span(grid, k, tone, row, x0, middle);
-    warp_span(grid, k, tone, row, middle, x1);
+    const int middle = span.first + (count / 2 + kShortSpan - 1) / kShortSpan * kShortSpan;
+    warp_span(grid, affine, k, tone, out, y, {span.first, middle});
+    warp_span(grid, affine, k, tone, out, y, {middle, span.last});
 }
 
 bool is_inside(const Samples& grid, const Affine& affine, const Picture& out) {
+    const Interval all{0, out.width};
     const Row top = row_at(affine, out, out.rows.first), bottom = row_at(affine, out, out.rows.last - 1);
-    const Range u = joined(range_of_span(top.u, grid.width, 0, out.width),
-                           range_of_span(bottom.u, grid.width, 0, out.width));
-    const Range v = joined(range_of_span(top.v, grid.height, 0, out.width),
-                           range_of_span(bottom.v, grid.height, 0, out.width));
+    const Range u = joined(range_of_span(top.u, grid.width, all), range_of_span(bottom.u, grid.width, all));
+    const Range v = joined(range_of_span(top.v, grid.height, all), range_of_span(bottom.v, grid.height, all));
     return place_of(grid, u, v) == Place::kInside;
 }
 
@@ -161,14 +195,11 @@ bool is_inside(const Samples& grid, const Affine& affine, const Picture& out) {
 
 void warp(const Samples& samples, const Affine& affine, const Tone& tone, const Picture& out) {
     const Constants k = constants_of(samples, affine, tone);
-    const bool inside = is_inside(samples, affine, out);
-    for (int y = out.rows.first; y < out.rows.last; ++y) {
-        const Row row = row_at(affine, out, y);
-        if (inside)
-            warp_inside(samples, k, tone, row, 0, out.width);
-        else
-            warp_span(samples, k, tone, row, 0, out.width);
-    }
+    // Most faces lie within the frame, and no row needs to be asked.
+    if (out.width >= kLanes && is_inside(samples, affine, out))
+        return warp_inside(samples, affine, k, out, out.rows, {0, out.width});
+    for (int y = out.rows.first; y < out.rows.last; ++y)
+        warp_span(samples, affine, k, tone, out, y, {0, out.width});
 }
 
 }  // namespace FER_EDGE_TARGET

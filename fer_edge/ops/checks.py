@@ -46,7 +46,7 @@ def check_warp_normalize(plane: U8, matrices: F32, out: F32, border: str) -> Non
     _check_type("out", out, np.float32, "float32 [N, 1, height, width]")
     if out.ndim != 4 or out.shape[:2] != (count, 1):
         raise ValueError(
-            f"out must be float32 [{count}, 1, height, width], got {_described(out)}; one picture for each matrix"
+            f"out must be float32 [{count}, 1, height, width], got {_described(out)}; one for each matrix"
         )
     _check_contiguous("out", out)
     _check_writeable(out)

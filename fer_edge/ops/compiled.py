@@ -1,6 +1,6 @@
 """One compiled target behind the signatures of the reference, which documents them.
 
-The table itself takes positional arguments only, because pybind11 spends as long on six keywords as on a small warp.
+The table itself takes positional arguments only: pybind11 spends 0.1 us on each keyword, this class on all.
 """
 
 from collections.abc import Sequence

@@ -71,8 +71,8 @@ def warp_normalize(
     Where a matrix takes more than two pixels of the plane per pixel of the output, bilinear taps would skip
     pixels, so the plane is first halved until the taps skip none: each halving averages 2 x 2 pixels and
     rounds (the levels of a mip map, Williams 1983). That touches each pixel once, in order, which costs less
-    than sampling every output pixel several times; and shrinking by 2, 4, 8, ... along the axes is the average
-    over the area.
+    than sampling every output pixel several times; and shrinking by 2, 4, 8, ... along the axes is the
+    average over the area.
 
     Args:
         plane: uint8 [H, W], at least one pixel; any row stride.

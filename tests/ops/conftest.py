@@ -1,11 +1,19 @@
-"""Every target of this machine, beside the reference."""
+"""The targets that the tests of the operations run on."""
 
 import pytest
 
 from fer_edge import ops
 
+NOT_BUILT = pytest.mark.skip(reason="the extension is not built, so there is no compiled target")
+
 
 @pytest.fixture(params=ops.targets())
-def target(request: pytest.FixtureRequest) -> ops.Operations:
-    """The operations of one target; "reference" alone where the extension was not built."""
+def operations(request: pytest.FixtureRequest) -> ops.Operations:
+    """Every target of this machine, the reference included."""
+    return ops.operations(request.param)
+
+
+@pytest.fixture(params=ops.targets()[:-1] or [pytest.param("none", marks=NOT_BUILT)])
+def compiled(request: pytest.FixtureRequest) -> ops.Operations:
+    """Every compiled target of this machine."""
     return ops.operations(request.param)

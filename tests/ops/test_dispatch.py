@@ -1,6 +1,7 @@
-"""The choice of the target: best by default, by name on request, refused in words."""
+"""The choice of target."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -8,32 +9,58 @@ import pytest
 
 from fer_edge import ops
 
+BUILT = ops.targets() != ["reference"]
 
-def chosen(value: str | None) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "FER_EDGE_OPS"}
-    if value is not None:
-        environment["FER_EDGE_OPS"] = value
-    code = "from fer_edge import ops; print(ops.target)"
+
+def run_with_target(name, code="from fer_edge import ops; print(ops.target)"):
+    """Import in a fresh interpreter, because the choice is made once."""
+    environment = {**os.environ, "FER_EDGE_OPS": name}
     return subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
 
 
-def test_the_best_target_is_the_default():
-    assert chosen(None).stdout.strip() == ops.targets()[0]
-
-
 @pytest.mark.parametrize("name", ops.targets())
-def test_every_target_can_be_asked_for(name: str):
-    assert chosen(name).stdout.strip() == name
+def test_each_target_can_be_asked_for(name):
+    answer = run_with_target(name)
+    assert answer.stdout.strip() == name, answer.stderr
 
 
-def test_an_unknown_target_is_refused_with_the_valid_ones():
-    done = chosen("mmx")
-    assert done.returncode != 0
-    assert "mmx" in done.stderr
-    assert "reference" in done.stderr or "extension" in done.stderr
+def test_without_a_wish_the_best_is_taken():
+    assert run_with_target("").stdout.strip() == ops.targets()[0]
 
 
-def test_the_reference_is_always_there():
+def test_the_reference_is_always_there_and_last():
     assert ops.targets()[-1] == "reference"
+    assert len(set(ops.targets())) == len(ops.targets())
+
+
+@pytest.mark.skipif(not BUILT, reason="the extension is not built, so there is no compiled target")
+def test_the_machines_own_target_is_preferred():
+    compiled = ops.targets()[:-1]
+    assert compiled[-1] == "scalar"
+    if platform.machine() == "aarch64":
+        assert compiled == ["neon", "scalar"]
+
+
+def test_an_unknown_target_lists_the_valid_ones():
+    answer = run_with_target("sse9")
+    assert answer.returncode != 0
+    if BUILT:
+        assert f"FER_EDGE_OPS must be one of {', '.join(ops.targets())}" in answer.stderr
+    else:
+        assert "needs the extension, which was not built" in answer.stderr
+
+
+def test_the_reference_does_not_load_the_extension():
+    code = "import sys; from fer_edge import ops; print('fer_edge._core' in sys.modules)"
+    assert run_with_target("reference", code).stdout.strip() == "False"
+
+
+@pytest.mark.skipif(not BUILT, reason="the extension is not built, so there is no compiled target")
+def test_the_table_names_its_target():
+    from fer_edge import _core
+
+    assert [_core.table(name).name for name in _core.targets()] == ops.targets()[:-1]
+    with pytest.raises(ValueError, match="this machine has no target sse9"):
+        _core.table("sse9")
