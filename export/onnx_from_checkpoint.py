@@ -28,7 +28,7 @@ from training.models.tkfnet_nano import SIZE, TkfNetNano
 from training.run import load_checkpoint
 
 OPSET = 18  # the exporter's floor; TensorRT 10.3 reads up to 20
-IR_VERSION = 8  # that of opset 18: ONNX Runtime before 1.18 refuses the exporter's 10, and nothing of it is used
+IR_VERSION = 8  # that of opset 18; the exporter writes 10, which ONNX Runtime before 1.18 refuses
 TOLERANCE = 1e-4  # largest difference of a probability
 PICTURES = 1000  # of the certificate
 LICENCE = "Apache-2.0 (weights); the training pictures carry no licence of their own, see docs/models"

@@ -15,7 +15,7 @@ from training.train import Settings, draw_batches, train
 from training.train_detector import Settings as DetectorSettings
 from training.train_detector import train as train_detector
 
-SHORT = Settings(epochs=2, batch=64, warmup=2, small_share=0.5)
+SHORT = Settings(epochs=2, batch=16, warmup=2, small_share=0.5)
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
