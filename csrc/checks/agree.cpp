@@ -56,7 +56,8 @@ bool close(const std::vector<float>& a, const std::vector<float>& b) {
     return true;
 }
 
-void check_warp(const Target& target, const Target& scalar, const float* matrix, int height, int width, int side) {
+void check_warp(const Target& target, const Target& scalar, const float* matrix, int height, int width,
+                int side) {
     const std::vector<uint8_t> plane = random_bytes(size_t(height) * width);
     const Image image{plane.data(), width, height, width};
     for (const bool edge : {true, false}) {
@@ -99,7 +100,8 @@ void check_faces(const Target& target, const Target& scalar) {
             for (size_t i = 0; i < cells; ++i)
                 if (random_bits() % 4) values[k][i] = round % 9 ? -9.0f : NAN;
         }
-        const std::vector<DecodedFace> ours = decoded(target, values, side), theirs = decoded(scalar, values, side);
+        const std::vector<DecodedFace> ours = decoded(target, values, side),
+                                       theirs = decoded(scalar, values, side);
         bool same = ours.size() == theirs.size();
         for (size_t i = 0; same && i < ours.size(); ++i)
             for (int j = 0; j < 4; ++j) same = same && fabsf(ours[i].box[j] - theirs[i].box[j]) < 1e-3f;
