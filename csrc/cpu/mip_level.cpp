@@ -4,39 +4,41 @@ namespace fer_edge {
 namespace FER_EDGE_TARGET {
 namespace {
 
-// Calls block(x) so that blocks cover [0, count), the last one overlapping the one before it. Returns where
-// single samples have to start: at 0 if there are too few for a block.
-template <typename Block>
-inline int cover(int count, Block block) {
-    if (count < kBlock) return 0;
-    for (int x = 0; x < count - kBlock; x += kBlock) block(x);
-    block(count - kBlock);
-    return count;
+// What a row has beyond whole blocks. Rows are widened to whole blocks wherever the plane has the pixels, so
+// this is rare and kept out of the loops.
+__attribute__((noinline)) void interleave_rest(const uint8_t* upper, const uint8_t* lower, int first,
+                                               int last, uint16_t* samples) {
+    for (int x = first; x < last; ++x) samples[x] = static_cast<uint16_t>(upper[x] | lower[x] << 8);
 }
 
-void interleave_row(const uint8_t* upper, const uint8_t* lower, int count, uint16_t* samples) {
-    const auto block = [&](int x) { interleave_block(upper + x, lower + x, samples + x); };
-    for (int x = cover(count, block); x < count; ++x)
-        samples[x] = static_cast<uint16_t>(upper[x] | lower[x] << 8);
-}
-
-void halve_row(const uint8_t* upper, const uint8_t* lower, int count, uint8_t* out) {
-    const auto block = [&](int x) { halve_block(upper + 2 * x, lower + 2 * x, out + x); };
-    for (int x = cover(count, block); x < count; ++x) {
+__attribute__((noinline)) void halve_rest(const uint8_t* upper, const uint8_t* lower, int first, int last,
+                                          uint8_t* out) {
+    for (int x = first; x < last; ++x) {
         const int sum = upper[2 * x] + upper[2 * x + 1] + lower[2 * x] + lower[2 * x + 1];
         out[x] = static_cast<uint8_t>((sum + 2) >> 2);
     }
 }
 
+inline void interleave_row(const uint8_t* upper, const uint8_t* lower, int count, uint16_t* samples) {
+    int x = 0;
+    for (; x <= count - kBlock; x += kBlock) interleave_block(upper + x, lower + x, samples + x);
+    if (x < count) interleave_rest(upper, lower, x, count, samples);
+}
+
+inline void halve_row(const uint8_t* upper, const uint8_t* lower, int count, uint8_t* out) {
+    int x = 0;
+    for (; x <= count - kBlock; x += kBlock) halve_block(upper + 2 * x, lower + 2 * x, out + x);
+    if (x < count) halve_rest(upper, lower, x, count, out);
+}
+
 }  // namespace
 
 void interleave(const Image& plane, uint16_t* samples) {
+    const int width = plane.width;
     const uint8_t* row = plane.data;
-    for (int y = 0; y < plane.height; ++y, samples += plane.width) {
-        const uint8_t* const lower = y + 1 < plane.height ? row + plane.stride : row;
-        interleave_row(row, lower, plane.width, samples);
-        row = lower;
-    }
+    for (int y = 1; y < plane.height; ++y, row += plane.stride, samples += width)
+        interleave_row(row, row + plane.stride, width, samples);
+    interleave_row(row, row, width, samples);
 }
 
 void halve(const Image& plane, uint8_t* out, ptrdiff_t out_stride) {
@@ -48,23 +50,16 @@ void halve(const Image& plane, uint8_t* out, ptrdiff_t out_stride) {
 
 void halve_and_interleave(const Image& plane, uint8_t* rows, uint16_t* samples) {
     const int width = plane.width / 2;
-    uint8_t *above = rows, *current = rows + width;
-    halve_row(plane.data, plane.data + plane.stride, width, above);
+    const uint8_t* row = plane.data;
+    uint8_t *above = rows, *below = rows + width;
+    halve_row(row, row + plane.stride, width, above);
     for (int y = 1; y < plane.height / 2; ++y, samples += width) {
-        const uint8_t* const upper = plane.data + 2 * y * plane.stride;
-        const uint8_t* const lower = upper + plane.stride;
-        // One loop for both: the halves are interleaved while they are in registers.
-        const bool covered = cover(width, [&](int x) {
-            halve_block(upper + 2 * x, lower + 2 * x, current + x);
-            interleave_block(above + x, current + x, samples + x);
-        });
-        if (!covered) {
-            halve_row(upper, lower, width, current);
-            interleave_row(above, current, width, samples);
-        }
+        row += 2 * plane.stride;
+        halve_row(row, row + plane.stride, width, below);
+        interleave_row(above, below, width, samples);
         uint8_t* const spare = above;
-        above = current;
-        current = spare;
+        above = below;
+        below = spare;
     }
     interleave_row(above, above, width, samples);
 }
