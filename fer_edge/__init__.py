@@ -3,7 +3,7 @@
     import fer_edge
 
     recognizer = fer_edge.Recognizer()
-    for face in recognizer(frame):          # uint8 [H, W, 3] BGR, uint8 [H, W] grey, or NV12
+    for face in recognizer(frame):          # uint8 [H, W, 3] BGR, [H, W] grey; NV12 by name
         print(face.label, face.confidence, face.box)
 
 Every name is loaded on first use, so that `import fer_edge` costs nothing and needs no engine installed.

@@ -27,6 +27,8 @@ COARSE_LONG_PX = 128
 # A coarser pass takes up where the finer one ends, with this overlap of the ranges, because both fade at
 # their ends.
 RANGE_OVERLAP = 1.5
+# Largest long side of the network's input, which bounds memory and time whatever the frame and min_face.
+MAX_LONG_PX = 2560
 # Enlarging more than this shows the network no more than there is; only a min_face below 8 px asks for it.
 MAX_ENLARGEMENT = 2.0
 # Intersection over union from which two boxes are one face.
@@ -43,6 +45,7 @@ def scales_from_frame(long_px: int, min_face: float | None) -> list[float]:
         scale = min(DEFAULT_LONG_PX / long_px, MAX_ENLARGEMENT)
     else:
         scale = max(smallest / min_face, min(1.0, LEAST_LONG_PX / long_px))
+        scale = min(scale, MAX_LONG_PX / long_px)
     scales = [scale]
     while scales[-1] * long_px > largest:
         scales.append(max(scales[-1] * smallest / largest * RANGE_OVERLAP, COARSE_LONG_PX / long_px))

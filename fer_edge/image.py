@@ -52,6 +52,8 @@ def luma_from_frame(frame: U8, layout: Layout, out: U8 | None = None) -> U8:
 
 def planes_from_crops(crops: Sequence[U8]) -> list[U8]:
     """Checks crops and returns the luma plane of each; raises as layout_of_frame does and names the crop."""
+    if not isinstance(crops, Sequence | np.ndarray):
+        raise TypeError(f"crops must be a sequence of {_CROP}, got {type(crops).__name__}")
     if isinstance(crops, np.ndarray) and (crops.ndim < 3 or (crops.ndim == 3 and crops.shape[2] == 3)):
         raise ValueError(
             f"crops must be a sequence of {_CROP}, got one array {_described(crops)}; wrap it in a list"

@@ -95,10 +95,15 @@ class ModelSpec:
     metrics: dict[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        # A list where a tuple belongs is no reason to fail.
+        object.__setattr__(self, "labels", _tuple_from_list(self.labels))
+        object.__setattr__(self, "template", _tuple_from_list(self.template))
         for name, (holds, expected) in _CHECKS.items():
             value = getattr(self, name)
             if not holds(value):
                 raise ModelError(f"model spec: {name} must be {expected}, got {value!r}")
+        if self.role == "detector" and not self.threshold:
+            raise ModelError("model spec: threshold must be above 0 for role 'detector', got 0")
         points = 5 if self.role == "expression" else 0
         if len(self.template) != points:
             raise ModelError(
@@ -176,6 +181,8 @@ def read(path: str | os.PathLike[str]) -> ModelFile:
 
 def load(name: str | os.PathLike[str], role: Role) -> ModelFile:
     """Finds a model by its embedded name or its path and checks that it is made for the role."""
+    if not isinstance(name, str | os.PathLike):
+        raise TypeError(f"a model must be given by name or path, got {type(name).__name__}")
     path = WEIGHTS / f"{name}.onnx" if name in embedded() else Path(name)
     if not path.exists():
         names = ", ".join(embedded()) or "none are installed: pip install --force-reinstall fer_edge"
@@ -194,7 +201,7 @@ def _how_to_add_metadata(path: Path) -> str:
     return (
         f"model {path} has no metadata entry {METADATA_KEY!r}, which says how to feed it; add it once:\n"
         "  m, spec = onnx.load(path), fer_edge.models.ModelSpec(name=..., role=..., size=..., "
-        "mean=..., scale=..., labels=(...), template=(...))\n"
+        "mean=..., scale=..., labels=(...), and template=(...) for expressions or threshold=... for faces)\n"
         f"  m.metadata_props.add(key={METADATA_KEY!r}, value=spec.to_json())\n"
         "  onnx.save(m, path)"
     )

@@ -64,13 +64,29 @@ class Recognizer:
         min_sharpness: float = abstain.MIN_SHARPNESS,
         min_confidence: float = abstain.MIN_CONFIDENCE,
     ) -> None:
-        _require(threads is None or threads >= 1, "threads must be None or at least 1", threads)
-        smallest = f"min_face must be None or at least {LEAST_MIN_FACE_PX} px"
-        _require(min_face is None or LEAST_MIN_FACE_PX <= min_face < float("inf"), smallest, min_face)
+        whole, number = (int, np.integer), (int, float, np.integer, np.floating)
         _require(
-            threshold is None or 0 < threshold < 1, "threshold must be None or between 0 and 1", threshold
+            threads is None or (isinstance(threads, whole) and threads >= 1),
+            "threads must be None or a whole number of at least 1",
+            threads,
         )
-        _require(max_faces >= 1, "max_faces must be at least 1", max_faces)
+        smallest = f"min_face must be None or at least {LEAST_MIN_FACE_PX} px"
+        _require(
+            min_face is None
+            or (isinstance(min_face, number) and LEAST_MIN_FACE_PX <= min_face < float("inf")),
+            smallest,
+            min_face,
+        )
+        _require(
+            threshold is None or (isinstance(threshold, number) and 0 < threshold < 1),
+            "threshold must be None or between 0 and 1",
+            threshold,
+        )
+        _require(
+            isinstance(max_faces, whole) and max_faces >= 1,
+            "max_faces must be a whole number of at least 1",
+            max_faces,
+        )
         self._limits = abstain.Limits(min_eye_px, max_turn, min_sharpness, min_confidence)
         self._model = models.load(model, "expression")
         self._detector_model = models.load(detector, "detector")

