@@ -1,27 +1,29 @@
-# Checks of the C++ that need no Python: csrc/checks/agree.cpp compares every target with the scalar one.
-CHECK_FLAGS := -std=c++17 -g -ffp-contract=off -fno-math-errno -Wall -Wextra
-CHECK_SOURCES := $(wildcard csrc/checks/*.cpp) $(filter-out csrc/bindings.cpp,$(wildcard csrc/*.cpp))
+# Checks of the C++ without Python around it: every target against cases that the NumPy reference answered.
+PY ?= .venv/bin/python
+CHECKS := build/checks
+CHECKED := $(wildcard csrc/*.h csrc/*.cpp csrc/*/*)
 AARCH64_CXX ?= aarch64-linux-gnu-g++
 QEMU_AARCH64 ?= qemu-aarch64-static
 
-# $(1) compiler, $(2) flags of all, $(3) folder, $(4) name of the wide target, $(5) its flags
-define build_check
-	@mkdir -p $(3)
-	for source in csrc/cpu/*.cpp; do \
-	  name=$$(basename $$source .cpp); \
-	  $(1) $(CHECK_FLAGS) $(2) -DFER_EDGE_TARGET=scalar -c $$source -o $(3)/$${name}_scalar.o || exit 1; \
-	  $(1) $(CHECK_FLAGS) $(2) $(5) -DFER_EDGE_TARGET=$(4) -c $$source -o $(3)/$${name}_$(4).o || exit 1; \
-	done
-	$(1) $(CHECK_FLAGS) $(2) $(CHECK_SOURCES) $(3)/*.o -o $(3)/agree
-endef
+ARM_TARGETS := scalar neon,-DFER_EDGE_USE_NEON
+X86_TARGETS := scalar avx2,-mavx2,-mfma,-DFER_EDGE_USE_AVX2
+HOST_TARGETS := $(if $(filter aarch64,$(shell uname -m)),$(ARM_TARGETS),$(X86_TARGETS))
+
+$(CHECKS)/cases.bin: csrc/checks/dump_cases.py $(wildcard fer_edge/ops/*.py)
+	@mkdir -p $(@D)
+	$(PY) $< $@
+
+$(CHECKS)/sanitized: $(CHECKED)
+	CXX="$(CXX)" CXXFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" \
+	  csrc/checks/build.sh $@ $(HOST_TARGETS)
+
+# Static, so that the emulator needs no libraries of the other architecture.
+$(CHECKS)/aarch64: $(CHECKED)
+	CXX="$(AARCH64_CXX)" CXXFLAGS="-O3 -static" csrc/checks/build.sh $@ $(ARM_TARGETS)
 
 .PHONY: sanitize test-aarch64
-sanitize:
-	$(call build_check,$(CXX),-O1 -fsanitize=address$(comma)undefined -fno-sanitize-recover=all,build/sanitize,avx2,-mavx2 -mfma -DFER_EDGE_USE_AVX2)
-	build/sanitize/agree
+sanitize: $(CHECKS)/sanitized $(CHECKS)/cases.bin
+	$^
 
-test-aarch64:
-	$(call build_check,$(AARCH64_CXX),-O3 -static,build/aarch64,neon,-DFER_EDGE_USE_NEON)
-	$(QEMU_AARCH64) build/aarch64/agree
-
-comma := ,
+test-aarch64: $(CHECKS)/aarch64 $(CHECKS)/cases.bin
+	$(QEMU_AARCH64) $^
