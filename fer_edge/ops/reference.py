@@ -90,10 +90,13 @@ def warp_normalize(
     """
     checks.check_warp_normalize(plane, matrices, out, border)
     outside = np.float32(fill) if border == "constant" else None
+    levels = {0: plane}
     for matrix, picture in zip(matrices, out[:, 0], strict=True):
         with np.errstate(over="ignore", invalid="ignore"):
             level = _level_from_matrix(matrix)
-            samples = _samples(_mip_level(plane, level), matrix, level, picture.shape, outside)
+            if level not in levels:
+                levels[level] = _mip_level(plane, level)
+            samples = _samples(levels[level], matrix, level, picture.shape, outside)
         # The factors of 1024 are exact: this is (sample - mean) * scale.
         picture[...] = (samples - np.float32(mean) * ONE) * (np.float32(scale) / ONE)
 
