@@ -18,6 +18,7 @@ CSRC = Path("csrc")
 FLAGS = [
     "-std=c++17",
     "-O3",
+    "-g0",
     "-fvisibility=hidden",
     "-ffp-contract=off",
     "-fno-math-errno",
@@ -52,7 +53,7 @@ core = Extension(
     sources=sorted(str(path) for path in CSRC.glob("*.cpp")),
     include_dirs=[get_include()],
     extra_compile_args=FLAGS,
-    depends=sorted(str(path) for path in CSRC.rglob("*.[ch]*")),
+    depends=["setup.py", *sorted(str(path) for path in CSRC.rglob("*.[ch]*"))],
     language="c++",
 )
 setup(
