@@ -46,6 +46,7 @@ lint: .venv/lint.stamp
 	.venv/bin/clang-format --dry-run --Werror $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl)
 
 bench: .venv/test.stamp
+	$(PY) -m benchmarks.ops --json build/ops.json
 	$(PY) -m benchmarks.latency --json build/latency.json
 
 soak: .venv/test.stamp

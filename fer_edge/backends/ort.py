@@ -1,7 +1,6 @@
 """ONNX Runtime on the CPU: the engine that runs everywhere."""
 
 import importlib
-import os
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,8 @@ from fer_edge.models import ModelError, ModelFile
 from fer_edge.result import F32
 
 PROVIDER = "CPUExecutionProvider"
+# Two take longer than one for up to four faces (python -m benchmarks.latency), and a robot has other work.
+DEFAULT_THREADS = 1
 
 try:
     # Imported by name because the wheels carry no type information: this is the one place where it enters, as
@@ -32,17 +33,11 @@ _ERRORS: tuple[type[Exception], ...] = (
 )
 
 
-def default_threads() -> int:
-    """Threads when none are asked for: two at most, so that a robot keeps its other cores. Provisional."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(2, cores)
-
-
 class OrtBackend:
     """One session, which any thread may run, and one input for each thread."""
 
     def __init__(self, model: ModelFile, threads: int | None) -> None:
-        self._threads = threads or default_threads()
+        self._threads = threads or DEFAULT_THREADS
         self._path = model.path
         try:
             self._session: Any = _ort.InferenceSession(
