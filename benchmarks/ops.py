@@ -75,9 +75,8 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     lines: dict[str, list[dict[str, float]]] = {}
-    print(
-        "| operation | target | ours, us | OpenCV (+ NumPy), us | times as fast |\n| --- | --- | --- | --- | --- |"
-    )
+    print("| operation | target | ours, us | OpenCV (+ NumPy), us | times as fast |")
+    print("| --- " * 5 + "|")
     for name in ops.targets():
         target = ops.operations(name)
         pairs = {
