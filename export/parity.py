@@ -49,6 +49,8 @@ def compare(
         ours = probabilities([e.numpy() for e in expected])
         theirs = probabilities(session.run(None, {"input": x}))
         difference = np.abs(ours - theirs)
+        if not np.isfinite(difference).all():
+            raise ValueError("a probability is not a number; the checkpoint or its file is broken")
         largest, total = max(largest, float(difference.max())), total + float(difference.mean())
         changed += int((ours.argmax(-1) != theirs.argmax(-1)).sum())
     return Parity(

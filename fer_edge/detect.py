@@ -70,12 +70,20 @@ def merge(fine: Detections, coarse: Detections) -> Detections:
     fine_areas, coarse_areas = _areas(fine.boxes)[:, None], _areas(coarse.boxes)
     same = shared > OVERLAP * (fine_areas + coarse_areas - shared)
     same |= shared > CONTAINED * np.minimum(fine_areas, coarse_areas)
-    # Within a pass the decoder has dropped the doubles already, so only pairs across the passes compete.
-    better = fine.scores[:, None] >= coarse.scores
-    kept = np.concatenate([~(same & ~better).any(axis=1), ~(same & better).any(axis=0)])
+    # Within a pass the decoder has dropped the doubles already, so only pairs across the passes compete. From
+    # the best on: what a dropped box overlaps stays.
     scores = np.concatenate([fine.scores, coarse.scores])
-    order = np.argsort(-scores, kind="stable")
-    order = order[kept[order]]
+    count = len(fine)
+    dropped = np.zeros(len(scores), bool)
+    kept: list[int] = []
+    for index in np.argsort(-scores, kind="stable").tolist():
+        if not dropped[index]:
+            kept.append(index)
+            if index < count:
+                dropped[count:] |= same[index]
+            else:
+                dropped[:count] |= same[:, index - count]
+    order = np.array(kept, np.intp)
     return Detections(
         np.concatenate([fine.boxes, coarse.boxes])[order],
         np.concatenate([fine.landmarks, coarse.landmarks])[order],

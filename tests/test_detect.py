@@ -172,6 +172,12 @@ def test_merge_drops_the_part_of_a_face() -> None:
     np.testing.assert_allclose(merged.boxes[:, 0], [0, 9])
 
 
+def test_what_only_a_dropped_box_overlaps_stays() -> None:
+    # The coarse box overlaps both fine ones; the better of them drops it, so the other has no rival.
+    merged = merge(_detections([(0, 0, 10, 0.6), (8, 0, 10, 0.9)]), _detections([(4, 0, 10, 0.8)]))
+    np.testing.assert_allclose(merged.boxes[:, 0], [8, 0])
+
+
 def test_merge_of_a_tie_keeps_one() -> None:
     assert len(merge(_detections([(0, 0, 10, 0.6)]), _detections([(0, 0, 10, 0.6)]))) == 1
 
