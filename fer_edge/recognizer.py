@@ -64,29 +64,7 @@ class Recognizer:
         min_sharpness: float = abstain.MIN_SHARPNESS,
         min_confidence: float = abstain.MIN_CONFIDENCE,
     ) -> None:
-        whole, number = (int, np.integer), (int, float, np.integer, np.floating)
-        _require(
-            threads is None or (isinstance(threads, whole) and threads >= 1),
-            "threads must be None or a whole number of at least 1",
-            threads,
-        )
-        smallest = f"min_face must be None or at least {LEAST_MIN_FACE_PX} px"
-        _require(
-            min_face is None
-            or (isinstance(min_face, number) and LEAST_MIN_FACE_PX <= min_face < float("inf")),
-            smallest,
-            min_face,
-        )
-        _require(
-            threshold is None or (isinstance(threshold, number) and 0 < threshold < 1),
-            "threshold must be None or between 0 and 1",
-            threshold,
-        )
-        _require(
-            isinstance(max_faces, whole) and max_faces >= 1,
-            "max_faces must be a whole number of at least 1",
-            max_faces,
-        )
+        _check_settings(threads, min_face, threshold, max_faces)
         self._limits = abstain.Limits(min_eye_px, max_turn, min_sharpness, min_confidence)
         self._model = models.load(model, "expression")
         self._detector_model = models.load(detector, "detector")
@@ -228,3 +206,30 @@ def _identity(model: models.ModelFile) -> dict[str, str]:
 def _require(holds: bool, expected: str, got: object) -> None:
     if not holds:
         raise ValueError(f"{expected}, got {got!r}")
+
+
+def _check_settings(
+    threads: int | None, min_face: float | None, threshold: float | None, max_faces: int
+) -> None:
+    whole, number = (int, np.integer), (int, float, np.integer, np.floating)
+    _require(
+        threads is None or (isinstance(threads, whole) and threads >= 1),
+        "threads must be None or a whole number of at least 1",
+        threads,
+    )
+    smallest = f"min_face must be None or at least {LEAST_MIN_FACE_PX} px"
+    _require(
+        min_face is None or (isinstance(min_face, number) and LEAST_MIN_FACE_PX <= min_face < float("inf")),
+        smallest,
+        min_face,
+    )
+    _require(
+        threshold is None or (isinstance(threshold, number) and 0 < threshold < 1),
+        "threshold must be None or between 0 and 1",
+        threshold,
+    )
+    _require(
+        isinstance(max_faces, whole) and max_faces >= 1,
+        "max_faces must be a whole number of at least 1",
+        max_faces,
+    )

@@ -54,6 +54,32 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def run_state(
+    model: nn.Module, ema: Ema, optimiser: torch.optim.Optimizer, epoch: int, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """What a checkpoint holds after ``epoch`` (counted from 0)."""
+    return {
+        "model": model.state_dict(),
+        "ema": ema.model.state_dict(),
+        "updates": ema.updates,
+        "optimiser": optimiser.state_dict(),
+        "epoch": epoch,
+        "settings": settings,
+    }
+
+
+def resume(path: Path, model: nn.Module, ema: Ema, optimiser: torch.optim.Optimizer) -> int:
+    """Restores a run from its checkpoint, if there is one, and returns the epoch to go on with."""
+    if not path.exists():
+        return 0
+    saved = load_checkpoint(path)
+    model.load_state_dict(saved["model"])
+    ema.model.load_state_dict(saved["ema"])
+    ema.updates = saved["updates"]
+    optimiser.load_state_dict(saved["optimiser"])
+    return int(saved["epoch"]) + 1
+
+
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Decay on matrices and kernels only; biases, normalisation and per-channel scales are left alone."""
     named: Iterable[Tensor] = [p for p in model.parameters() if p.requires_grad]

@@ -28,6 +28,8 @@ from training.run import (
     draw_curves,
     load_checkpoint,
     parameter_groups,
+    resume,
+    run_state,
     save_checkpoint,
 )
 
@@ -114,16 +116,9 @@ def train(data: Path, out: Path, settings: Settings, limit: int | None, init: Pa
     ema = Ema(model, TkfNetNano(), settings.decay)
     optimiser = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.rate)
     steps_an_epoch = len(split) // settings.batch
-    steps, first = settings.epochs * steps_an_epoch, 0
+    steps = settings.epochs * steps_an_epoch
     checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists():
-        saved = load_checkpoint(checkpoint)
-        model.load_state_dict(saved["model"])
-        ema.model.load_state_dict(saved["ema"])
-        ema.updates, first = saved["updates"], saved["epoch"] + 1
-        optimiser.load_state_dict(saved["optimiser"])
-
-    for epoch in range(first, settings.epochs):
+    for epoch in range(resume(checkpoint, model, ema, optimiser), settings.epochs):
         size = settings.small_size if epoch < settings.small_share * settings.epochs else SIZE
         aligned, whole = (torch.from_numpy(crop_matrices(split, size, a)) for a in (True, False))
         calm = epoch >= (1 - settings.calm_share) * settings.epochs
@@ -156,9 +151,7 @@ def train(data: Path, out: Path, settings: Settings, limit: int | None, init: Pa
         record = {"epoch": epoch + 1, "seconds": time.monotonic() - started, "train_loss": total / seen}
         record |= summary(predict(ema.model, valid), valid)
         append_log(out / "log.jsonl", record)
-        content = {"model": model.state_dict(), "ema": ema.model.state_dict(), "updates": ema.updates}
-        content |= {"optimiser": optimiser.state_dict(), "epoch": epoch, "settings": asdict(settings)}
-        save_checkpoint(checkpoint, content)
+        save_checkpoint(checkpoint, run_state(model, ema, optimiser, epoch, asdict(settings)))
         panels = {"loss": ["train_loss", "valid_loss"], "validation": ["valid_accuracy", "valid_balanced"]}
         draw_curves(out / "log.jsonl", out / "curves.png", panels)
 

@@ -24,8 +24,9 @@ from training.run import (
     append_log,
     cosine,
     draw_curves,
-    load_checkpoint,
     parameter_groups,
+    resume,
+    run_state,
     save_checkpoint,
 )
 
@@ -88,16 +89,8 @@ def train(data: Path, out: Path, settings: Settings, limit: int | None, workers:
     optimiser = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.rate)
     steps_an_epoch = settings.epoch_size // settings.batch
     steps = settings.epochs * steps_an_epoch
-    first = 0
     checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists():
-        saved = load_checkpoint(checkpoint)
-        model.load_state_dict(saved["model"])
-        ema.model.load_state_dict(saved["ema"])
-        ema.updates, first = saved["updates"], saved["epoch"] + 1
-        optimiser.load_state_dict(saved["optimiser"])
-
-    for epoch in range(first, settings.epochs):
+    for epoch in range(resume(checkpoint, model, ema, optimiser), settings.epochs):
         loader = DataLoader(
             Canvases(photos, settings, epoch),
             batch_size=settings.batch,
@@ -122,17 +115,7 @@ def train(data: Path, out: Path, settings: Settings, limit: int | None, workers:
             bar.set_postfix({n: f"{v / (k + 1):.3f}" for n, v in sums.items()}, refresh=False)
         means = {name: value / steps_an_epoch for name, value in sums.items()}
         append_log(out / "log.jsonl", {"epoch": epoch + 1, "seconds": time.monotonic() - started, **means})
-        save_checkpoint(
-            checkpoint,
-            {
-                "model": model.state_dict(),
-                "ema": ema.model.state_dict(),
-                "updates": ema.updates,
-                "optimiser": optimiser.state_dict(),
-                "epoch": epoch,
-                "settings": asdict(settings),
-            },
-        )
+        save_checkpoint(checkpoint, run_state(model, ema, optimiser, epoch, asdict(settings)))
         draw_curves(
             out / "log.jsonl", out / "curves.png", {"loss": ["total"], "parts": ["score", "box", "landmarks"]}
         )
