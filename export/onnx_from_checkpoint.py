@@ -19,6 +19,7 @@ from torch import nn
 
 import fer_edge
 from export.parity import Parity, compare
+from fer_edge.calibrate import softmax
 from fer_edge.models import METADATA_KEY, ModelSpec
 from training import crops, train_detector
 from training.face_photos import load_photos
@@ -66,10 +67,8 @@ def expression_inputs(data: Path) -> list[NDArray[np.float32]]:
     return list(((luma - crops.MEAN) * crops.SCALE).numpy()[:, None])
 
 
-def softmax(outputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    logits = outputs[0] - outputs[0].max(1, keepdims=True)
-    shares: NDArray[np.float32] = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    return shares
+def expression_probabilities(outputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return softmax(outputs[0], temperature=1.0)
 
 
 def face_scores(outputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -117,7 +116,7 @@ EXPORTS = {
         example=(2, 1, SIZE, SIZE),
         dynamic={0: torch.export.Dim.DYNAMIC},
         pictures=expression_inputs,
-        probabilities=softmax,
+        probabilities=expression_probabilities,
     ),
 }
 
