@@ -1,0 +1,70 @@
+"""The one form of labelled faces that training, evaluation and export read, whatever layout they came in.
+
+Labels are FER+'s eight expressions in its order; a data set with one label a picture has votes of 0 and 1.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+SPLITS = ("train", "valid", "test")
+UNKNOWN = -1  # in columns of numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows of one split.
+
+    ``images`` u8 [n, S, S] luma; ``votes`` f32 [n, 8], shares that sum to 1; ``single`` i64 [n], a second,
+    single label a picture as an index of LABELS (FER2013's own for FER+), -1 where there is none; ``rows``
+    i64 [n], the row or file number in the source; ``people`` i64 [n], who is shown, -1 where it is not known;
+    ``landmarks`` f32 [n, 5, 2] in picture pixels, NaN where no face was found.
+    """
+
+    images: NDArray[np.uint8]
+    votes: NDArray[np.float32]
+    single: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    people: NDArray[np.int64]
+    landmarks: NDArray[np.float32]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The expression with the most votes; of equals the first in FER+ order."""
+        return self.votes.argmax(1)
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """Where the detector found a face."""
+        return np.isfinite(self.landmarks[:, 0, 0])
+
+    @property
+    def side(self) -> int:
+        """Width and height of the pictures in px."""
+        return self.images.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> "Split":
+        """The rows that a mask, indices or a slice select."""
+        return Split(*(getattr(self, f.name)[which] for f in fields(self)))
+
+
+def save(split: Split, path: Path) -> None:
+    """Writes a split, landmarks and all, as one npz."""
+    np.savez(path, **{f.name: getattr(split, f.name) for f in fields(split)})
+
+
+def load_prepared(folder: Path, split: str) -> Split:
+    """Reads what training.prepare wrote; raises FileNotFoundError when it was not run."""
+    path = folder / f"{split}.npz"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; run python -m training.prepare DATA --out {folder}")
+    with np.load(path) as packed:
+        if missing := [f.name for f in fields(Split) if f.name not in packed]:
+            raise ValueError(f"{path} lacks {', '.join(missing)}; run python -m training.prepare again")
+        return Split(*(packed[f.name] for f in fields(Split)))
