@@ -1,11 +1,13 @@
-"""Prepares FER+ once: drops copies, finds the five landmarks with the runtime's own detector, and caches the
-result.
+"""Prepares a data set once: leaves out copies, finds five landmarks with the runtime's own detector, cuts a
+square around each face, and caches the result.
 
-``python -m training.prepare_ferplus DATA --out runs/ferplus``
+``python -m training.prepare DATA --out runs/ferplus``; ``--layout`` names the form of DATA where it is not
+plain. FER+ keeps its 48 px pictures; larger pictures are cut to ``--side`` px. What could not be read and how
+much was left out stands in prepare.json.
 """
 
 import argparse
-from dataclasses import replace
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,65 +17,129 @@ from tqdm import tqdm
 from fer_edge import models
 from fer_edge.backends import opener_for
 from fer_edge.detect import Detector
-from training.copies import copies_between
-from training.ferplus import SIDE, SPLITS, Split, read_packed, save
+from training.copies import SIDE, Seen, copies_of, digest_from_luma, thumb_from_luma
+from training.data import AUTO, LAYOUTS, read
+from training.data.cut import landmarks_in_tight, square_from_picture
+from training.data.pictures import Dataset, Source, Unreadable
+from training.data.split import SPLITS, Split, save
 
-# The pictures are cut so tightly that chin and forehead touch the border; the detector was trained on faces
-# in a scene.
-MARGIN = 24
-GREY = 118
 THRESHOLD = 0.3  # there is one face in nearly every picture: a doubtful find beats none
+SIDES = (32, 1024)  # px, least and largest
+SHOWN = 10  # broken files that are printed; prepare.json has all
 
 
-def landmarks_from_images(images: NDArray[np.uint8], detect: Detector) -> NDArray[np.float32]:
-    """f32 [n, 5, 2] in picture pixels of the best face whose centre lies in the picture, NaN where there is
-    none.
+def open_detector(name: str) -> Detector:
+    """The runtime's detector, by the name of an embedded model or the path of an ONNX file."""
+    model = models.load(name, "detector")
+    backend = opener_for("onnxruntime")(model, 1)
+    return Detector(backend, model.spec, threshold=THRESHOLD, min_face=None, max_faces=8)
+
+
+def split_from_source(
+    source: Source, name: str, side: int, tight: bool, detect: Detector
+) -> tuple[Split, Seen, dict[str, str]]:
+    """Reads and cuts the usable rows; returns them, what the search for copies needs, and what is unreadable.
+
+    ``tight`` pictures are one face of ``side`` px each and stay as they are.
     """
-    landmarks = np.full((len(images), 5, 2), np.nan, np.float32)
-    frame = np.full((SIDE + 2 * MARGIN, SIDE + 2 * MARGIN), GREY, np.uint8)
-    for row, image in zip(landmarks, tqdm(images, desc="landmarks", mininterval=5), strict=True):
-        frame[MARGIN:-MARGIN, MARGIN:-MARGIN] = image
-        found = detect(frame)
-        centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2 - MARGIN
-        sizes = found.boxes[:, 2:] - found.boxes[:, :2]
-        # A face much smaller than the picture is a second person in the background.
-        fits = ((centres > 0) & (centres < SIDE)).all(1) & (sizes.max(1) > SIDE / 2)
-        if fits.any():
-            row[:] = found.landmarks[np.argmax(fits)] - MARGIN
-    return landmarks
+    usable = source.usable
+    images = np.empty((len(usable), side, side), np.uint8)
+    landmarks = np.empty((len(usable), 5, 2), np.float32)
+    thumbs = np.empty((len(usable), SIDE, SIDE), np.uint8)
+    digests, broken = [], {}
+    read_rows = np.ones(len(usable), bool)
+    for k, row in enumerate(tqdm(usable, desc=name, mininterval=5)):
+        luma = source.luma(row)
+        if isinstance(luma, Unreadable):
+            broken[source.names[row]] = luma.reason
+            digests.append(b"")
+            read_rows[k] = False
+            continue
+        if tight:
+            images[k], landmarks[k] = luma, landmarks_in_tight(luma, detect)
+        else:
+            images[k], landmarks[k] = square_from_picture(luma, side, detect)
+        thumbs[k] = thumb_from_luma(luma)
+        digests.append(digest_from_luma(luma))
+    columns = (source.votes, source.single, source.rows, source.people)
+    split = Split(images, *(column[usable] for column in columns), landmarks)
+    kept = np.flatnonzero(read_rows)
+    return split.take(kept), Seen(thumbs, digests, source.people[usable]).take(kept), broken
 
 
-def without_copies(train: Split, held_out: list[Split]) -> tuple[Split, int]:
-    """Leaves out training rows that show a held-out picture, and says how many those were."""
-    keep = np.ones(len(train), bool)
-    for other in held_out:
-        for i, _, _ in copies_between(train.images, other.images):
-            keep[i] = False
-    return train.take(keep), int((~keep).sum())
+def kept_rows(seen: dict[str, Seen]) -> dict[str, NDArray[np.int64]]:
+    """The rows of each split that show no held-out picture: valid without test's, train without either's."""
+    kept = {}
+    for place, name in enumerate(SPLITS):
+        leaks = {copy.row for other in SPLITS[place + 1 :] for copy in copies_of(seen[name], seen[other])}
+        kept[name] = np.array([k for k in range(len(seen[name].thumbs)) if k not in leaks], np.int64)
+    return kept
+
+
+def prepare(dataset: Dataset, out: Path, side: int, detect: Detector) -> dict[str, object]:
+    """Writes train.npz, valid.npz, test.npz and prepare.json; returns what prepare.json says.
+
+    Raises:
+        ValueError: no picture of a split is left.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    splits: dict[str, Split] = {}
+    seen: dict[str, Seen] = {}
+    broken = dict(dataset.broken)
+    for name, source in dataset.splits.items():
+        splits[name], seen[name], unreadable = split_from_source(
+            source, name, dataset.side or side, dataset.side is not None, detect
+        )
+        broken |= unreadable
+    kept = kept_rows(seen)
+    if empty := [name for name in SPLITS if not len(kept[name])]:
+        first = "".join(f"; {name}: {reason}" for name, reason in [*broken.items()][:SHOWN])
+        raise ValueError(
+            f"every split must keep a picture that can be read and stands in no other split, got none for "
+            f"{', '.join(empty)}; run python -m training.audit on the data and mend it{first}"
+        )
+    counts = {}
+    for name in SPLITS:
+        split = splits[name].take(kept[name])
+        save(split, out / f"{name}.npz")
+        counts[name] = {
+            "rows": len(split),
+            "copies_left_out": len(splits[name]) - len(split),
+            "faces_found": int(split.found.sum()),
+        }
+    report = {"side": dataset.side or side, "splits": counts, "broken": broken}
+    (out / "prepare.json").write_text(json.dumps(report, indent=2) + "\n")
+    return report
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder of the packed FER+")
+    parser.add_argument("data", type=Path, help="folder of the data set")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for train.npz, valid.npz and test.npz"
     )
+    parser.add_argument("--layout", default=AUTO, help=f"{AUTO} or one of {', '.join(LAYOUTS)}")
+    parser.add_argument("--side", type=int, default=96, help="px of a picture that is cut; FER+ keeps 48")
     parser.add_argument(
         "--detector", default="face-luma", help="name of an embedded model or path of an ONNX file"
     )
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    model = models.load(args.detector, "detector")
-    backend = opener_for("onnxruntime")(model, 1)
-    detect = Detector(backend, model.spec, threshold=THRESHOLD, min_face=None, max_faces=8)
-    splits = {name: read_packed(args.data, name) for name in SPLITS}
-    valid, near_valid = without_copies(splits["valid"], [splits["test"]])
-    train, near = without_copies(splits["train"], [splits["valid"], splits["test"]])
-    print(f"near copies of held-out pictures left out: {near} of train, {near_valid} of valid")
-    for name, split in {"train": train, "valid": valid, "test": splits["test"]}.items():
-        split = replace(split, landmarks=landmarks_from_images(split.images, detect))
-        save(split, args.out / f"{name}.npz")
-        print(f"{name}: {len(split)} rows, a face found in {split.found.mean():.1%}")
+    if not SIDES[0] <= args.side <= SIDES[1]:
+        parser.error(f"--side must be from {SIDES[0]} to {SIDES[1]} px, got {args.side}")
+    try:
+        dataset = read(args.data, args.layout)
+        report = prepare(dataset, args.out, args.side, open_detector(args.detector))
+    except (OSError, ValueError, models.ModelError) as error:
+        parser.error(str(error))
+    for name, count in report["splits"].items():
+        print(
+            f"{name}: {count['rows']} rows, a face found in {count['faces_found'] / count['rows']:.1%}, "
+            f"{count['copies_left_out']} copies of held-out pictures left out"
+        )
+    if broken := report["broken"]:
+        print(f"{len(broken)} files or lines could not be read (all are in {args.out / 'prepare.json'}):")
+        for name, reason in [*broken.items()][:SHOWN]:
+            print(f"  {name}: {reason}")
 
 
 if __name__ == "__main__":

@@ -1,45 +1,102 @@
-"""FER+: FER2013's pictures with ten votes each (Barsoum et al., "Training deep networks for facial expression
-recognition with crowd-sourced label distribution", 2016).
+"""FER+ in packed form, and the rules that all of FER+'s layouts share.
 
-Rows whose majority of the ten categories is "unknown" or "not a face" are left out; the distribution over the
-other eight is the target. Training rows that also stand in the validation or test split, exactly or nearly,
-are left out too.
+FER2013's pictures with ten votes each (Barsoum et al., "Training deep networks for facial expression
+recognition with crowd-sourced label distribution", 2016). Rows whose majority of the ten categories is
+"unknown" or "not a face" carry no label; the distribution over the other eight is the target. A row's number
+is the one in its file name (fer0000123.png), in every layout.
 """
 
-from dataclasses import fields
+import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from training.data.split import LABELS, UNKNOWN, Split
+from training.data.labels import FER2013, INDEX
+from training.data.pictures import Dataset, Picture, Source, source_from_arrays
+from training.data.split import LABELS, SPLITS
 
 SIDE = 48  # px of a picture
-# FER2013's own seven labels (angry, disgust, fear, happy, sad, surprise, neutral) as indices of LABELS.
-FER2013_ORDER = (4, 5, 6, 1, 3, 2, 0)
+CATEGORIES = 10  # LABELS, unknown, not a face
+# FER2013's own labels as indices of LABELS.
+FER2013_ORDER = tuple(INDEX[name] for name in FER2013)
+
+EXPECTS = "train.npz, valid.npz and test.npz (or train-0.npz, train-1.npz, ...)"
+COLUMNS = ("images", "votes", "fer2013_label", "row", "copy_of_heldout")
 
 
-def read_packed(folder: Path, split: str) -> Split:
-    """Reads ``<split>.npz`` or ``<split>-*.npz``: images, votes [n, 10], fer2013_label, row, copy_of_heldout.
+def fits(root: Path) -> bool:
+    """Whether packed files lie in the folder."""
+    return all(_files(root, split) for split in SPLITS)
 
-    Raises FileNotFoundError when there is none.
+
+def read(root: Path) -> Dataset:
+    """Reads ``<split>.npz`` or ``<split>-*.npz`` for each of SPLITS.
+
+    Raises:
+        ValueError: a file cannot be opened, lacks a column, or its columns do not fit together.
     """
-    files = sorted(folder.glob(f"{split}.npz")) + sorted(folder.glob(f"{split}-*.npz"))
-    if not files:
-        raise FileNotFoundError(f"{folder} must hold {split}.npz or {split}-*.npz; found neither")
-    parts = [_rows(file) for file in files]
-    return Split(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Split)))
+    return Dataset({split: _source(_files(root, split)) for split in SPLITS}, side=SIDE)
 
 
-def _rows(file: Path) -> Split:
-    with np.load(file) as packed:
-        votes = packed["votes"].astype(np.float32)
-        keep = (votes.argmax(1) < len(LABELS)) & ~packed["copy_of_heldout"]
-        shares = votes[keep, : len(LABELS)]
-        return Split(
-            packed["images"][keep],
-            shares / shares.sum(1, keepdims=True),
-            np.array(FER2013_ORDER)[packed["fer2013_label"][keep]],
-            packed["row"][keep].astype(np.int64),
-            np.full(len(shares), UNKNOWN, np.int64),
-            np.full((len(shares), 5, 2), np.nan, np.float32),
+def shares_from_votes(votes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Votes [n, 10] to shares of LABELS f32 [n, 8] and whether one of LABELS has the most votes bool [n]."""
+    ours = votes[:, : len(LABELS)]
+    total = ours.sum(1, keepdims=True)
+    shares = np.divide(ours, total, out=np.zeros_like(ours), where=total > 0)
+    return shares, (votes.argmax(1) < len(LABELS)) & (total[:, 0] > 0)
+
+
+def _files(root: Path, split: str) -> list[Path]:
+    return sorted(root.glob(f"{split}.npz")) + sorted(root.glob(f"{split}-*.npz"))
+
+
+def _source(files: list[Path]) -> Source:
+    parts = [_columns(file) for file in files]
+    column = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+    names = [
+        f"{file.name} row {k}"
+        for file, part in zip(files, parts, strict=True)
+        for k in range(len(part["row"]))
+    ]
+    shares, labelled = shares_from_votes(column["votes"].astype(np.float32))
+    return source_from_arrays(
+        names,
+        partial(_image_at, column["images"]),
+        shares,
+        column["row"].astype(np.int64),
+        single=np.array(FER2013_ORDER)[column["fer2013_label"]],
+        labelled=labelled,
+        flagged=column["copy_of_heldout"].astype(bool),
+    )
+
+
+def _image_at(images: NDArray[np.uint8], index: int) -> Picture:
+    return images[index]
+
+
+def _columns(file: Path) -> dict[str, NDArray[np.generic]]:
+    try:
+        with np.load(file) as packed:
+            found = {name: packed[name] for name in COLUMNS if name in packed}
+    # What NumPy and zipfile raise for a file that is no archive or is cut off.
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{file} cannot be read ({error}); fetch or pack it again") from error
+    if missing := [name for name in COLUMNS if name not in found]:
+        raise ValueError(
+            f"{file} must hold {', '.join(COLUMNS)}; it lacks {', '.join(missing)}; pack it again"
         )
+    rows = len(found["row"])
+    shapes = {"images": (rows, SIDE, SIDE), "votes": (rows, CATEGORIES)}
+    for name, array in found.items():
+        expected = shapes.get(name, (rows,))
+        if array.shape != expected:
+            raise ValueError(
+                f"{file}: {name} must be {list(expected)}, got {list(array.shape)}; pack it again"
+            )
+    if found["images"].dtype != np.uint8:
+        raise ValueError(f"{file}: images must be uint8, got {found['images'].dtype}; pack it again")
+    if not np.isin(found["fer2013_label"], range(len(FER2013))).all():
+        raise ValueError(f"{file}: fer2013_label must be 0 to {len(FER2013) - 1}; pack it again")
+    return found
