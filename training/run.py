@@ -3,11 +3,14 @@
 import json
 import math
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from training.models import build
 
 
 def cosine(step: int, steps: int, warmup: int) -> float:
@@ -34,10 +37,12 @@ class Ema:
     def update(self, model: nn.Module) -> None:
         self.updates += 1
         rate = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, rate)
-            else:
+        averaged, latest = self.model.state_dict().values(), model.state_dict().values()
+        pairs = list(zip(averaged, latest, strict=True))
+        floats = [(mine, theirs) for mine, theirs in pairs if mine.is_floating_point()]
+        torch._foreach_lerp_([mine for mine, _ in floats], [theirs for _, theirs in floats], rate)
+        for mine, theirs in pairs:
+            if not mine.is_floating_point():
                 mine.copy_(theirs)
 
 
@@ -54,6 +59,20 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def model_from_checkpoint(path: Path) -> nn.Module:
+    """The expression network of a checkpoint of training.train with its averaged weights, for evaluation.
+
+    Raises ValueError when the file does not say which network it holds.
+    """
+    content = load_checkpoint(path)
+    settings = content.get("settings", {})
+    if "model" not in settings or "ema" not in content:
+        raise ValueError(f"{path} must be a checkpoint of training.train (1.1 or later)")
+    model = build(settings["model"], **settings["options"])
+    model.load_state_dict(content["ema"])
+    return model.eval()
+
+
 def run_state(
     model: nn.Module, ema: Ema, optimiser: torch.optim.Optimizer, epoch: int, settings: dict[str, Any]
 ) -> dict[str, Any]:
@@ -68,11 +87,25 @@ def run_state(
     }
 
 
-def resume(path: Path, model: nn.Module, ema: Ema, optimiser: torch.optim.Optimizer) -> int:
-    """Restores a run from its checkpoint, if there is one, and returns the epoch to go on with."""
+def resume(
+    path: Path,
+    model: nn.Module,
+    ema: Ema,
+    optimiser: torch.optim.Optimizer,
+    settings: dict[str, Any] | None = None,
+) -> int:
+    """Restores a run from its checkpoint, if there is one, and returns the epoch to go on with.
+
+    Raises ValueError when ``settings`` are given and the run began with others.
+    """
     if not path.exists():
         return 0
     saved = load_checkpoint(path)
+    if settings is not None and (
+        differ := sorted(name for name in settings if saved["settings"].get(name) != settings[name])
+    ):
+        changes = ", ".join(f"{n}: {saved['settings'].get(n)!r} then, {settings[n]!r} now" for n in differ)
+        raise ValueError(f"{path} was begun with other settings ({changes}); take them, or another --out")
     model.load_state_dict(saved["model"])
     ema.model.load_state_dict(saved["ema"])
     ema.updates = saved["updates"]
@@ -89,9 +122,15 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 def append_log(path: Path, record: dict[str, float]) -> None:
-    """One JSON object a line."""
+    """One JSON object a line; TensorBoard files beside it where the extra is installed."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
+    if find_spec("tensorboard"):
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(path.parent / "tensorboard")) as writer:
+            for name, value in record.items():
+                writer.add_scalar(name, value, int(record["epoch"]))
 
 
 def draw_curves(log: Path, picture: Path, panels: dict[str, list[str]]) -> None:

@@ -1,8 +1,9 @@
-"""Trains an expression network: ``python -m training.train runs/ferplus --out runs/nano``.
+"""Trains an expression network: ``python -m training.train runs/ferplus --config tkfnet-nano --out runs/nano``.
 
-Reads from top to bottom. DATA is what training.prepare_ferplus wrote. A second start with the same ``--out``
-goes on from the last checkpoint. The last epoch's weight average is the result; the validation split is
-watched, never selected on, and the test split is not opened here.
+Reads from top to bottom. DATA is what training.prepare wrote. A second start with the same ``--out`` goes on
+from the last checkpoint. The last epoch's weight average is the result; the validation split is watched,
+never selected on, and the test split is not opened here. On several GPUs or machines: ``torchrun ... -m
+training.train`` with the same arguments.
 """
 
 import argparse
@@ -11,83 +12,130 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from training.crops import MEAN, SCALE, Jitter, crop_matrices, jittered_matrices, photometric, sample
-from training.ferplus import Split, load_prepared
-from training.models.tkfnet_nano import SIZE, TkfNetNano
+from training.batches import Batch, Source, load_views
+from training.crops import crop_matrices, normalised, sample
+from training.data.split import Split, load_prepared
+from training.distributed import Process, process, with_global_batch_norm
+from training.initialise import initialise
+from training.models import build
 from training.run import (
     Ema,
     append_log,
     cosine,
     draw_curves,
-    load_checkpoint,
     parameter_groups,
     resume,
     run_state,
     save_checkpoint,
 )
+from training.settings import CONFIGS, Settings, settings_from_toml
+
+PANELS = {"loss": ["train_loss", "valid_loss"], "accuracy": ["train_accuracy", "valid_accuracy", "valid_balanced"]}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    epochs: int = 40
-    batch: int = 128
-    rate: float = 2e-3  # AdamW's, at batch 128
-    weight_decay: float = 0.05
-    warmup: int = 300  # steps
-    clip: float = 2.0  # gradient norm
-    decay: float = 0.999  # of the weight average: about five epochs' steps
-    rare: float = 0.3  # a row is drawn in proportion to its classes' frequency ** -rare; 0 draws all alike
-    small_size: int = (
-        48  # px; the first epochs are cheaper on fewer pixels (Tan and Le, "EfficientNetV2", 2021)
-    )
-    small_share: float = 0.6  # of the epochs
-    calm_share: float = (
-        0.68  # of the epochs, the last ones, with weaker distortions: a small network learns slowly
-    )
-    calm: float = 0.5  # strength of the distortions there
-    seed: int = 0
+@dataclass(slots=True)
+class Run:
+    """What a run holds; ``network`` is ``model`` as it is called: compiled, or one of several processes'."""
+
+    settings: Settings
+    process: Process
+    model: nn.Module
+    network: nn.Module
+    ema: Ema
+    optimiser: torch.optim.Optimizer
+    prior: Tensor  # log frequency of the classes [8]
 
 
-def row_weights(votes: NDArray[np.float32], rare: float) -> NDArray[np.float64]:
-    """How often each row is drawn, relative to the others."""
-    # A class that nobody voted for has no rows to draw.
-    frequency = np.maximum(votes.mean(0), 1 / len(votes))
-    weights: NDArray[np.float64] = votes @ (frequency**-rare)
-    return weights / weights.sum()
+def soft_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
+    """Cross-entropy with vote shares: FER+'s "probabilistic label drawing" in expectation."""
+    return -(shares * F.log_softmax(logits, dim=1)).sum(1).mean()
 
 
-def draw_batches(split: Split, settings: Settings, epoch: int) -> list[NDArray[np.int64]]:
-    """Row indices of an epoch's batches, a function of seed and epoch alone."""
-    rng = np.random.default_rng((settings.seed, epoch))
-    # Each row appears floor(expected) times and once more by chance, so that an epoch still visits nearly all
-    # rows.
-    expected = row_weights(split.votes, settings.rare) * len(split)
-    count = np.floor(expected + rng.random(len(split))).astype(np.int64)
-    order = rng.permutation(np.repeat(np.arange(len(split)), count))
-    return [order[k : k + settings.batch] for k in range(0, len(order) - settings.batch + 1, settings.batch)]
+def loss_of_batch(logits: Tensor, batch: Batch, run: Run) -> Tensor:
+    """Against the votes with adjusted logits (Menon et al., "Long-tail learning via logit adjustment", 2021),
+    and against the teachers (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015).
+    """
+    loss = soft_cross_entropy(logits + run.settings.adjust * run.prior, batch.votes)
+    if batch.teacher is None:
+        return loss
+    return loss.lerp(soft_cross_entropy(logits, batch.teacher), run.settings.distill)
 
 
-def soft_cross_entropy(logits: Tensor, votes: Tensor) -> Tensor:
-    """Cross-entropy with the vote shares: FER+'s "probabilistic label drawing" in expectation."""
-    return -(votes * F.log_softmax(logits, dim=1)).sum(1).mean()
+def autocast(run: Run) -> torch.autocast:
+    reduced = run.settings.precision != "float32"
+    return torch.autocast(run.process.device.type, torch.bfloat16, enabled=reduced)
+
+
+def make_run(split: Split, settings: Settings, where: Process) -> Run:
+    torch.manual_seed(settings.seed)
+    model = build(settings.model, **settings.options)
+    averaged = build(settings.model, **settings.options).to(where.device)
+    if where.count > 1:
+        model = with_global_batch_norm(model)
+    model = model.to(where.device, memory_format=torch.channels_last)
+    network = torch.compile(model) if settings.compile else model
+    if where.count > 1:
+        network = DistributedDataParallel(network)
+    prior = torch.from_numpy(split.votes.mean(0)).clamp(min=1 / len(split)).log().to(where.device)
+    optimiser = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.rate)
+    return Run(settings, where, model, network, Ema(model, averaged, settings.decay), optimiser, prior)
+
+
+def train_epoch(run: Run, source: Source, epoch: int, bar: tqdm) -> dict[str, float]:
+    """One pass; returns its figures. ``waiting`` is the share of the time spent on making batches."""
+    settings, steps = run.settings, bar.total
+    torch.manual_seed(settings.seed * 100_003 + epoch + run.process.index)  # of dropout
+    run.network.train()
+    started, waited, total, right, seen = time.monotonic(), 0.0, 0.0, 0.0, 0
+    batches = source.epoch(epoch)
+    while True:
+        asked = time.monotonic()
+        batch = next(batches, None)
+        waited += time.monotonic() - asked
+        if batch is None:
+            break
+        for group in run.optimiser.param_groups:
+            group["lr"] = settings.rate * cosine(bar.n, steps, settings.warmup)
+        with autocast(run):
+            logits = run.network(batch.x)
+        loss = loss_of_batch(logits.float(), batch, run)
+        run.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(run.model.parameters(), settings.clip)
+        run.optimiser.step()
+        run.ema.update(run.model)
+        hits = (logits.argmax(1) == batch.votes.argmax(1)).float().mean()
+        total, right, seen = total + loss.item(), right + hits.item(), seen + 1
+        bar.set_postfix(epoch=epoch + 1, loss=f"{total / seen:.3f}", right=f"{right / seen:.1%}", refresh=False)
+        bar.update()
+    seconds = time.monotonic() - started
+    return {
+        "epoch": epoch + 1,
+        "seconds": seconds,
+        "waiting": waited / seconds,
+        "images_per_second": seen * settings.batch / seconds,
+        "train_loss": total / seen,
+        "train_accuracy": right / seen,
+    }
 
 
 @torch.no_grad()
 def predict(model: nn.Module, split: Split, aligned: bool = True, batch: int = 256) -> Tensor:
     """Logits [n, 8] of the crops that the runtime would make."""
     model.eval()
-    matrices, images = torch.from_numpy(crop_matrices(split, SIZE, aligned)), torch.from_numpy(split.images)
+    device = next(model.parameters()).device
+    size = model.size
+    matrices, images = torch.from_numpy(crop_matrices(split, size, aligned)), torch.from_numpy(split.images)
     logits = []
     for k in range(0, len(images), batch):
-        luma = sample(images[k : k + batch], matrices[k : k + batch], SIZE)
-        logits.append(model(((luma - MEAN) * SCALE).contiguous(memory_format=torch.channels_last)))
+        part = slice(k, k + batch)
+        logits.append(model(normalised(sample(images[part].to(device), matrices[part].to(device), size))).cpu())
     return torch.cat(logits)
 
 
@@ -103,77 +151,63 @@ def summary(logits: Tensor, split: Split) -> dict[str, float]:
     }
 
 
-def train(data: Path, out: Path, settings: Settings, limit: int | None, init: Path | None = None) -> None:
-    torch.manual_seed(settings.seed)
-    split, valid = (
-        load_prepared(data, "train").take(slice(limit)),
-        load_prepared(data, "valid").take(slice(limit)),
-    )
-    images, votes = torch.from_numpy(split.images), torch.from_numpy(split.votes)
-    model = TkfNetNano().to(memory_format=torch.channels_last)
-    if init:
-        model.load_state_dict(load_checkpoint(init)["ema"])
-    ema = Ema(model, TkfNetNano(), settings.decay)
-    optimiser = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.rate)
-    steps_an_epoch = len(split) // settings.batch
-    steps = settings.epochs * steps_an_epoch
-    checkpoint = out / "checkpoint.pt"
-    for epoch in range(resume(checkpoint, model, ema, optimiser), settings.epochs):
-        size = settings.small_size if epoch < settings.small_share * settings.epochs else SIZE
-        aligned, whole = (torch.from_numpy(crop_matrices(split, size, a)) for a in (True, False))
-        calm = epoch >= (1 - settings.calm_share) * settings.epochs
-        jitter = Jitter().times(settings.calm if calm else 1.0)
-        # Seeded an epoch at a time, so that a resumed run draws what an unbroken one would have drawn.
-        rng = torch.Generator().manual_seed(settings.seed * 100_003 + epoch)
-        torch.manual_seed(settings.seed * 100_003 + epoch)  # of dropout
-        model.train()
-        started, total, seen = time.monotonic(), 0.0, 0
-        bar = tqdm(
-            draw_batches(split, settings, epoch),
-            desc=f"epoch {epoch + 1}/{settings.epochs}",
-            file=sys.stderr,
+def train(
+    data: Path,
+    out: Path,
+    settings: Settings,
+    limit: int | None = None,
+    init: Path | None = None,
+    views: Path | None = None,
+) -> None:
+    """Trains to the last epoch, or goes on to it from the checkpoint in ``out``."""
+    with process() as where:
+        split = load_prepared(data, "train").take(slice(limit))
+        valid = load_prepared(data, "valid").take(slice(limit))
+        run = make_run(split, settings, where)
+        if init:
+            print(initialise(run.model, init), file=sys.stderr)
+            run.ema.model.load_state_dict(run.model.state_dict())
+        bank = load_views(views, split) if views else None
+        source = Source(split, settings, run.model.size, where, bank)
+        checkpoint, steps = out / "checkpoint.pt", len(split) // settings.batch
+        first = resume(checkpoint, run.model, run.ema, run.optimiser, asdict(settings))
+        with tqdm(
+            total=settings.epochs * steps,
+            initial=first * steps,
+            unit="image",
+            unit_scale=settings.batch,
             mininterval=5,
-        )
-        for k, rows in enumerate(bar):
-            factor = cosine(epoch * steps_an_epoch + k, steps, settings.warmup)
-            for group in optimiser.param_groups:
-                group["lr"] = settings.rate * factor
-            matrices = jittered_matrices(aligned[rows], whole[rows], size, jitter, rng)
-            x = photometric(sample(images[rows], matrices, size), jitter, rng)
-            loss = soft_cross_entropy(model(x.contiguous(memory_format=torch.channels_last)), votes[rows])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-            optimiser.step()
-            ema.update(model)
-            total, seen = total + loss.item(), seen + 1
-            bar.set_postfix(loss=f"{total / seen:.3f}", refresh=False)
-        record = {"epoch": epoch + 1, "seconds": time.monotonic() - started, "train_loss": total / seen}
-        record |= summary(predict(ema.model, valid), valid)
-        append_log(out / "log.jsonl", record)
-        save_checkpoint(checkpoint, run_state(model, ema, optimiser, epoch, asdict(settings)))
-        panels = {"loss": ["train_loss", "valid_loss"], "validation": ["valid_accuracy", "valid_balanced"]}
-        draw_curves(out / "log.jsonl", out / "curves.png", panels)
+            disable=not where.first,
+        ) as bar:
+            for epoch in range(first, settings.epochs):
+                record = train_epoch(run, source, epoch, bar)
+                if where.first:
+                    with autocast(run):
+                        logits = predict(run.ema.model, valid).float()
+                    append_log(out / "log.jsonl", record | summary(logits, valid))
+                    state = run_state(run.model, run.ema, run.optimiser, epoch, asdict(settings))
+                    save_checkpoint(checkpoint, state)
+                    draw_curves(out / "log.jsonl", out / "curves.png", PANELS)
 
 
 def main() -> None:
-    defaults = Settings()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder that training.prepare_ferplus wrote")
+    parser.add_argument("data", type=Path, help="folder that training.prepare wrote")
+    parser.add_argument("--config", default="tkfnet-nano", help="name of a config in training/configs, or a path")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, log and curves")
-    parser.add_argument("--epochs", type=int, default=defaults.epochs)
-    parser.add_argument("--rate", type=float, default=defaults.rate, help="peak learning rate")
-    parser.add_argument("--calm", type=float, default=defaults.calm, help="strength of the late distortions")
-    parser.add_argument("--init", type=Path, help="checkpoint whose averaged weights to start from")
-    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
+    parser.add_argument("--init", type=Path, help="weights to start from: torchvision's, or a checkpoint of ours")
+    parser.add_argument("--views", type=Path, help="bank of training.distill to learn from")
+    parser.add_argument("--seed", type=int, help="short for --set seed=SEED")
     parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
     args = parser.parse_args()
+    named = Path(args.config)
+    changes = dict(item.split("=", 1) if "=" in item else parser.error(f"--set {item}: expected NAME=VALUE") for item in args.set)
+    settings = settings_from_toml(named if named.suffix == ".toml" else CONFIGS / f"{named}.toml", changes)
+    if args.seed is not None:
+        settings = replace(settings, seed=args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    settings = replace(defaults, epochs=args.epochs, seed=args.seed, rate=args.rate, calm=args.calm)
-    if args.init:
-        # Trained weights need neither the cheap start nor the strong distortions of one.
-        settings = replace(settings, small_share=0.0, calm_share=1.0)
-    train(args.data, args.out, settings, args.limit, args.init)
+    train(args.data, args.out, settings, args.limit, args.init, args.views)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,10 @@ class Dcif(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x * self.channel(x.mean((2, 3)))[:, :, None, None]
-        places = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
-        filtered: Tensor = x * self.spatial(places)
+        filtered: Tensor = x * self.places(x)
         return filtered
+
+    def places(self, x: Tensor) -> Tensor:
+        """The spatial gate [N, 1, H, W] of a map that the channel gate has scaled."""
+        gate: Tensor = self.spatial(torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1))
+        return gate

@@ -1,35 +1,56 @@
 """Texture-Aware Feature Extractor: TKFNet's multi-branch attention (arXiv 2505.09967).
 
-The released code reads one pixel where the paper says "mean over space"; this is the mean. Branches are
-added, as in the released code.
+The released code reads one pixel where the paper says "mean over space"; this is the mean. The released code
+adds the branches where the paper's text concatenates them; adding is the default.
 """
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+Branches = Literal["both", "modulation", "local", "none"]
+Fusion = Literal["add", "concatenate"]
+
 
 class Tafe(nn.Module):
-    """float32 [N, C, H, W] -> [N, C, H, W]; no residual and no normalisation, as published."""
+    """float32 [N, C, H, W] -> [N, C, H, W]; no residual and no normalisation, as published.
 
-    def __init__(self, channels: int) -> None:
+    ``branches`` leaves one branch out, for ablations; it must name at least one here.
+    """
+
+    def __init__(self, channels: int, branches: Branches = "both", fusion: Fusion = "add") -> None:
         super().__init__()
-        wide = 2 * channels
-        self.split = nn.Conv2d(channels, wide, 1)
-        self.alpha = nn.Parameter(torch.ones(1, channels, 1, 1))
-        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
-        self.texture = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.GELU())
-        self.local = nn.Sequential(
-            nn.Conv2d(channels, wide, 3, padding=1, groups=channels),
-            nn.Conv2d(wide, wide, 1),
-            nn.GELU(),
-            nn.Conv2d(wide, channels, 1),
-        )
-        self.merge = nn.Conv2d(channels, channels, 1)
+        wide, count = 2 * channels, 2 if branches == "both" else 1
+        self.branches, self.fusion = branches, fusion
+        self.split = nn.Conv2d(channels, count * channels, 1)
+        if branches != "local":
+            self.alpha = nn.Parameter(torch.ones(1, channels, 1, 1))
+            self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
+            self.texture = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.GELU())
+        if branches != "modulation":
+            self.local = nn.Sequential(
+                nn.Conv2d(channels, wide, 3, padding=1, groups=channels),
+                nn.Conv2d(wide, wide, 1),
+                nn.GELU(),
+                nn.Conv2d(wide, channels, 1),
+            )
+        merged = count * channels if fusion == "concatenate" else channels
+        self.merge = nn.Conv2d(merged, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y, x = self.split(x).chunk(2, dim=1)
+        parts = list(self.split(x).chunk(2, dim=1)) if self.branches == "both" else [self.split(x)]
+        outputs = []
+        if self.branches != "local":
+            outputs.append(self.modulated(parts.pop()))
+        if self.branches != "modulation":
+            outputs.append(self.local(parts.pop()))
+        joined = torch.cat(outputs, dim=1) if self.fusion == "concatenate" else sum(outputs[1:], outputs[0])
+        merged: Tensor = self.merge(joined)
+        return merged
+
+    def modulated(self, x: Tensor) -> Tensor:
+        """Branch 1: each channel scaled by what its mean and variance over space say of the texture."""
         mean = x.mean((2, 3), keepdim=True)
         variance = (x - mean).square().mean((2, 3), keepdim=True)
-        scale = self.texture(self.alpha * mean + self.beta * variance)
-        merged: Tensor = self.merge(x * scale + self.local(y))
-        return merged
+        return x * self.texture(self.alpha * mean + self.beta * variance)
