@@ -1,13 +1,14 @@
-"""Looks a data set over before it is trained on: copies across splits, people in several splits, broken files.
+"""Looks a data set over before training: copies across splits, people in several splits, broken files.
 
 ``python -m training.audit DATA`` prints a report; ``--json FILE`` writes all of it, every pair by name. Exit
 code 0: nothing found; 1: copies or people stand in several splits, or files are broken; 2: the command or the
-layout is wrong. Copies within one split are counted, but harm nothing.
+layout is wrong. Copies within one split are counted, but are no leak.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -17,18 +18,28 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from training.audit_report import text_from_audit
-from training.copies import SIDE, Copy, Seen, copies_inside, copies_of, digest_from_luma, thumb_from_luma
-from training.data import AUTO, LAYOUTS, layout_from_folder, read
+from training.copies import SIDE, Seen, copies_inside, copies_of, digest_from_luma, thumb_from_luma
+from training.data import AUTO, LAYOUTS, read
 from training.data.pictures import Dataset, Source, Unreadable
 from training.data.split import LABELS, SPLITS, UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """How many pictures of one split show a picture of another: ``exact`` ones, and ``near`` ones beyond those.
+class Pair:
+    """Two pictures that are one, each as (split, row)."""
 
-    ``shown`` counts the other split's pictures that are seen, exactly or nearly; ``exact_pairs`` and
-    ``near_pairs`` the pairs, of which a picture may have several.
+    one: tuple[str, int]
+    two: tuple[str, int]
+    exact: bool
+    correlation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How many pictures of one set show a picture of another: ``exact`` ones, and ``near`` ones beyond those.
+
+    ``shown`` counts the other set's pictures that are seen either way; ``exact_pairs`` and ``near_pairs`` the
+    pairs, of which a picture may have several.
     """
 
     exact: int
@@ -39,8 +50,9 @@ class Shown:
 
 
 def scan(source: Source, name: str) -> tuple[Seen, NDArray[np.int64], dict[str, str]]:
-    """Reads every picture of a split, one at a time; returns what the search for copies needs of those that can
-    be read, their rows, and why the others cannot.
+    """Reads every picture of a split, one at a time.
+
+    Returns what the search for copies needs of those that can be read, their rows, and why the others cannot.
     """
     thumbs = np.empty((len(source), SIDE, SIDE), np.uint8)
     digests: list[bytes] = []
@@ -58,15 +70,29 @@ def scan(source: Source, name: str) -> tuple[Seen, NDArray[np.int64], dict[str, 
     return Seen(thumbs[: len(rows)], digests, source.people[found]), found, broken
 
 
-def shown_from_copies(copies: list[Copy]) -> Shown:
-    """Counts pairs between two splits."""
-    exact = {copy.row for copy in copies if copy.exact}
+def pairs_from_splits(seen: dict[str, Seen], rows: dict[str, NDArray[np.int64]]) -> list[Pair]:
+    """All copies across and within splits; ``rows`` are the places of what was seen in the splits."""
+    found = [
+        (one, two, copies_of(seen[one], seen[two]) if one != two else copies_inside(seen[one]))
+        for one, two in [*combinations(SPLITS, 2), *((name, name) for name in SPLITS)]
+    ]
+    return [
+        Pair((one, int(rows[one][c.row])), (two, int(rows[two][c.other])), c.exact, c.correlation)
+        for one, two, copies in found
+        for c in copies
+    ]
+
+
+def shown_from_pairs(pairs: Iterable[Pair]) -> Shown:
+    """Counts pairs by the pictures on their two sides."""
+    pairs = list(pairs)
+    exact = {pair.one for pair in pairs if pair.exact}
     return Shown(
         exact=len(exact),
-        near=len({copy.row for copy in copies} - exact),
-        shown=len({copy.other for copy in copies}),
-        exact_pairs=sum(copy.exact for copy in copies),
-        near_pairs=sum(not copy.exact for copy in copies),
+        near=len({pair.one for pair in pairs} - exact),
+        shown=len({pair.two for pair in pairs}),
+        exact_pairs=sum(pair.exact for pair in pairs),
+        near_pairs=sum(not pair.exact for pair in pairs),
     )
 
 
@@ -80,13 +106,10 @@ def people_across_splits(dataset: Dataset) -> dict[int, list[str]]:
 
 
 def counts_from_source(source: Source) -> dict[str, int]:
-    """Pictures by expression, those without a label of the eight, and those that the source flags."""
+    """Pictures by expression, those with none of the eight, and those that the data set flags as copies."""
     labels = source.votes[source.labelled].argmax(1)
     classes = {label: int((labels == k).sum()) for k, label in enumerate(LABELS)}
-    return classes | {
-        "no label": int((~source.labelled).sum()),
-        "flagged as copies": int(source.flagged.sum()),
-    }
+    return classes | {"no label": int((~source.labelled).sum()), "flagged": int(source.flagged.sum())}
 
 
 def audit(dataset: Dataset) -> dict[str, object]:
@@ -97,31 +120,64 @@ def audit(dataset: Dataset) -> dict[str, object]:
     for name, source in dataset.splits.items():
         seen[name], rows[name], unreadable = scan(source, name)
         broken |= unreadable
-    across: dict[str, dict[str, object]] = {}
-    pairs: list[dict[str, object]] = []
-    held_out: list[Copy] = []
-    for one, two in combinations(SPLITS, 2):
-        copies = [
-            Copy(int(rows[one][c.row]), int(rows[two][c.other]), c.exact, c.correlation)
-            for c in copies_of(seen[one], seen[two])
-        ]
-        across[f"{one} in {two}"] = _counted(copies, dataset.splits[one], dataset.splits[two])
-        pairs += [_named(copy, one, two, dataset) for copy in copies]
-        if one == "train":
-            # Numbered on, so that valid and test together are one set.
-            held_out += [_moved(copy, two, dataset) for copy in copies]
-    across["train in valid or test"] = _counted(held_out, dataset.splits["train"], _joined(dataset))
+    pairs = pairs_from_splits(seen, rows)
+    across = [pair for pair in pairs if pair.one[0] != pair.two[0]]
+    counted = {
+        f"{one} in {two}": [p for p in across if (p.one[0], p.two[0]) == (one, two)]
+        for one, two in combinations(SPLITS, 2)
+    }
+    counted["train in valid or test"] = [pair for pair in across if pair.one[0] == "train"]
+    within = {
+        # The other way round, so that of several copies all but the first count.
+        name: [Pair(p.two, p.one, p.exact, p.correlation) for p in pairs if p.one[0] == p.two[0] == name]
+        for name in SPLITS
+    }
+
+    def labelled(pair: Pair) -> bool:
+        return all(dataset.splits[split].labelled[row] for split, row in (pair.one, pair.two))
+
     return {
-        "splits": {
+        "pictures": {name: counts_from_source(source) for name, source in dataset.splits.items()},
+        "across": {
             name: {
-                "pictures": len(source),
-                "counts": counts_from_source(source),
-                "copies_inside": asdict(shown_from_copies(copies_inside(seen[name]))),
+                "all pictures": asdict(shown_from_pairs(some)),
+                "labelled pictures": asdict(shown_from_pairs(filter(labelled, some))),
             }
-            for name, source in dataset.splits.items()
+            for name, some in counted.items()
         },
-        "across": across,
+        "within": {name: asdict(shown_from_pairs(some)) for name, some in within.items()},
         "people": people_across_splits(dataset),
         "broken": broken,
-        "pairs": pairs,
+        "pairs": [_named(pair, dataset) for pair in across],
     }
+
+
+def leaks(found: dict[str, object]) -> bool:
+    """Whether an audit found anything that must be mended before training."""
+    return bool(found["pairs"] or found["people"] or found["broken"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m training.audit", description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder of the data set")
+    parser.add_argument("--layout", default=AUTO, help=f"{AUTO} or one of {', '.join(LAYOUTS)}")
+    parser.add_argument("--json", type=Path, help="file for the whole report")
+    args = parser.parse_args(arguments)
+    try:
+        found = audit(read(args.data, args.layout))
+        if args.json:
+            args.json.write_text(json.dumps(found, indent=2) + "\n")
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    print(text_from_audit(found))
+    return int(leaks(found))
+
+
+def _named(pair: Pair, dataset: Dataset) -> dict[str, object]:
+    sides = [f"{split}: {dataset.splits[split].names[row]}" for split, row in (pair.one, pair.two)]
+    return {"pictures": sides, "exact": pair.exact, "correlation": round(pair.correlation, 4)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -70,10 +70,11 @@ def read(root: Path, layout: str = AUTO) -> Dataset:
         )
     dataset = chosen.read(root)
     if empty := [name for name, source in dataset.splits.items() if not len(source.usable)]:
-        broken = "".join(f"; {name}: {reason}" for name, reason in [*dataset.broken.items()][:_SHOWN])
+        first = list(dataset.broken.items())[:_SHOWN]
+        broken = "".join(f"; {name}: {reason}" for name, reason in first)
         raise ValueError(
-            f"{root} must have labelled pictures for train, valid and test, got none for {', '.join(empty)} in "
-            f"the layout {layout}; add pictures{broken}"
+            f"{root} must have labelled pictures for train, valid and test, got none for {', '.join(empty)} "
+            f"in the layout {layout}; add pictures{broken}"
         )
     return dataset
 
