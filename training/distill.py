@@ -12,7 +12,6 @@ second start with the same ``--out`` goes on after the last whole view.
 import argparse
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +31,9 @@ BATCH = 256
 def distorted(split: Split, rows: slice, size: int, jitter: Jitter, rng: torch.Generator) -> Tensor:
     """Views u8 [n, 1, size, size] as a camera would give them: rounded, and clipped at black and white."""
     images = torch.from_numpy(split.images[rows])
-    aligned, whole = (
-        torch.from_numpy(crop_matrices(split.take(rows), size, how)) for how in (True, False)
-    )
+    aligned, whole = (torch.from_numpy(crop_matrices(split.take(rows), size, how)) for how in (True, False))
     draw = Draw(len(images), slice(None), rng)
-    x = photometric(
-        sample(images, jittered_matrices(aligned, whole, size, jitter, draw), size), jitter, draw
-    )
+    x = photometric(sample(images, jittered_matrices(aligned, whole, size, jitter, draw), size), jitter, draw)
     return (x / SCALE + MEAN).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -61,7 +56,7 @@ def answer(teachers: list[nn.Module], views: Tensor) -> Tensor:
 def make_views(
     split: Split, teachers: list[Path], out: Path, count: int, size: int, strength: float, seed: int = 0
 ) -> None:
-    """Writes ``count`` views of every row: images.npy u8 [V, n, S, S], teacher.npy f16 [V, n, 8], rows.npy."""
+    """Writes ``count`` views of each row: images.npy u8 [V, n, S, S], teacher.npy f16 [V, n, 8], rows.npy."""
     networks = [model_from_checkpoint(path).to(memory_format=torch.channels_last) for path in teachers]
     described = {
         "teachers": [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers],
@@ -104,13 +99,15 @@ def _views_done(out: Path, described: dict[str, object]) -> int:
 def _write(path: Path, content: dict[str, object]) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder that training.prepare wrote")
-    parser.add_argument("--teachers", type=Path, nargs="+", required=True, help="checkpoints of training.train")
+    parser.add_argument(
+        "--teachers", type=Path, nargs="+", required=True, help="checkpoints of training.train"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the bank of views")
     parser.add_argument("--views", type=int, default=6, help="distorted views of each picture")
     parser.add_argument("--size", type=int, default=64, help="side of the views: the student's input")

@@ -1,4 +1,4 @@
-"""Starting from weights that somebody else trained: torchvision's ResNet and ConvNeXt, or a checkpoint of ours.
+"""Starting from weights that were trained elsewhere: torchvision's, ours, an exported file.
 
 The names of ResNet's weights are torchvision's own; those of ConvNeXt are mapped by CONVNEXT_NAMES. A first
 convolution over RGB is summed to one channel where the network reads luma: the answer to a grey picture stays
@@ -9,11 +9,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-
 from torch import Tensor, nn
 
 from training.models.conv_cut import ConvCut
 from training.run import load_checkpoint
+from training.unfold import unfold
 
 # torchvision.models.convnext_* -> training.models.convnext, stage k of each in features[2 k + 1].
 CONVNEXT_NAMES = (
@@ -26,16 +26,25 @@ CONVNEXT_NAMES = (
     (r"\.block\.3\.", ".pointwise1."),
     (r"\.block\.5\.", ".pointwise2."),
 )
-FIRST = ("trunk.conv1.weight", "trunk.stem.0.weight", "trunk.0.weight")  # the first convolution of each network
+FIRST = (
+    "trunk.conv1.weight",
+    "trunk.stem.0.weight",
+    "trunk.0.weight",
+)  # the first convolution of each network
 CONTAINERS = ("ema", "state_dict", "model")  # where training scripts keep the weights inside a file
 
 
-def initialise(model: nn.Module, path: Path) -> str:
+def initialise(model: nn.Module, path: Path, x: Tensor) -> str:
     """Loads what fits into ``model`` and returns a report that lists every weight without a partner.
+
+    ``x`` float32 [n, channels, S, S], some hundred network inputs, restores the statistics of an ONNX file.
 
     Raises ValueError when a weight of the trunk other than the first convolution finds none: then the file is
     of another network, and training would start from noise unnoticed.
     """
+    if path.suffix == ".onnx":
+        unfold(model, path, x)
+        return f"{path.name}: all weights taken"
     found = _weights_from_file(path, model)
     own = model.state_dict()
     matched, reasons = {}, {}
@@ -52,11 +61,14 @@ def initialise(model: nn.Module, path: Path) -> str:
     listed += [f"  {name}: in the file only" for name in found]
     if missing:
         raise ValueError(
-            f"{path} does not fit: {len(missing)} weights of the trunk have no partner; choose the file of the "
-            "same network, or the network (config, --set options.depth=...) of the file\n" + "\n".join(listed)
+            f"{path} does not fit: {len(missing)} weights of the trunk have no partner; choose the file of "
+            "the same network, or the network (--config, --set options.depth=...) of the file\n"
+            + "\n".join(listed)
         )
     model.load_state_dict(own | matched)
-    return "\n".join([f"{path.name}: {len(matched)} of {len(own)} weights taken; without a partner:", *listed])
+    return "\n".join(
+        [f"{path.name}: {len(matched)} of {len(own)} weights taken; without a partner:", *listed]
+    )
 
 
 def _weights_from_file(path: Path, model: nn.Module) -> dict[str, Tensor]:

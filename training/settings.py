@@ -38,7 +38,9 @@ class Settings:
     calm_share: float = 0.68  # of the epochs
     aligned: bool = True  # False shows whole pictures only, for the ablation
     distill: float = 0.7  # weight of the teachers' answer against the votes, where --views are given
-    precision: str = "bfloat16"  # of convolutions and products; "float32" where bit-for-bit comparison matters
+    precision: str = (
+        "bfloat16"  # of convolutions and products; "float32" where bit-for-bit comparison matters
+    )
     compile: bool = False  # torch.compile: 10 % faster steps for a minute at the start
     seed: int = 0
 
@@ -46,7 +48,8 @@ class Settings:
 def settings_from_toml(path: Path, changes: dict[str, str] | None = None) -> Settings:
     """Reads a config: the defaults, the file's differences, then ``changes`` (name -> TOML value).
 
-    Raises ValueError for an unknown name or a value of another type, FileNotFoundError with the known configs.
+    Raises ValueError for an unknown name or a value of another type, FileNotFoundError that lists the
+    configs.
     """
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.toml")))

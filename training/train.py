@@ -1,4 +1,4 @@
-"""Trains an expression network: ``python -m training.train runs/ferplus --config tkfnet-nano --out runs/nano``.
+"""Trains an expression network: ``python -m training.train runs/ferplus --out runs/nano``.
 
 Reads from top to bottom. DATA is what training.prepare wrote. A second start with the same ``--out`` goes on
 from the last checkpoint. The last epoch's weight average is the result; the validation split is watched,
@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from training.batches import Batch, Source, load_views
-from training.crops import crop_matrices, normalised, sample
+from training.crops import crop_matrices, inputs_from_split, normalised, sample
 from training.data.split import Split, load_prepared
 from training.distributed import Process, process, with_global_batch_norm
 from training.initialise import initialise
@@ -36,7 +36,11 @@ from training.run import (
 )
 from training.settings import CONFIGS, Settings, settings_from_toml
 
-PANELS = {"loss": ["train_loss", "valid_loss"], "accuracy": ["train_accuracy", "valid_accuracy", "valid_balanced"]}
+INIT_PICTURES = 512  # by which the statistics of an exported model are restored
+PANELS = {
+    "loss": ["train_loss", "valid_loss"],
+    "accuracy": ["train_accuracy", "valid_accuracy", "valid_balanced"],
+}
 
 
 @dataclass(slots=True)
@@ -112,7 +116,9 @@ def train_epoch(run: Run, source: Source, epoch: int, bar: tqdm) -> dict[str, fl
         run.ema.update(run.model)
         hits = (logits.argmax(1) == batch.votes.argmax(1)).float().mean()
         total, right, seen = total + loss.item(), right + hits.item(), seen + 1
-        bar.set_postfix(epoch=epoch + 1, loss=f"{total / seen:.3f}", right=f"{right / seen:.1%}", refresh=False)
+        bar.set_postfix(
+            epoch=epoch + 1, loss=f"{total / seen:.3f}", right=f"{right / seen:.1%}", refresh=False
+        )
         bar.update()
     seconds = time.monotonic() - started
     return {
@@ -135,7 +141,9 @@ def predict(model: nn.Module, split: Split, aligned: bool = True, batch: int = 2
     logits = []
     for k in range(0, len(images), batch):
         part = slice(k, k + batch)
-        logits.append(model(normalised(sample(images[part].to(device), matrices[part].to(device), size))).cpu())
+        logits.append(
+            model(normalised(sample(images[part].to(device), matrices[part].to(device), size))).cpu()
+        )
     return torch.cat(logits)
 
 
@@ -165,7 +173,9 @@ def train(
         valid = load_prepared(data, "valid").take(slice(limit))
         run = make_run(split, settings, where)
         if init:
-            print(initialise(run.model, init), file=sys.stderr)
+            pictures = split.take(slice(INIT_PICTURES))
+            x = torch.from_numpy(inputs_from_split(pictures, run.model.size)).to(where.device)
+            print(initialise(run.model, init, x), file=sys.stderr)
             run.ema.model.load_state_dict(run.model.state_dict())
         bank = load_views(views, split) if views else None
         source = Source(split, settings, run.model.size, where, bank)
@@ -193,16 +203,23 @@ def train(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder that training.prepare wrote")
-    parser.add_argument("--config", default="tkfnet-nano", help="name of a config in training/configs, or a path")
+    parser.add_argument(
+        "--config", default="tkfnet-nano", help="name of a config in training/configs, or a path"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, log and curves")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting")
-    parser.add_argument("--init", type=Path, help="weights to start from: torchvision's, or a checkpoint of ours")
+    parser.add_argument(
+        "--init", type=Path, help="weights to start from: torchvision's, or a checkpoint of ours"
+    )
     parser.add_argument("--views", type=Path, help="bank of training.distill to learn from")
     parser.add_argument("--seed", type=int, help="short for --set seed=SEED")
     parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
     args = parser.parse_args()
     named = Path(args.config)
-    changes = dict(item.split("=", 1) if "=" in item else parser.error(f"--set {item}: expected NAME=VALUE") for item in args.set)
+    changes = dict(
+        item.split("=", 1) if "=" in item else parser.error(f"--set {item}: expected NAME=VALUE")
+        for item in args.set
+    )
     settings = settings_from_toml(named if named.suffix == ".toml" else CONFIGS / f"{named}.toml", changes)
     if args.seed is not None:
         settings = replace(settings, seed=args.seed)

@@ -10,8 +10,8 @@ VARIANTS = {
     "tiny": ((96, 192, 384), (3, 3, 8)),
     "atto": ((40, 80, 160), (2, 2, 5)),
 }
-# side of the input -> (kernel, stride, padding) of the stem; the trunk ends at 14 x 14, or at 7 x 7 from 56 px,
-# whose pictures have no detail that 14 x 14 places could tell apart.
+# side of the input -> (kernel, stride, padding) of the stem; the trunk ends at 14 x 14, or at 7 x 7 from 56
+# px, whose pictures have no detail that 14 x 14 places could tell apart.
 STEMS = {56: (4, 2, 1), 112: (4, 2, 1), 224: (4, 4, 0)}
 
 
@@ -50,7 +50,7 @@ class Block(nn.Module):
 
 
 class ConvNeXt(nn.Module):
-    """float32 [N, channels, S, S] -> [N, C, 14, 14] with C the third width; S is 112 or 224, or 56 for 7 x 7."""
+    """float32 [N, channels, S, S] -> [N, C, 14, 14] with C the third width; 7 x 7 for an S of 56."""
 
     def __init__(
         self,

@@ -22,9 +22,14 @@ class Dcif(nn.Module):
         self.spatial = nn.Sequential(nn.Conv2d(2, 1, 7, padding=3, bias=False), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x * self.channel(x.mean((2, 3)))[:, :, None, None]
+        x = self.gated(x)
         filtered: Tensor = x * self.places(x)
         return filtered
+
+    def gated(self, x: Tensor) -> Tensor:
+        """The map scaled by the channel gate."""
+        scaled: Tensor = x * self.channel(x.mean((2, 3)))[:, :, None, None]
+        return scaled
 
     def places(self, x: Tensor) -> Tensor:
         """The spatial gate [N, 1, H, W] of a map that the channel gate has scaled."""

@@ -53,8 +53,7 @@ class FilteredTrunk(nn.Module):
         textured = self.tafe(self.trunk(x))
         maps = {} if isinstance(self.tafe, nn.Identity) else {"tafe": textured.square().mean(1)}
         if isinstance(self.dcif, Dcif):
-            scaled = textured * self.dcif.channel(textured.mean((2, 3)))[:, :, None, None]
-            maps["dcif"] = self.dcif.places(scaled)[:, 0]
+            maps["dcif"] = self.dcif.places(self.dcif.gated(textured))[:, 0]
         return maps
 
 

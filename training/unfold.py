@@ -1,0 +1,115 @@
+"""Starting from an exported model: its normalisations, folded away at export, are put back.
+
+Export multiplies each batch normalisation into the convolution or linear layer before it. Here the layer keeps
+those weights, and its normalisation gets the mean and variance that it sees on real pictures, with a scale and
+a shift that undo them: in evaluation the network answers as the file does, and in training every
+normalisation does its work again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+BATCH = 256
+Norm = nn.modules.batchnorm._BatchNorm
+
+
+def unfold(model: nn.Module, path: Path, x: Tensor) -> None:
+    """Loads the weights of an ONNX file that export.onnx_from_checkpoint made from the same network.
+
+    ``x`` float32 [n, channels, S, S] are network inputs, some hundreds, by which the statistics are measured.
+    Raises ValueError when the file belongs to another network.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    stored = {i.name: numpy_helper.to_array(i).copy() for i in onnx.load(path).graph.initializer}
+    weights = {name: torch.from_numpy(value) for name, value in stored.items()}
+    model.eval()
+    before = _layers_before_norms(model, x[:2])
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if isinstance(model.get_submodule(name.rpartition(".")[0]), Norm):
+                continue
+            if name not in weights or weights[name].shape != parameter.shape:
+                got = list(weights[name].shape) if name in weights else "nothing"
+                raise ValueError(
+                    f"{path} does not fit: {name} must be {list(parameter.shape)}, got {got}; choose the config "
+                    "of the network that the file was exported from"
+                )
+            parameter.copy_(weights[name])
+        for norm, layer in before.items():
+            # A layer without a bias of its own got one from the normalisation.
+            bias = weights.get(f"{layer}.weight_bias", torch.zeros(()))
+            _make_transparent(model.get_submodule(norm), torch.zeros(()), torch.ones(()), bias)
+        means, variances = _statistics(model, list(before), x)
+        for norm in before:
+            module = model.get_submodule(norm)
+            _make_transparent(module, means[norm], variances[norm], module.bias.clone())
+
+
+def _make_transparent(norm: nn.Module, mean: Tensor, variance: Tensor, bias: Tensor) -> None:
+    """Statistics as given, and a scale and shift with which the normalisation only adds ``bias``."""
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
+    norm.weight.copy_((variance + norm.eps).sqrt())
+    norm.bias.copy_(bias + mean)
+
+
+def _layers_before_norms(model: nn.Module, x: Tensor) -> dict[str, str]:
+    """Name of each normalisation -> name of the layer whose output it reads, found by running the network."""
+    made: dict[int, tuple[str, Tensor]] = {}  # the tensor is kept, so that its id stays its own
+    pairs: dict[str, str] = {}
+    with _hooks() as handles, torch.no_grad():
+        for name, module in model.named_modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                handles.append(
+                    module.register_forward_hook(
+                        lambda _, __, out, name=name: made.update({id(out): (name, out)})
+                    )
+                )
+            elif isinstance(module, Norm):
+                handles.append(
+                    module.register_forward_pre_hook(
+                        lambda _, given, name=name: pairs.update({name: made[id(given[0])][0]})
+                    )
+                )
+        model(x)
+    return pairs
+
+
+def _statistics(model: nn.Module, norms: list[str], x: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Mean and variance [C] of what each normalisation reads over all of ``x``."""
+    sums: dict[str, Tensor] = {}
+    squares: dict[str, Tensor] = {}
+    counts = dict.fromkeys(norms, 0)
+
+    def add(name: str, given: Tensor) -> None:
+        dims = [0, *range(2, given.ndim)]
+        wide = given.double()
+        sums[name] = sums.get(name, 0) + wide.sum(dims)
+        squares[name] = squares.get(name, 0) + wide.square().sum(dims)
+        counts[name] += given.numel() // given.shape[1]
+
+    with _hooks() as handles, torch.no_grad():
+        for name in norms:
+            hook = model.get_submodule(name).register_forward_pre_hook
+            handles.append(hook(lambda _, given, name=name: add(name, given[0])))
+        for part in x.split(BATCH):
+            model(part)
+    means = {name: sums[name] / counts[name] for name in norms}
+    variances = {name: squares[name] / counts[name] - means[name].square() for name in norms}
+    return {n: m.float() for n, m in means.items()}, {n: v.float() for n, v in variances.items()}
+
+
+@contextmanager
+def _hooks() -> Iterator[list[torch.utils.hooks.RemovableHandle]]:
+    handles: list[torch.utils.hooks.RemovableHandle] = []
+    try:
+        yield handles
+    finally:
+        for handle in handles:
+            handle.remove()
