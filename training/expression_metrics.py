@@ -1,20 +1,25 @@
 """Figures of an expression classifier on labelled rows; every one is a function of probabilities [n, C] and
-labels [n].
+labels [n], or of the counts [true, predicted] that they give.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 F = NDArray[np.float64]
-BINS = (
-    15  # of equal width, the usual choice since Guo et al., "On Calibration of Modern Neural Networks" (2017)
-)
+Counts = NDArray[np.int64]
+# Of equal width, the usual choice since Guo et al., "On Calibration of Modern Neural Networks" (2017).
+BINS = 15
+ROUNDS = 2000  # of the bootstrap: the ends of an interval are then steady to about a tenth of its width
+CENTRAL = (0.025, 0.975)
 
 
 def softmax(logits: F, temperature: float = 1.0) -> F:
     """Logits [n, C] to probabilities."""
-    scaled = logits / temperature
-    shares = np.exp(scaled - scaled.max(1, keepdims=True))
+    # The largest logit is taken off first: exp() of hundreds, as a low temperature makes them, overflows.
+    scaled = (logits - logits.max(1, keepdims=True)) / temperature
+    shares = np.exp(scaled)
     result: F = shares / shares.sum(1, keepdims=True)
     return result
 
@@ -50,31 +55,139 @@ def calibration_error(probabilities: F, labels: NDArray[np.int64]) -> float:
 
 def reliability(probabilities: F, labels: NDArray[np.int64]) -> list[tuple[float, float, float]]:
     """For each bin that is not empty: share of rows, mean confidence, accuracy."""
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return binned(probabilities.max(1), (probabilities.argmax(1) == labels).astype(np.float64))
+
+
+def binned(predicted: F, actual: F) -> list[tuple[float, float, float]]:
+    """For each bin of ``predicted`` in [0, 1] that is not empty: share of the values, both means."""
+    bins = np.minimum((predicted * BINS).astype(int), BINS - 1)
     return [
-        (float((bins == b).mean()), float(confidence[bins == b].mean()), float(right[bins == b].mean()))
+        (float((bins == b).mean()), float(predicted[bins == b].mean()), float(actual[bins == b].mean()))
         for b in np.unique(bins)
     ]
 
 
-def confusion(probabilities: F, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def confusion(probabilities: F, labels: NDArray[np.int64]) -> Counts:
     """Counts [true, predicted]."""
     classes = probabilities.shape[1]
     flat = np.bincount(labels * classes + probabilities.argmax(1), minlength=classes * classes)
     return flat.reshape(classes, classes).astype(np.int64)
 
 
-def accuracies(counts: NDArray[np.int64]) -> tuple[float, float, F]:
-    """Accuracy, balanced accuracy (mean of the recalls of classes that occur), recall of each class [C]."""
-    recall = np.diag(counts) / np.maximum(counts.sum(1), 1)
-    return float(np.trace(counts) / counts.sum()), float(recall[counts.sum(1) > 0].mean()), recall
+@dataclass(frozen=True, slots=True)
+class Accuracies:
+    """From counts [..., true, predicted]: each figure has the counts' leading shape.
+
+    ``balanced`` is the mean recall of the classes that occur; ``recall`` [..., C] is NaN for a class without
+    rows, ``precision`` [..., C] for one that was never predicted.
+    """
+
+    accuracy: F
+    balanced: F
+    recall: F
+    precision: F
 
 
-def bootstrap_interval(right: NDArray[np.bool_], rounds: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """The central 95 % of the accuracy over resampled rows."""
+def accuracies(counts: Counts) -> Accuracies:
+    right = np.diagonal(counts, axis1=-2, axis2=-1).astype(np.float64)
+    rows, predicted = counts.sum(-1), counts.sum(-2)
+    recall = np.where(rows > 0, right / np.maximum(rows, 1), np.nan)
+    precision = np.where(predicted > 0, right / np.maximum(predicted, 1), np.nan)
+    balanced = np.nansum(recall, -1) / np.maximum((rows > 0).sum(-1), 1)
+    return Accuracies(right.sum(-1) / rows.sum(-1), balanced, recall, precision)
+
+
+def intervals(counts: Counts, rounds: int = ROUNDS, seed: int = 0) -> Accuracies:
+    """The central 95 % of every accuracy over resampled rows: each figure with a last axis of low and high.
+
+    To draw n rows with replacement is to draw n times from the cells of the counts, so no row is looked at
+    again. A class of a few rows may be missing from a draw, which then does not count for it.
+    """
+    shares = counts.ravel() / counts.sum()
+    draws = np.random.default_rng(seed).multinomial(int(counts.sum()), shares, rounds)
+    drawn = accuracies(draws.reshape(rounds, *counts.shape))
+    return Accuracies(
+        *(_central(values) for values in (drawn.accuracy, drawn.balanced, drawn.recall, drawn.precision))
+    )
+
+
+def _central(values: F) -> F:
+    """[rounds, ...] to [..., 2]; NaN where no round has a value."""
+    columns = values.reshape(len(values), -1)
+    ends = np.full((columns.shape[1], 2), np.nan)
+    for end, column in zip(ends, columns.T, strict=True):
+        known = column[np.isfinite(column)]
+        if len(known):
+            end[:] = np.quantile(known, CENTRAL)
+    return ends.reshape(*values.shape[1:], 2)
+
+
+def bootstrap_interval(right: NDArray[np.bool_], rounds: int = ROUNDS, seed: int = 0) -> tuple[float, float]:
+    """The central 95 % of a share of rows over resampled rows."""
     rng = np.random.default_rng(seed)
     # Resampling n right-or-wrong rows with replacement is a binomial draw.
     draws = rng.binomial(len(right), right.mean(), rounds) / len(right)
-    low, high = np.quantile(draws, (0.025, 0.975))
+    low, high = np.quantile(draws, CENTRAL)
+    return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareFigures:
+    """Predicted against actual vote shares; the first four are [C], ``correlation`` NaN for a constant."""
+
+    predicted: F
+    actual: F
+    error: F
+    correlation: F
+    curve: list[tuple[float, float, float]]
+
+
+def share_figures(probabilities: F, votes: F) -> ShareFigures:
+    """Means, mean absolute error and correlation of each class's share, and the actual share by bins of the
+    predicted, over all rows and classes.
+    """
+    votes = votes.astype(np.float64)
+    mine, theirs = probabilities - probabilities.mean(0), votes - votes.mean(0)
+    spread = np.sqrt((mine**2).sum(0) * (theirs**2).sum(0))
+    correlation = np.where(spread > 0, (mine * theirs).sum(0) / np.where(spread > 0, spread, 1), np.nan)
+    return ShareFigures(
+        probabilities.mean(0),
+        votes.mean(0),
+        np.abs(probabilities - votes).mean(0),
+        correlation,
+        binned(probabilities.ravel(), votes.ravel()),
+    )
+
+
+def confidence_for(right: NDArray[np.bool_], confidence: F, wanted: float) -> float:
+    """The least confidence from which on the kept labels reach the wanted accuracy, with as many kept as can
+    be: 0 when all may be kept, 1 when no part of them reaches it.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    ranked = confidence[order]
+    accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    # A threshold cannot part rows of one confidence.
+    last_of_equals = np.append(ranked[1:] < ranked[:-1], True)
+    reached = np.flatnonzero((accuracy >= wanted) & last_of_equals)
+    if not len(reached):
+        return 1.0
+    return 0.0 if reached[-1] == len(order) - 1 else float(ranked[reached[-1]])
+
+
+def risk_coverage(right: NDArray[np.bool_], confidence: F) -> tuple[F, F]:
+    """Coverage [n] and accuracy [n] of what is kept, from the surest row alone to all rows (El-Yaniv and
+    Wiener, "On the Foundations of Noise-free Selective Classification", 2010; risk = 1 - accuracy).
+    """
+    order = np.argsort(-confidence, kind="stable")
+    count = np.arange(1, len(order) + 1)
+    return count / len(order), np.cumsum(right[order]) / count
+
+
+def difference_interval(
+    difference: NDArray[np.int64], rounds: int = ROUNDS, seed: int = 0
+) -> tuple[float, float]:
+    """The central 95 % of the mean of paired differences -1, 0, 1 over resampled rows."""
+    shares = np.bincount(difference + 1, minlength=3) / len(difference)
+    draws = np.random.default_rng(seed).multinomial(len(difference), shares, rounds)
+    low, high = np.quantile((draws[:, 2] - draws[:, 0]) / len(difference), CENTRAL)
     return float(low), float(high)

@@ -1,0 +1,195 @@
+"""An evaluation's figures as a Markdown page, with its pictures; parts that were not judged are left out."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from training.markdown import percent, table, text
+
+Result = Mapping[str, Any]
+
+
+def report_from_result(result: Result, folder: Path) -> str:
+    """The page for what metrics.json holds; ``folder`` is where the pictures are."""
+    title = f"# {result['context']['model']['file']} on {result['context']['data']}\n"
+    parts = [title, *(part(result) for needed, part in PARTS if needed in result)]
+    return "\n".join(part for part in parts if part) + _pictures(folder)
+
+
+def _headline(result: Result) -> str:
+    rows = [
+        {"measure": title, "value": percent(result[name], result.get(f"{name}_95"))}
+        for name, title in SHARES.items()
+        if name in result
+    ]
+    rows += [{"measure": title, "value": text(result[name])} for name, title in NUMBERS.items()]
+    return (
+        f"All {result['rows']} rows of the test split, scored once; arg-max, single image, no test-time "
+        "tricks. The temperature is fitted on the validation split. Intervals: 95 %, bootstrap over rows.\n\n"
+    ) + table(rows)
+
+
+def _classes(result: Result) -> str:
+    rows = [
+        {
+            "expression": name,
+            "rows": count,
+            "recall": percent(result["recall"][name], result["recall_95"][name]),
+            "precision": percent(result["precision"][name], result["precision_95"][name]),
+        }
+        for name, count in result["counts"].items()
+    ]
+    return "## By expression\n\n" + table(rows)
+
+
+def _vote_shares(result: Result) -> str:
+    shares = result["vote_shares"]
+    rows = [
+        {
+            "expression": name,
+            "mean predicted": percent(shares["predicted"][name]),
+            "mean actual": percent(shares["actual"][name]),
+            "mean absolute error": shares["error"][name],
+            "correlation": shares["correlation"][name],
+        }
+        for name in shares["predicted"]
+    ]
+    return (
+        "## Predicted and actual vote shares\n\n"
+        f"Mean absolute error of a share {shares['mean_error']:.4f} at the temperature, "
+        f"{shares['mean_error_at_temperature_1']:.4f} at temperature 1.\n\n"
+    ) + table(rows)
+
+
+def _abstention(result: Result) -> str:
+    figures = result["abstention"]
+    lines = [
+        "## Abstention\n",
+        f"{figures['wanted_accuracy']:.0%} of the kept labels are right on valid from a confidence of "
+        f"**{figures['min_confidence']:.4f}** on.\n",
+        table(
+            [
+                {
+                    "split": name,
+                    "coverage": percent(figures[name]["coverage"]),
+                    "accuracy of the kept": percent(figures[name]["accuracy"], figures[name]["accuracy_95"]),
+                    "area under risk-coverage": figures["risk_coverage_area"][name],
+                }
+                for name in ("valid", "test")
+            ]
+        ),
+        table(figures["by_confidence"]),
+        "On valid, by turn of the head as found (0 frontal, 1 about 45 degrees):\n",
+        table(figures["by_turn"]) if figures["by_turn"] else "no face was found in this split\n",
+    ]
+    return "\n".join(lines)
+
+
+def _limits(result: Result) -> str:
+    limits = result["limits"]
+    lines = ["## Limits of the picture, on valid\n"]
+    if limits["by_eye_distance"]:
+        lines += ["Pictures made smaller, by eye distance:\n", table(limits["by_eye_distance"])]
+    lines += ["Pictures blurred (standard deviation in px of 48), with quantiles of the sharpness:\n"]
+    return "\n".join([*lines, table(limits["by_blur"])])
+
+
+def _files(result: Result) -> str:
+    rows = [
+        {
+            "file": row["file"],
+            "precision": row["precision"],
+            "backend": " ".join(str(v) for v in row["backend"].values()),
+            "accuracy": percent(row["accuracy"], row["accuracy_95"]),
+            "balanced": percent(row["balanced_accuracy"], row["balanced_accuracy_95"]),
+            "ECE": row["calibration_error"],
+            "temperature": row["spec"]["temperature"],
+            "largest difference": row["max_probability_difference"],
+            "changed labels": percent(row["changed_labels"]),
+        }
+        for row in result["files"]
+    ]
+    return (
+        "## By backend and precision\n\n"
+        "Each file with its own temperature. Differences are of probabilities, against the first, both at "
+        "the first one's temperature.\n\n"
+    ) + table(rows)
+
+
+def _robustness(result: Result) -> str:
+    lines = [
+        f"## Robustness, on {result['robustness_rows']} test rows\n",
+        "Pictures are changed before the runtime's alignment. *left in the crop*: the change is not "
+        "corrected, as where landmarks are off; *aligned by landmarks*: the undistorted picture's landmarks "
+        "go along. *lost*: accuracy against the undistorted rows, paired.\n",
+    ]
+    for name, curve in result["robustness"].items():
+        for way, levels in curve["ways"].items():
+            rows = [
+                {
+                    curve["unit"]: row["level"],
+                    "accuracy": percent(row["accuracy"], row["accuracy_95"]),
+                    "balanced": percent(row["balanced_accuracy"], row["balanced_accuracy_95"]),
+                    "lost": percent(row["lost"], row["lost_95"]),
+                }
+                for row in levels
+            ]
+            lines += [f"### {name}, {way}\n", table(rows)]
+    return "\n".join(lines)
+
+
+def _protocol(result: Result) -> str:
+    figures = result["protocol"]
+    verdict = "holds" if figures["holds"] else "**is broken: the figures say nothing of a single face**"
+    rows = [{"measure": name, "value": text(value)} for name, value in figures.items() if name != "holds"]
+    return f"## Protocol\n\nIndependence of the batch {verdict}.\n\n" + table(rows)
+
+
+def _context(result: Result) -> str:
+    context = dict(result["context"])
+    model = context.pop("model")
+    rows = [{"": name, "value": text(value)} for name, value in {**context, **model}.items()]
+    return "## How it was measured\n\n" + table(rows)
+
+
+def _pictures(folder: Path) -> str:
+    shown = [f"![{title}]({name})" for name, title in PICTURES.items() if (folder / name).exists()]
+    return "\n## Pictures\n\n" + "\n\n".join(shown) + "\n" if shown else ""
+
+
+SHARES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy (mean recall)",
+    "accuracy_on_fer2013_labels": "accuracy on the second labels (FER2013's own)",
+    "accuracy_unaligned": "accuracy without alignment (whole pictures)",
+    "mirror_agreement": "same label for the mirrored picture",
+    "aligned_share": "rows in which a face was found",
+}
+NUMBERS = {
+    "temperature": "temperature",
+    "calibration_error_before": "expected calibration error at temperature 1",
+    "calibration_error": "expected calibration error",
+}
+# file -> what it shows; a picture that a part did not draw is not mentioned
+PICTURES = {
+    "confusion.png": "Confusion matrix",
+    "reliability.png": "Reliability: accuracy against confidence",
+    "vote_shares.png": "Predicted and actual vote shares",
+    "risk_coverage.png": "Accuracy against coverage",
+    "robustness.png": "Robustness",
+    "features.png": "Features of test faces, t-SNE",
+    "attention_mean.png": "Where the blocks look, mean of many faces",
+    "attention.png": "Where the blocks look (faces of the data set: mind its licence before publishing)",
+}
+# What must be there -> the part of the page about it, in the order of the page.
+PARTS: tuple[tuple[str, Callable[[Result], str]], ...] = (
+    ("accuracy", _headline),
+    ("counts", _classes),
+    ("files", _files),
+    ("abstention", _abstention),
+    ("limits", _limits),
+    ("vote_shares", _vote_shares),
+    ("robustness", _robustness),
+    ("protocol", _protocol),
+    ("context", _context),
+)
