@@ -112,8 +112,9 @@ def prepare(dataset: Dataset, out: Path, side: int, detect: Detector) -> dict[st
     return report
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.prepare", description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the data set")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for train.npz, valid.npz and test.npz"
@@ -123,7 +124,7 @@ def main() -> None:
     parser.add_argument(
         "--detector", default="face-luma", help="name of an embedded model or path of an ONNX file"
     )
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if not SIDES[0] <= args.side <= SIDES[1]:
         parser.error(f"--side must be from {SIDES[0]} to {SIDES[1]} px, got {args.side}")
     try:

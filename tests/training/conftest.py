@@ -1,12 +1,14 @@
 """Tiny data sets in the true layouts, made at run time."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from training.ferplus import SIDE, SPLITS, Split, save
+from training.data.ferplus import SIDE
+from training.data.split import SPLITS, UNKNOWN, Split, save
 
 ROWS = 160
 
@@ -18,8 +20,26 @@ def blobs(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def pictures() -> Callable[[int, int], np.ndarray]:
+    """Makes pictures u8 [count, 48, 48] from a seed; other seeds give other pictures."""
+    return lambda seed, count: blobs(np.random.default_rng(seed), count)
+
+
+@pytest.fixture(scope="session")
+def write_picture() -> Callable[[Path, np.ndarray], Path]:
+    """Writes a picture file, and the folders above it."""
+
+    def write(path: Path, image: np.ndarray) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(path), image)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as training.prepare_ferplus writes it; a bright bar's height tells the expression."""
+    """A folder as training.prepare writes it; a bright bar's height tells the expression."""
     folder = tmp_path_factory.mktemp("prepared")
     for seed, name in enumerate(SPLITS):
         rng = np.random.default_rng(seed)
@@ -28,7 +48,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
             image[5 * label + 4 : 5 * label + 8] = 255
         votes = np.eye(8, dtype=np.float32)[labels] * 0.8 + 0.025
         landmarks = np.full((ROWS, 5, 2), np.nan, np.float32)
-        save(Split(images, votes, labels, np.arange(ROWS), landmarks), folder / f"{name}.npz")
+        people = np.full(ROWS, UNKNOWN)
+        split = Split(images, votes, labels, np.arange(ROWS), people, landmarks)
+        save(split, folder / f"{name}.npz")
     return folder
 
 

@@ -78,7 +78,8 @@ def _image_at(images: NDArray[np.uint8], index: int) -> Picture:
 
 def _columns(file: Path) -> dict[str, NDArray[np.generic]]:
     try:
-        with np.load(file) as packed:
+        # Opened here, because NumPy leaves a file open that turns out to be no archive.
+        with file.open("rb") as opened, np.load(opened) as packed:
             found = {name: packed[name] for name in COLUMNS if name in packed}
     # What NumPy and zipfile raise for a file that is no archive or is cut off.
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
