@@ -41,21 +41,21 @@ def landmarks_in_tight(image: U8, detect: Detector) -> F32:
 def landmarks_in_picture(luma: U8, detect: Detector) -> F32 | None:
     """f32 [5, 2] in pixels of the face that a picture is about, None where none is found.
 
-    Looked for twice, as the picture is and with a margin of half its longer side: a small face needs the
-    resolution, a face that fills the picture needs the margin. The largest face is the one that was labelled,
-    unless the detector doubts it more than another by as much as it is larger.
+    Looked for with a margin of a quarter of the longer side: a face that fills its picture needs one, and a
+    small face loses little by it (of none, a quarter and a half, the quarter has the fewest landmarks that
+    are far off, on tight crops and on whole photographs). Where that finds nothing, the picture as it is may.
+    The largest face is the one that was labelled, unless the detector doubts it more than another by as much
+    as it is larger.
     """
     height, width = luma.shape
-    best, best_weight = None, 0.0
-    for margin in (0, max(height, width) // 2):
+    for margin in (max(height, width) // 4, 0):
         found = detect(_framed(luma, margin))
         centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2 - margin
         inside = ((centres > 0) & (centres < (width, height))).all(1)
-        weights = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1) * found.scores * inside
-        if len(weights) and weights.max() > best_weight:
-            best_weight = float(weights.max())
-            best = found.landmarks[np.argmax(weights)] - np.float32(margin)
-    return best
+        if inside.any():
+            weights = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1) * found.scores * inside
+            return found.landmarks[np.argmax(weights)] - np.float32(margin)
+    return None
 
 
 def square_from_picture(luma: U8, side: int, detect: Detector) -> tuple[U8, F32]:
