@@ -1,7 +1,7 @@
 """The parity certificate: how far an exported file is from the checkpoint it was made of."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -33,16 +33,16 @@ class Parity:
 def compare(
     model: nn.Module,
     file: bytes,
-    inputs: list[NDArray[np.float32]],
+    inputs: Iterable[NDArray[np.float32]],
     probabilities: Callable[[Outputs], NDArray[np.float32]],
 ) -> Parity:
-    """Runs both on every input (float32 [n, 1, H, W]); ``probabilities`` reads a network's outputs as [rows,
+    """Runs both on every input (float32 [n, C, H, W]); ``probabilities`` reads a network's outputs as [rows,
     classes].
 
     A row of one class (a detector's scores) changes its label when its largest score is elsewhere.
     """
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    largest, total, changed = 0.0, 0.0, 0
+    largest, total, changed, pictures = 0.0, 0.0, 0, 0
     for x in inputs:
         expected = model(torch.from_numpy(x))
         expected = [expected] if isinstance(expected, torch.Tensor) else list(expected)
@@ -51,12 +51,13 @@ def compare(
         difference = np.abs(ours - theirs)
         if not np.isfinite(difference).all():
             raise ValueError("a probability is not a number; the checkpoint or its file is broken")
-        largest, total = max(largest, float(difference.max())), total + float(difference.mean())
+        largest, total = max(largest, float(difference.max())), total + len(x) * float(difference.mean())
+        pictures += len(x)
         changed += int((ours.argmax(-1) != theirs.argmax(-1)).sum())
     return Parity(
-        pictures=len(inputs),
+        pictures=pictures,
         largest_difference=largest,
-        mean_difference=total / len(inputs),
+        mean_difference=total / pictures,
         changed_labels=changed,
         sha256=hashlib.sha256(file).hexdigest(),
         torch=torch.__version__,

@@ -1,5 +1,6 @@
-"""Exports of freshly initialised networks: the file agrees with PyTorch and knows its own spec."""
+"""Exports of untrained networks: the file agrees with PyTorch and knows its own spec."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,17 +8,26 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from tiny_networks import TINY, saved_checkpoint, tiny
+from torch import nn
 
-from export.onnx_from_checkpoint import EXPORTS, OPSET, onnx_from_model, write_checked
+from export.onnx_from_checkpoint import OPSET, onnx_from_model, write_checked
 from export.parity import compare
+from export.roles import detector_export, expression_export, expression_from_checkpoint
+from export.stamp import IR_VERSION
 from fer_edge import models
+from fer_edge.models import ModelError
+from training.models import EXPRESSION_MODELS
+from training.models.face_luma import FaceLuma
+from training.run import save_checkpoint
 
 
-@pytest.fixture(scope="module", params=sorted(EXPORTS))
+@pytest.fixture(scope="module", params=["face-luma", *EXPRESSION_MODELS])
 def exported(request: pytest.FixtureRequest):
     torch.manual_seed(0)
-    export = EXPORTS[request.param]
-    model = export.model().eval()
+    name = request.param
+    model = FaceLuma().eval() if name == "face-luma" else tiny(name)
+    export = detector_export() if name == "face-luma" else expression_export(model, name)
     return export, model, onnx_from_model(model, export, export.spec)
 
 
@@ -29,7 +39,7 @@ def test_file_agrees_with_the_model_at_other_batches_and_sizes(exported):
     rng = np.random.default_rng(0)
     inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
     parity = compare(model, proto.SerializeToString(), inputs, export.probabilities)
-    assert parity.pictures == len(shapes)
+    assert parity.pictures == sum(len(x) for x in inputs)
     assert parity.largest_difference < 1e-5
     assert parity.changed_labels == 0
 
@@ -40,9 +50,16 @@ def test_file_carries_its_spec_and_nothing_of_the_builder(exported, tmp_path: Pa
     path.write_bytes(proto.SerializeToString())
     assert models.read(path).spec == export.spec
     assert [o.version for o in proto.opset_import if o.domain == ""] == [OPSET]
-    assert proto.ir_version <= 10
+    assert proto.ir_version == IR_VERSION
     assert str(Path.cwd()).encode() not in path.read_bytes()
     assert [o.name for o in proto.graph.output] == list(export.outputs)
+
+
+def test_each_layer_norm_is_one_node(exported):
+    export, model, proto = exported
+    layers = sum(isinstance(m, nn.LayerNorm) for m in model.modules())
+    assert sum(n.op_type == "LayerNormalization" for n in proto.graph.node) == layers
+    assert bool(layers) == (export.spec.name == "conv-cut")
 
 
 def test_a_file_that_differs_is_not_written(exported, tmp_path: Path):
@@ -59,12 +76,38 @@ def test_a_file_that_differs_is_not_written(exported, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_command_writes_file_and_certificate(nano_file: Path):
+    spec = models.read(nano_file).spec
+    assert (spec.name, spec.version, spec.size) == ("small", "7.5", 64)
+    assert (spec.temperature, spec.min_confidence, spec.metrics) == (0.75, 0.625, {"accuracy": 0.125})
+    certificate = json.loads((nano_file.parent / "certificate.json").read_text(encoding="utf-8"))
+    assert certificate["pictures"] == 64
+    assert certificate["sha256"] == models.read(nano_file).sha256
+
+
+@pytest.mark.parametrize("name", EXPRESSION_MODELS)
+def test_the_spec_follows_the_checkpoint(name: str, tmp_path: Path):
+    model, export = expression_from_checkpoint(saved_checkpoint(name, tmp_path))
+    assert (export.spec.name, export.spec.size) == (name, TINY[name].get("size", 64))
+    assert export.example == (2, 1, model.size, model.size)
+
+
+def test_colour_is_refused_because_the_runtime_feeds_none(tmp_path: Path):
+    options = TINY["tkfnet"] | {"channels": 3}
+    model = EXPRESSION_MODELS["tkfnet"](**options)
+    content = {"ema": model.state_dict(), "settings": {"model": "tkfnet", "options": options}}
+    save_checkpoint(tmp_path / "colour.pt", content)
+    with pytest.raises(ModelError, match="channels must be 1"):
+        expression_from_checkpoint(tmp_path / "colour.pt")
+
+
 def test_embedded_files_are_small_and_standard():
     files = sorted(models.WEIGHTS.glob("*.onnx"))
-    assert [f.stem for f in files] == ["face-luma", "tkfnet-nano"]
-    assert sum(f.stat().st_size for f in files) <= 6e6
+    assert {"face-luma", "tkfnet-nano"} <= {f.stem for f in files}
+    assert sum(f.stat().st_size for f in files) <= 20e6
     for file in files:
         proto = onnx.load(file)
         onnx.checker.check_model(proto, full_check=True)
         assert {n.domain for n in proto.graph.node} == {""}
+        assert models.read(file).spec.role == ("detector" if file.stem == "face-luma" else "expression")
         onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])

@@ -1,0 +1,70 @@
+"""What every file of ours carries: its spec, the oldest format that holds it, and nothing of the builder."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+
+import fer_edge
+from fer_edge.models import METADATA_KEY, ModelError, ModelSpec
+
+IR_VERSION = 8  # that of opset 18; the exporter writes 10, which ONNX Runtime before 1.18 refuses
+# Only what the evaluation measured may overwrite a spec.
+MEASURED = ("metrics", "temperature", "threshold", "min_confidence")
+
+
+def spec_with_measured(spec: ModelSpec, metrics: Path | None) -> ModelSpec:
+    """The spec with what an evaluation's metrics.json measured under "spec"; as it is without a file."""
+    if metrics is None:
+        return spec
+    content = json.loads(metrics.read_text(encoding="utf-8"))
+    if "spec" not in content:
+        raise ValueError(
+            f"{metrics} must have a mapping 'spec', got {', '.join(content)}; run training.evaluate"
+        )
+    measured = content["spec"]
+    return replace(spec, **{k: measured[k] for k in MEASURED if k in measured})
+
+
+def stamped(proto: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
+    """Checks the graph and returns it with the spec as its only metadata."""
+    # The exporter's trace of Python source lines: a third of a small file, and it names the builder's
+    # folders.
+    for part in (proto, proto.graph, *proto.graph.node, *proto.graph.value_info, *proto.graph.initializer):
+        part.ClearField("metadata_props")
+    proto.ir_version = IR_VERSION
+    proto.producer_name, proto.producer_version = "fer_edge", fer_edge.__version__
+    proto.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def read_stamped(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
+    """Reads an expression network that ``stamped`` made; raises ModelError for any other file."""
+    proto = onnx.load(path)
+    texts = {entry.key: entry.value for entry in proto.metadata_props}
+    if METADATA_KEY not in texts:
+        raise ModelError(
+            f"{path} has no metadata entry {METADATA_KEY!r}; export it with export.onnx_from_checkpoint"
+        )
+    spec = ModelSpec.from_json(texts[METADATA_KEY])
+    if spec.role != "expression":
+        raise ModelError(f"{path} must be an expression network, got role {spec.role!r}")
+    return proto, spec
+
+
+def write(proto: onnx.ModelProto, out: Path) -> None:
+    """Writes beside the target and renames, so that no half file is ever found."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_suffix(".partial")
+    partial.write_bytes(proto.SerializeToString())
+    partial.replace(out)
+
+
+def write_certificate(content: dict[str, object], path: Path | None) -> None:
+    """Prints the certificate, and writes it where a path is given."""
+    text = json.dumps(content, indent=2)
+    print(text)
+    if path:
+        path.write_text(text + "\n", encoding="utf-8")
