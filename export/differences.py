@@ -1,0 +1,64 @@
+"""How far a smaller or faster file is from the float32 file it was made of, over the validation split."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.latency import session
+from fer_edge.calibrate import softmax
+from fer_edge.models import ModelSpec
+from training.crops import inputs_from_split
+from training.data.split import Split
+
+F32 = NDArray[np.float32]
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Of probabilities at the spec's temperature; accuracies are shares of the validation split's rows."""
+
+    pictures: int
+    largest_difference: float
+    mean_difference: float
+    changed_labels: float
+    accuracy_before: float
+    accuracy_after: float
+    sha256_before: str
+    sha256_after: str
+
+    @property
+    def loss(self) -> float:
+        """Of accuracy, in points."""
+        return 100 * (self.accuracy_before - self.accuracy_after)
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def probabilities(file: bytes, split: Split, spec: ModelSpec) -> F32:
+    """What the runtime would say of the split's crops, [n, C]."""
+    engine, parts = session(file), []
+    for k in range(0, len(split), BATCH):
+        x = inputs_from_split(split.take(slice(k, k + BATCH)), spec.size)
+        parts.append(softmax(engine.run(None, {"input": x})[0], spec.temperature))
+    return np.concatenate(parts)
+
+
+def differences(before: bytes, after: bytes, split: Split, spec: ModelSpec) -> Differences:
+    ours, theirs = probabilities(before, split, spec), probabilities(after, split, spec)
+    if not np.isfinite(theirs).all():
+        raise ValueError("a probability of the new file is not a number; its weights overflow")
+    difference = np.abs(ours - theirs)
+    return Differences(
+        pictures=len(split),
+        largest_difference=float(difference.max()),
+        mean_difference=float(difference.mean()),
+        changed_labels=float((ours.argmax(1) != theirs.argmax(1)).mean()),
+        accuracy_before=float((ours.argmax(1) == split.labels).mean()),
+        accuracy_after=float((theirs.argmax(1) == split.labels).mean()),
+        sha256_before=hashlib.sha256(before).hexdigest(),
+        sha256_after=hashlib.sha256(after).hexdigest(),
+    )

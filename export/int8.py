@@ -1,0 +1,175 @@
+"""int8 for ONNX Runtime's CPU: ``python -m export.int8 FILE.onnx --data DATA --out FILE-int8.onnx``.
+
+Post-training static quantisation, Q/DQ form: activations u8 per tensor with ranges seen on training crops,
+weights s8 per channel, biases s32 in the product of both scales. TensorRT wants another file (S8S8, no bias).
+
+Weights use 7 of their 8 bits: on x86 without VNNI, pairs of u8 x s8 products are summed in 16 bits, which
+8-bit weights overflow without a word (ONNX Runtime's ``reduce_range``). The file is then right on every CPU.
+"""
+
+import argparse
+import logging
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+from benchmarks.context import context
+from export import stamp
+from export.differences import Differences, differences
+from export.latency import THREADS, Pairs, measured_in_pairs
+from fer_edge.models import ModelSpec
+from training.crops import inputs_from_split
+from training.data.split import Split, load_prepared
+
+F32 = NDArray[np.float32]
+# Sums behind a convolution need no entry: ONNX Runtime computes them in u8 when all around them is u8.
+OPERATORS = ["Conv", "Relu", "Gemm", "MatMul"]
+CALIBRATION = 256  # training crops
+BATCH = 32
+BATCHES = (1, 8)  # of the latency
+PAIRS = 200  # of runs that are timed, at batch 1; fewer at larger ones
+LARGEST_LOSS = 0.5  # points of accuracy, up to which two files count as equally accurate
+NEARER = 0.95  # a part stays in float32 when that cuts the mean difference to this share or less ...
+SLOWER = 1.02  # ... at no more than this share of the time
+
+
+class Crops(CalibrationDataReader):
+    """Hands network inputs float32 [n, C, S, S] to the calibration, BATCH at a time."""
+
+    def __init__(self, x: F32, name: str) -> None:
+        self._batches = iter([{name: x[k : k + BATCH]} for k in range(0, len(x), BATCH)])
+
+    def get_next(self) -> dict[str, F32] | None:
+        return next(self._batches, None)
+
+
+def calibration_crops(data: Path, size: int) -> F32:
+    """The same CALIBRATION training crops every time."""
+    split = load_prepared(data, "train")
+    rows = np.random.default_rng(0).permutation(len(split))[:CALIBRATION]
+    return inputs_from_split(split.take(rows), size)
+
+
+def quantised(proto: onnx.ModelProto, spec: ModelSpec, crops: F32, in_float: set[str]) -> onnx.ModelProto:
+    """The network with Q/DQ around every node of OPERATORS but those named in ``in_float``."""
+    # The quantiser recommends its own pre-processing; the exporter has folded all that this would fold.
+    logging.getLogger().addFilter(_is_not_preprocessing)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+            onnx.save(onnx.shape_inference.infer_shapes(proto), source)
+            quantize_static(
+                source,
+                target,
+                Crops(crops, proto.graph.input[0].name),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=OPERATORS,
+                per_channel=True,
+                reduce_range=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=sorted(in_float),
+                # Products of two activations (attention) are too few to pay for the rounding.
+                extra_options={"MatMulConstBOnly": True},
+            )
+            result = onnx.load(target)
+    finally:
+        logging.getLogger().removeFilter(_is_not_preprocessing)
+    result.ClearField("metadata_props")
+    return stamp.stamped(result, spec)
+
+
+def _is_not_preprocessing(record: logging.LogRecord) -> bool:
+    return "pre-processing before quantization" not in record.getMessage()
+
+
+def parts_of(proto: onnx.ModelProto) -> dict[str, set[str]]:
+    """Names of the nodes that may stay in float32 together: the first convolution, and each module of the
+    network but its trunk, which the exporter writes into the weights' names.
+    """
+    nodes = [n for n in proto.graph.node if n.op_type in OPERATORS and n.op_type != "Relu"]
+    parts = {"first convolution": {next(n.name for n in nodes if n.op_type == "Conv")}}
+    weights = {w.name for w in proto.graph.initializer}
+    for node in nodes:
+        module, _, rest = node.input[1].partition(".")
+        if node.input[1] in weights and rest and module != "trunk":
+            parts.setdefault(module, set()).add(node.name)
+    return parts
+
+
+def float_parts(proto: onnx.ModelProto, spec: ModelSpec, crops: F32, valid: Split) -> list[str]:
+    """The parts that, each alone in float32, bring the file nearer to the original at no cost in time."""
+    before = proto.SerializeToString()
+    whole = quantised(proto, spec, crops, set()).SerializeToString()
+    distance = differences(before, whole, valid, spec).mean_difference
+    print(
+        f"{'in float32':20s} {'mean difference':>16s} {'time':>6s}\n{'nothing':20s} {distance:16.5f} {1:6.2f}"
+    )
+    kept = []
+    for part, names in parts_of(proto).items():
+        file = quantised(proto, spec, crops, names).SerializeToString()
+        left = differences(before, file, valid, spec).mean_difference
+        time = measured_in_pairs(whole, file, crops[:1], PAIRS).ratio
+        keep = left <= NEARER * distance and time <= SLOWER
+        print(f"{part:20s} {left:16.5f} {time:6.2f} {'stays' if keep else ''}")
+        kept += [part] if keep else []
+    return kept
+
+
+def to_ship(measured: Differences, timed: list[Pairs]) -> str:
+    """int8 when it is faster beyond the spread of the pairs, at every batch, at equal accuracy."""
+    faster = all(pairs.ratio_75 < 1 for pairs in timed)
+    return "int8" if faster and measured.loss <= LARGEST_LOSS else "float32"
+
+
+def table(measured: Differences, timed: list[Pairs]) -> str:
+    """float32 beside int8."""
+    lines = [f"{'':24s}{'float32':>10s}{'int8':>10s}"]
+    lines.append(f"{'accuracy on valid':24s}{measured.accuracy_before:10.2%}{measured.accuracy_after:10.2%}")
+    for pairs in timed:
+        name = f"batch {pairs.batch}, ms (median)"
+        spread = f"   x {pairs.ratio:.2f} ({pairs.ratio_25:.2f} to {pairs.ratio_75:.2f})"
+        lines.append(f"{name:24s}{pairs.first_ms:10.2f}{pairs.second_ms:10.2f}{spread}")
+    lines.append(
+        f"probabilities differ by {measured.largest_difference:.3f} at most, {measured.mean_difference:.5f} "
+        f"in the mean; {measured.changed_labels:.2%} of the labels change"
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path, help="float32 expression network of export.onnx_from_checkpoint")
+    parser.add_argument("--data", type=Path, required=True, help="folder that training.prepare wrote")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--metrics", type=Path, help="metrics.json of the int8 file's own evaluation")
+    parser.add_argument("--certificate", type=Path, help="where to write the figures (JSON)")
+    args = parser.parse_args()
+    proto, spec = stamp.read_stamped(args.file)
+    valid, crops = load_prepared(args.data, "valid"), calibration_crops(args.data, spec.size)
+    kept = float_parts(proto, spec, crops, valid)
+    in_float = {name for part in kept for name in parts_of(proto)[part]}
+    result = quantised(proto, stamp.spec_with_measured(spec, args.metrics), crops, in_float)
+    before, after = proto.SerializeToString(), result.SerializeToString()
+    measured = differences(before, after, valid, spec)
+    timed = [measured_in_pairs(before, after, crops[:n], max(20, PAIRS // n)) for n in BATCHES]
+    ship = to_ship(measured, timed)
+    certificate = measured.to_dict() | {
+        "in_float32": kept,
+        "latency": [pairs.to_dict() for pairs in timed],
+        "threads": THREADS,
+        "ship": ship,
+        "context": context(),
+    }
+    stamp.write(result, args.out)
+    stamp.write_certificate(certificate, args.certificate)
+    print(table(measured, timed))
+    print(f"to be shipped: {ship} (faster beyond the spread, at a loss of at most {LARGEST_LOSS} point)")
+
+
+if __name__ == "__main__":
+    main()
