@@ -65,7 +65,9 @@ def threshold_figures(
 
 
 def by_turn(right: NDArray[np.bool_], split: Split, size: int) -> list[Row]:
-    """Accuracy by the turn of the head, of the rows with landmarks."""
+    """Accuracy by the turn of the head, of the rows with landmarks; nothing where there are none."""
+    if not split.found.any():
+        return []
     found = split.take(split.found)
     _, turn, _ = abstain.measure(found.landmarks, inputs_from_split(found, size))
     right = right[split.found]
@@ -78,7 +80,11 @@ def by_turn(right: NDArray[np.bool_], split: Split, size: int) -> list[Row]:
 
 
 def by_eye_distance(network: Network, split: Split) -> list[Row]:
-    """Accuracy with every picture shrunk until the eyes are so far apart, of the rows with landmarks."""
+    """Accuracy with every picture shrunk until the eyes are so far apart, of the rows with landmarks; nothing
+    where there are none.
+    """
+    if not split.found.any():
+        return []
     found = split.take(split.found)
     rows = []
     for distance in EYE_DISTANCES:

@@ -72,14 +72,19 @@ def draw_vote_shares(shares: Mapping[str, Any], labels: Sequence[str], path: Pat
     save_picture(figure, path)
 
 
-def draw_risk_coverage(curves: Mapping[str, Curve], marks: Mapping[str, Curve], path: Path) -> None:
-    """Accuracy of the surest share of the rows against that share; ``marks`` are the threshold's points."""
+def draw_risk_coverage(
+    curves: Mapping[str, Curve], marks: Mapping[str, tuple[float, float | None]], path: Path
+) -> None:
+    """Accuracy of the surest share of the rows against that share; ``marks`` are the threshold's points, with
+    an accuracy of None where it keeps no row.
+    """
     figure, axis = plt.subplots(figsize=(5.6, 4.2), layout="constrained")
     for color, (name, (coverage, accuracy)) in zip(("C0", "C1"), curves.items(), strict=True):
         # The first few rows say nothing yet: one of them wrong is an accuracy of 0.
         shown = np.arange(len(coverage)) >= min(len(coverage) - 1, max(20, len(coverage) // 50))
         axis.plot(coverage[shown], accuracy[shown], color=color, label=name)
-        axis.plot(*marks[name], "o", color=color)
+        if marks[name][1] is not None:
+            axis.plot(*marks[name], "o", color=color)
     axis.set(xlabel="coverage: share of rows with a label", ylabel="accuracy of these labels", xlim=(0, 1))
     axis.plot([], [], "o", color="grey", label="at the threshold")
     axis.grid(alpha=0.3)

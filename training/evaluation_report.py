@@ -146,10 +146,16 @@ def _protocol(result: Result) -> str:
 
 
 def _context(result: Result) -> str:
-    context = dict(result["context"])
-    model = context.pop("model")
-    rows = [{"": name, "value": text(value)} for name, value in {**context, **model}.items()]
+    rows = [{"": name, "value": text(value)} for name, value in _flat(result["context"]).items()]
     return "## How it was measured\n\n" + table(rows)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested names joined by a full stop: a line each."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
 
 
 def _pictures(folder: Path) -> str:

@@ -1,6 +1,7 @@
 """Where a network puts faces among each other: t-SNE of its features (van der Maaten and Hinton 2008)."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from training.networks import BATCH
 
 ROWS = 1500  # more hide one another, and the time grows faster than the rows
 PERPLEXITY = 30.0
+RARE = 0.05  # share of the rows below which a class gets a large mark of its own
+MARKS = "^sDPv"
 
 
 @torch.no_grad()
@@ -57,13 +60,14 @@ def draw_features(module: nn.Module, split: Split, labels: Sequence[str], path: 
     figure, axis = plt.subplots(figsize=(7.4, 5.8), layout="constrained")
     # The rare last, so that the many do not bury them.
     order = np.argsort(-np.bincount(shown.labels, minlength=len(labels)), kind="stable")
+    marks = cycle(MARKS)
     for k in order[np.isin(order, shown.labels)]:
         rows = shown.labels == k
-        many = rows.sum() > len(shown) / 20
+        many = rows.mean() > RARE
         axis.scatter(
             *places[rows].T,
             s=9 if many else 28,
-            marker="o" if many else "^",
+            marker="o" if many else next(marks),
             color=plt.get_cmap("tab10")(k),
             edgecolors="none" if many else "black",
             linewidths=0.5,

@@ -95,7 +95,7 @@ def _network_from_onnx(path: Path, backend: str) -> Network:
         "precision": model.precision,
         "backend": engine.info(),
         "parameters": model.parameters,
-        "temperature": model.spec.temperature,
+        "temperature_in_file": model.spec.temperature,
     }
     return Network(logits, model.spec.size, None, facts)
 

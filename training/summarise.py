@@ -1,0 +1,106 @@
+"""Mean and deviation over the seeds of one model: ``python -m training.summarise runs/nano-*/evaluation``.
+
+Takes folders with a metrics.json of training.evaluate, or, where a run was not judged yet, with the log.jsonl
+of training.train, whose last line counts. ``--row NAME`` prints one line for an ablation table.
+"""
+
+import argparse
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from training.markdown import table
+
+# In the order of the columns: a measure that a run does not have is left out.
+MEASURES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "calibration_error": "ECE",
+    "accuracy_on_fer2013_labels": "accuracy on the second labels",
+    "valid_accuracy": "accuracy on valid",
+    "valid_balanced": "balanced accuracy on valid",
+    "valid_loss": "loss on valid",
+}
+NO_SHARES = ("calibration_error", "valid_loss")  # which are told as they are, not in per cent
+
+
+def figures_of_run(folder: Path) -> tuple[dict[str, float], str]:
+    """The figures of one run and what identifies it, so that none is counted twice.
+
+    Raises:
+        FileNotFoundError: neither metrics.json, evaluation/metrics.json nor log.jsonl is there.
+    """
+    for path in (folder / "metrics.json", folder / "evaluation" / "metrics.json"):
+        if path.exists():
+            result = json.loads(path.read_text(encoding="utf-8"))
+            return _known(result), str(result["context"]["model"]["sha256"])
+    log = folder / "log.jsonl"
+    if not log.exists():
+        raise FileNotFoundError(
+            f"{folder} must hold metrics.json or log.jsonl, got neither; run python -m training.evaluate"
+        )
+    last = log.read_text(encoding="utf-8").splitlines()[-1]
+    return _known(json.loads(last)), last
+
+
+def _known(result: Mapping[str, object]) -> dict[str, float]:
+    return {name: float(result[name]) for name in MEASURES if isinstance(result.get(name), int | float)}  # type: ignore[arg-type]
+
+
+def summary_of_runs(folders: Sequence[Path]) -> dict[str, tuple[float, float | None]]:
+    """Mean and standard deviation (of a sample; None for one run) of the measures that all runs have.
+
+    Raises:
+        ValueError: one run is given twice, or the runs share no measure.
+    """
+    runs, seen = [], {}
+    for folder in folders:
+        figures, identity = figures_of_run(folder)
+        if identity in seen:
+            raise ValueError(
+                f"runs must differ, got the same one in {seen[identity]} and {folder}; leave one out, "
+                "a repeat of one seed makes the deviation too small"
+            )
+        seen[identity] = folder
+        runs.append(figures)
+    shared = [name for name in MEASURES if all(name in figures for figures in runs)]
+    if not shared:
+        raise ValueError(
+            f"runs must share a measure, got none in {', '.join(map(str, folders))}; "
+            "judge all of them with python -m training.evaluate"
+        )
+    values = {name: [figures[name] for figures in runs] for name in shared}
+    return {
+        name: (statistics.mean(column), statistics.stdev(column) if len(column) > 1 else None)
+        for name, column in values.items()
+    }
+
+
+def cell(name: str, mean: float, deviation: float | None) -> str:
+    """Mean ± deviation; shares in per cent."""
+    factor, digits = (1, 4) if name in NO_SHARES else (100, 2)
+    spread = "" if deviation is None else f" ± {factor * deviation:.{digits}f}"
+    return f"{factor * mean:.{digits}f}{spread}{'' if name in NO_SHARES else ' %'}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="one for each seed")
+    parser.add_argument("--row", metavar="NAME", help="print the line of this name for an ablation table")
+    args = parser.parse_args()
+    try:
+        summary = summary_of_runs(args.folders)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    cells = {MEASURES[name]: cell(name, *figures) for name, figures in summary.items()}
+    seeds = len(args.folders)
+    if args.row:
+        print(table([{"": args.row, "seeds": seeds, **cells}]), end="")
+    else:
+        rows = [{"measure": name, f"mean ± deviation, {seeds} seeds": value} for name, value in cells.items()]
+        print(table(rows), end="")
+
+
+if __name__ == "__main__":
+    main()
