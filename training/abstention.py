@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from fer_edge import abstain
 from training import expression_metrics as metrics
@@ -87,7 +88,7 @@ def by_eye_distance(network: Network, split: Split) -> list[Row]:
         return []
     found = split.take(split.found)
     rows = []
-    for distance in EYE_DISTANCES:
+    for distance in tqdm(EYE_DISTANCES, desc="eye distances", unit="level"):
         scene = shrunk(found, network.size, distance / eye_distances(found))
         rows.append({"eye_px": distance, "accuracy": accuracy_of_scene(network, scene, found)})
     return rows
@@ -96,7 +97,7 @@ def by_eye_distance(network: Network, split: Split) -> list[Row]:
 def by_blur(network: Network, split: Split) -> list[Row]:
     """Accuracy with blurred pictures, and quantiles of the sharpness that the runtime measures."""
     rows = []
-    for sigma in BLURS:
+    for sigma in tqdm(BLURS, desc="blurs", unit="level"):
         scene = blurred(split, network.size, sigma)
         _, _, sharpness = abstain.measure(split.landmarks[:, :0], inputs_from_scene(scene, network.size))
         low, middle, high = (float(q) for q in np.quantile(sharpness, (0.05, 0.5, 0.95)))

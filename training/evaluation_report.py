@@ -12,8 +12,12 @@ Result = Mapping[str, Any]
 def report_from_result(result: Result, folder: Path) -> str:
     """The page for what metrics.json holds; ``folder`` is where the pictures are."""
     title = f"# {result['context']['model']['file']} on {result['context']['data']}\n"
-    parts = [title, *(part(result) for needed, part in PARTS if needed in result)]
-    return "\n".join(part for part in parts if part) + _pictures(folder)
+    parts = [title]
+    for needed, part, pictures in PARTS:
+        if needed in result:
+            shown = [f"![{alt}]({name})\n" for name, alt in pictures.items() if (folder / name).exists()]
+            parts += [part(result), *shown]
+    return "\n".join(parts)
 
 
 def _headline(result: Result) -> str:
@@ -80,18 +84,21 @@ def _abstention(result: Result) -> str:
         ),
         table(figures["by_confidence"]),
         "On valid, by turn of the head as found (0 frontal, 1 about 45 degrees):\n",
-        table(figures["by_turn"]) if figures["by_turn"] else "no face was found in this split\n",
+        table(figures["by_turn"]),
     ]
     return "\n".join(lines)
 
 
 def _limits(result: Result) -> str:
     limits = result["limits"]
-    lines = ["## Limits of the picture, on valid\n"]
-    if limits["by_eye_distance"]:
-        lines += ["Pictures made smaller, by eye distance:\n", table(limits["by_eye_distance"])]
-    lines += ["Pictures blurred (standard deviation in px of 48), with quantiles of the sharpness:\n"]
-    return "\n".join([*lines, table(limits["by_blur"])])
+    lines = [
+        "## Limits of the picture, on valid\n",
+        "Pictures made smaller, by eye distance, where a face was found:\n",
+        table(limits["by_eye_distance"]),
+        "Pictures blurred (standard deviation in px of 48), with quantiles of the sharpness:\n",
+        table(limits["by_blur"]),
+    ]
+    return "\n".join(lines)
 
 
 def _files(result: Result) -> str:
@@ -121,7 +128,8 @@ def _robustness(result: Result) -> str:
         f"## Robustness, on {result['robustness_rows']} test rows\n",
         "Pictures are changed before the runtime's alignment. *left in the crop*: the change is not "
         "corrected, as where landmarks are off; *aligned by landmarks*: the undistorted picture's landmarks "
-        "go along. *lost*: accuracy against the undistorted rows, paired.\n",
+        "go along. *lost*: accuracy against the undistorted rows, paired. What is asked for most:\n",
+        table(_most_asked(result["robustness"])),
     ]
     for name, curve in result["robustness"].items():
         for way, levels in curve["ways"].items():
@@ -136,6 +144,21 @@ def _robustness(result: Result) -> str:
             ]
             lines += [f"### {name}, {way}\n", table(rows)]
     return "\n".join(lines)
+
+
+def _most_asked(curves: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What is lost to a roll of 20 degrees that the alignment missed, and to faces of 24 px."""
+    asked = (("rotation", "left in the crop", (-20, 20)), ("face size", "aligned by landmarks", (24,)))
+    return [
+        {
+            "distortion": f"{name} {row['level']} {curves[name]['unit']}",
+            "lost": percent(row["lost"], row["lost_95"]),
+        }
+        for name, way, levels in asked
+        if name in curves
+        for row in curves[name]["ways"][way]
+        if row["level"] in levels
+    ]
 
 
 def _protocol(result: Result) -> str:
@@ -158,9 +181,18 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _pictures(folder: Path) -> str:
-    shown = [f"![{title}]({name})" for name, title in PICTURES.items() if (folder / name).exists()]
-    return "\n## Pictures\n\n" + "\n\n".join(shown) + "\n" if shown else ""
+def _attention(result: Result) -> str:
+    return (
+        f"## Where the blocks look\n\nMaps: {', '.join(result['attention_maps']) or 'none'}. They say where "
+        "a block's output is large, not what caused the label. Each is stretched over the range below it.\n"
+    )
+
+
+def _features(result: Result) -> str:
+    return (
+        f"## Features\n\nt-SNE of what the head classifies, {result['feature_rows']} test rows. Near means "
+        "alike; distances between groups mean nothing.\n"
+    )
 
 
 SHARES = {
@@ -176,26 +208,28 @@ NUMBERS = {
     "calibration_error_before": "expected calibration error at temperature 1",
     "calibration_error": "expected calibration error",
 }
-# file -> what it shows; a picture that a part did not draw is not mentioned
-PICTURES = {
-    "confusion.png": "Confusion matrix",
-    "reliability.png": "Reliability: accuracy against confidence",
-    "vote_shares.png": "Predicted and actual vote shares",
-    "risk_coverage.png": "Accuracy against coverage",
-    "robustness.png": "Robustness",
-    "features.png": "Features of test faces, t-SNE",
-    "attention_mean.png": "Where the blocks look, mean of many faces",
-    "attention.png": "Where the blocks look (faces of the data set: mind its licence before publishing)",
-}
-# What must be there -> the part of the page about it, in the order of the page.
-PARTS: tuple[tuple[str, Callable[[Result], str]], ...] = (
-    ("accuracy", _headline),
-    ("counts", _classes),
-    ("files", _files),
-    ("abstention", _abstention),
-    ("limits", _limits),
-    ("vote_shares", _vote_shares),
-    ("robustness", _robustness),
-    ("protocol", _protocol),
-    ("context", _context),
+# What must be there, the part of the page about it, its pictures and what they show; in the page's order.
+PARTS: tuple[tuple[str, Callable[[Result], str], dict[str, str]], ...] = (
+    ("accuracy", _headline, {}),
+    (
+        "counts",
+        _classes,
+        {"confusion.png": "Confusion matrix", "reliability.png": "Reliability: accuracy against confidence"},
+    ),
+    ("files", _files, {}),
+    ("abstention", _abstention, {"risk_coverage.png": "Accuracy against coverage"}),
+    ("limits", _limits, {}),
+    ("vote_shares", _vote_shares, {"vote_shares.png": "Predicted and actual vote shares"}),
+    ("robustness", _robustness, {"robustness.png": "Accuracy under distortion"}),
+    (
+        "attention_maps",
+        _attention,
+        {
+            "attention_mean.png": "Mean of many faces",
+            "attention.png": "Faces of the data set: mind its licence before publishing",
+        },
+    ),
+    ("feature_rows", _features, {"features.png": "Features of test faces"}),
+    ("protocol", _protocol, {}),
+    ("context", _context, {}),
 )

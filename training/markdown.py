@@ -4,7 +4,11 @@ from collections.abc import Mapping, Sequence
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
-    """One line a row under the keys of the first; numbers with four digits, None as a dash."""
+    """One line a row under the keys of the first; numbers with four digits, None as a dash; no rows, no
+    table.
+    """
+    if not rows:
+        return ""
     head = list(rows[0])
     lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
     lines += ["| " + " | ".join(text(row.get(name)) for name in head) + " |" for row in rows]

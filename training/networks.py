@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from tqdm import tqdm
 
 from fer_edge import models
 from fer_edge.backends import opener_for
@@ -109,6 +110,7 @@ def logits_from_split(
     network: Network, split: Split, aligned: bool = True, mirrored: bool = False
 ) -> NDArray[np.float64]:
     """Logits of the runtime's crops of a split."""
-    parts = [split.take(slice(k, k + BATCH)) for k in range(0, len(split), BATCH)]
+    starts = tqdm(range(0, len(split), BATCH), desc="crops", unit="batch", leave=False, delay=5)
+    parts = (split.take(slice(k, k + BATCH)) for k in starts)
     inputs = (inputs_from_split(part, network.size, aligned, mirrored) for part in parts)
     return np.concatenate([network.logits(x) for x in inputs]).astype(np.float64)

@@ -244,7 +244,12 @@ def test_rule_5_the_report_tells_what_a_reader_needs(tmp_path: Path, prepared: P
         assert words in report
     for name in LABELS:
         assert f"| {name} | {result['counts'][name]} |" in report
-    assert {needed for needed, _ in PARTS} - set(result) == {"limits", "robustness"}
+    assert {needed for needed, *_ in PARTS} - set(result) == {
+        "limits",
+        "robustness",
+        "attention_maps",
+        "feature_rows",
+    }
     assert report_from_result({"context": result["context"]}, tmp_path).startswith(
         "# tkfnet-nano.onnx on data"
     )
