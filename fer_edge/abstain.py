@@ -16,10 +16,8 @@ from fer_edge.result import F32
 MIN_EYE_PX = 10.0
 # 12 points lower beyond this turn,
 MAX_TURN = 1.0
-# 12 points lower where blur brings the median down to this (19 in 20 pictures are above 0.12),
+# and 12 points lower where blur brings the median down to this (19 in 20 pictures are above 0.12).
 MIN_SHARPNESS = 0.05
-# and 84.8 % instead of 82.4 % of the labels are right among the 94 % of the pictures from this confidence on.
-MIN_CONFIDENCE = 0.5
 
 # In the order of precedence: the first that holds is told.
 REASONS = (None, "face too small", "face too far turned", "face too blurred", "expression unclear")
@@ -35,7 +33,7 @@ class Limits:
     min_eye_px: float = MIN_EYE_PX
     max_turn: float = MAX_TURN
     min_sharpness: float = MIN_SHARPNESS
-    min_confidence: float = MIN_CONFIDENCE
+    min_confidence: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("min_eye_px", "max_turn", "min_sharpness"):

@@ -41,7 +41,8 @@ class Recognizer:
         max_turn: with the nose tip further than this from the middle of the face it is too far turned: 1 is
             about 45 degrees sideways.
         min_sharpness: below this sharpness (see fer_edge.abstain) the face is too blurred.
-        min_confidence: below this probability of the best label the expression is unclear.
+        min_confidence: below this probability of the best label the expression is unclear; None for the
+            model's own, from which on nine in ten labels were right on held-out pictures.
 
     Raises:
         ModelError: a model is missing, corrupt or of the wrong role.
@@ -62,11 +63,12 @@ class Recognizer:
         min_eye_px: float = abstain.MIN_EYE_PX,
         max_turn: float = abstain.MAX_TURN,
         min_sharpness: float = abstain.MIN_SHARPNESS,
-        min_confidence: float = abstain.MIN_CONFIDENCE,
+        min_confidence: float | None = None,
     ) -> None:
         _check_settings(threads, min_face, threshold, max_faces)
-        self._limits = abstain.Limits(min_eye_px, max_turn, min_sharpness, min_confidence)
         self._model = models.load(model, "expression")
+        unclear = self._model.spec.min_confidence if min_confidence is None else min_confidence
+        self._limits = abstain.Limits(min_eye_px, max_turn, min_sharpness, unclear)
         self._detector_model = models.load(detector, "detector")
         open_model = opener_for(backend)
         self._network = open_model(self._model, threads)

@@ -35,6 +35,7 @@ def test_spec_survives_json(spec: ModelSpec) -> None:
         ({"labels": []}, "labels must be"),
         ({"temperature": -1}, "temperature must be a number above 0, got -1"),
         ({"threshold": 1}, "threshold must be a number from 0 to below 1, got 1"),
+        ({"min_confidence": 60}, "min_confidence must be a number from 0 to 1, got 60"),
         ({"template": [[0.1, 0.2]]}, "template must have 5 points for role 'expression', got 1"),
         ({"template": [[0.1, 2]] * 5}, r"template must be a list of \[x, y\] within \[0, 1\]"),
         ({"metrics": {"accuracy": "high"}}, "metrics must be a mapping from name to finite number"),

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tiny import LABELS, LANDMARKS, frame_with_cells
+from tiny import EXPRESSION_SPEC, LABELS, LANDMARKS, expression_graph, frame_with_cells
 
 from fer_edge import ModelError, Recognizer
 from fer_edge.recognizer import BATCH
@@ -164,6 +165,16 @@ def test_abstentions(make_recognizer: MakeRecognizer, settings: dict[str, float]
     (face,) = make_recognizer(**settings)(frame_with_cells((10, 7)))
     assert face.abstained == reason
     assert face.label == "neutral"
+
+
+def test_the_model_says_how_sure_it_must_be(
+    make_recognizer: MakeRecognizer, write_model: Callable[..., Path]
+) -> None:
+    model = write_model(expression_graph(), replace(EXPRESSION_SPEC, min_confidence=0.99))
+    frame = frame_with_cells((10, 7))
+    (unsure,) = make_recognizer(model=model, min_confidence=None)(frame)
+    (trusted,) = make_recognizer(model=model, min_confidence=0.1)(frame)
+    assert (unsure.abstained, trusted.abstained) == ("expression unclear", None)
 
 
 def test_threshold_and_max_faces(make_recognizer: MakeRecognizer) -> None:

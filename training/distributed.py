@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.distributed.nn import functional as differentiable
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,13 @@ class Process:
         rows = batch // self.count
         return slice(self.index * rows, (self.index + 1) * rows)
 
+    def mean(self, *values: float) -> list[float]:
+        """Each value's mean over the processes."""
+        total = torch.tensor(values, dtype=torch.float64, device=self.device)
+        if self.count > 1:
+            dist.all_reduce(total)
+        return (total / self.count).tolist()
+
 
 @contextmanager
 def process() -> Iterator[Process]:
@@ -53,6 +60,22 @@ def process() -> Iterator[Process]:
         dist.destroy_process_group()
 
 
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes; the gradient, too, is the sum of all processes'."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
+
+
 class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch normalisation whose mean and variance in training are those of all processes' rows."""
 
@@ -67,9 +90,9 @@ class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
         wide = x.float()
         rows = x.numel() // x.shape[1] * dist.get_world_size()
         # The mean first: a difference of two large sums would lose digits.
-        mean = differentiable.all_reduce(wide.sum(dims)) / rows
+        mean = _SumOverProcesses.apply(wide.sum(dims)) / rows
         centred = wide - mean.view(shape)
-        variance = differentiable.all_reduce(centred.square().sum(dims)) / rows
+        variance = _SumOverProcesses.apply(centred.square().sum(dims)) / rows
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
             self.running_mean.lerp_(mean, self.momentum)

@@ -58,7 +58,7 @@ def initialise(model: nn.Module, path: Path, x: Tensor) -> str:
             matched[name] = given
     missing = [n for n in reasons if n.startswith("trunk.") and n not in FIRST and "num_batches" not in n]
     listed = [f"  {name} {list(own[name].shape)}: {why}" for name, why in reasons.items()]
-    listed += [f"  {name}: in the file only" for name in found]
+    listed += [f"  {name.removeprefix('trunk.')}: in the file only" for name in found]
     if missing:
         raise ValueError(
             f"{path} does not fit: {len(missing)} weights of the trunk have no partner; choose the file of "

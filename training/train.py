@@ -93,7 +93,8 @@ def make_run(split: Split, settings: Settings, where: Process) -> Run:
 
 def train_epoch(run: Run, source: Source, epoch: int, bar: tqdm) -> dict[str, float]:
     """One pass; returns its figures. ``waiting`` is the share of the time spent on making batches."""
-    settings, steps = run.settings, bar.total
+    settings = run.settings
+    steps_an_epoch = len(source.split) // settings.batch
     torch.manual_seed(settings.seed * 100_003 + epoch + run.process.index)  # of dropout
     run.network.train()
     started, waited, total, right, seen = time.monotonic(), 0.0, 0.0, 0.0, 0
@@ -104,8 +105,9 @@ def train_epoch(run: Run, source: Source, epoch: int, bar: tqdm) -> dict[str, fl
         waited += time.monotonic() - asked
         if batch is None:
             break
+        step = epoch * steps_an_epoch + seen
         for group in run.optimiser.param_groups:
-            group["lr"] = settings.rate * cosine(bar.n, steps, settings.warmup)
+            group["lr"] = settings.rate * cosine(step, settings.epochs * steps_an_epoch, settings.warmup)
         with autocast(run):
             logits = run.network(batch.x)
         loss = loss_of_batch(logits.float(), batch, run)
@@ -121,6 +123,7 @@ def train_epoch(run: Run, source: Source, epoch: int, bar: tqdm) -> dict[str, fl
         )
         bar.update()
     seconds = time.monotonic() - started
+    total, right = run.process.mean(total, right)
     return {
         "epoch": epoch + 1,
         "seconds": seconds,

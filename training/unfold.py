@@ -1,8 +1,8 @@
 """Starting from an exported model: its normalisations, folded away at export, are put back.
 
-Export multiplies each batch normalisation into the convolution or linear layer before it. Here the layer keeps
-those weights, and its normalisation gets the mean and variance that it sees on real pictures, with a scale and
-a shift that undo them: in evaluation the network answers as the file does, and in training every
+Export multiplies each batch normalisation into the convolution or linear layer before it. Here the layer
+keeps those weights, and its normalisation gets the mean and variance that it sees on real pictures, with a
+scale and a shift that undo them: in evaluation the network answers as the file does, and in training every
 normalisation does its work again.
 """
 
@@ -37,8 +37,8 @@ def unfold(model: nn.Module, path: Path, x: Tensor) -> None:
             if name not in weights or weights[name].shape != parameter.shape:
                 got = list(weights[name].shape) if name in weights else "nothing"
                 raise ValueError(
-                    f"{path} does not fit: {name} must be {list(parameter.shape)}, got {got}; choose the config "
-                    "of the network that the file was exported from"
+                    f"{path} does not fit: {name} must be {list(parameter.shape)}, got {got}; choose the "
+                    "config of the network that the file was exported from"
                 )
             parameter.copy_(weights[name])
         for norm, layer in before.items():

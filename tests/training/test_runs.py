@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,68 +10,173 @@ import numpy as np
 import pytest
 import torch
 
-from training.ferplus import load_prepared
-from training.run import Ema, cosine, load_checkpoint
-from training.train import Settings, draw_batches, train
+from training import train as module
+from training.batches import draw_rows, load_views
+from training.data.split import load_prepared
+from training.distill import make_views
+from training.run import Ema, cosine, load_checkpoint, model_from_checkpoint
+from training.settings import Settings
+from training.train import predict, train
 from training.train_detector import Settings as DetectorSettings
 from training.train_detector import train as train_detector
 
-SHORT = Settings(epochs=3, batch=16, warmup=2, rate=5e-3, small_share=0.3, calm=0.0)
+SHORT = Settings(
+    epochs=3,
+    batch=16,
+    warmup=2,
+    rate=5e-3,
+    small_share=0.3,
+    calm=0.0,
+    precision="float32",
+    options={"widths": (16, 16, 32)},
+)
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint(out / "checkpoint.pt")["ema"]
 
 
+def log(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
 @pytest.fixture(scope="module")
 def whole_run(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole")
-    train(prepared, out, SHORT, limit=None)
+    train(prepared, out, SHORT)
     return out
 
 
 def test_a_run_leaves_log_curves_and_checkpoint(whole_run: Path):
-    log = [json.loads(line) for line in (whole_run / "log.jsonl").read_text().splitlines()]
-    assert [r["epoch"] for r in log] == [1, 2, 3]
-    assert log[2]["train_loss"] < log[0]["train_loss"]
-    assert 0 <= log[2]["valid_accuracy"] <= 1
+    records = log(whole_run)
+    assert [r["epoch"] for r in records] == [1, 2, 3]
+    assert records[2]["train_loss"] < records[0]["train_loss"]
+    assert 0 <= records[2]["valid_accuracy"] <= 1
+    assert 0 < records[2]["waiting"] < 1
+    assert records[2]["images_per_second"] > 1
     assert (whole_run / "curves.png").stat().st_size > 5000
 
 
-def test_an_interrupted_run_goes_on_to_the_same_weights(whole_run: Path, prepared: Path, tmp_path: Path):
+def test_a_checkpoint_knows_its_network(whole_run: Path, prepared: Path):
+    model = model_from_checkpoint(whole_run / "checkpoint.pt")
+    assert not model.training
+    logits = predict(model, load_prepared(prepared, "valid"))
+    assert logits.shape == (160, 8)
+    assert model.trunk[0].out_channels == 16
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(
+    whole_run: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     class StoppedError(Exception):
         pass
+
+    save = module.save_checkpoint
 
     def stop_after_first_epoch(path: Path, content: dict[str, object]) -> None:
         save(path, content)
         raise StoppedError
 
-    import training.train as module
-
-    save = module.save_checkpoint
-    module.save_checkpoint = stop_after_first_epoch
-    try:
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "save_checkpoint", stop_after_first_epoch)
         with pytest.raises(StoppedError):
-            train(prepared, tmp_path, SHORT, limit=None)
-    finally:
-        module.save_checkpoint = save
-    train(prepared, tmp_path, SHORT, limit=None)
+            train(prepared, tmp_path, SHORT)
+    with pytest.raises(ValueError, match=r"begun with other settings \(rate: 0.005 then, 0.1 now\)"):
+        train(prepared, tmp_path, replace(SHORT, rate=0.1))
+    train(prepared, tmp_path, SHORT)
     for name, value in weights(whole_run).items():
         torch.testing.assert_close(weights(tmp_path)[name], value, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_seeds_differ_and_epochs_visit_the_rare(prepared: Path):
     split = load_prepared(prepared, "train")
-    first, again = (np.concatenate(draw_batches(split, SHORT, 0)) for _ in range(2))
-    other = np.concatenate(draw_batches(split, replace(SHORT, seed=1), 0))
+    first, again = (np.concatenate(draw_rows(split, SHORT, 0)) for _ in range(2))
+    other = np.concatenate(draw_rows(split, replace(SHORT, seed=1), 0))
     np.testing.assert_array_equal(first, again)
-    assert (first[: len(other)] != other[: len(first)]).any()
+    assert (other != first).any()
     rare = load_prepared(prepared, "train")
     rare.votes[:] = np.eye(8)[np.where(np.arange(len(rare)) < 150, 0, 5)]
     drawn = np.concatenate(
-        [np.concatenate(draw_batches(rare, replace(SHORT, batch=1), e)) for e in range(20)]
+        [np.concatenate(draw_rows(rare, replace(SHORT, batch=1, rare=0.3), e)) for e in range(20)]
     )
     assert (drawn >= 150).mean() > 1.5 * 10 / len(rare)
+
+
+def test_every_setting_of_the_loss_trains(prepared: Path, tmp_path: Path):
+    settings = replace(
+        SHORT, epochs=1, mixup=0.5, cutmix=0.5, adjust=1.0, aligned=False, precision="bfloat16"
+    )
+    train(prepared, tmp_path, settings, limit=32)
+    assert np.isfinite(log(tmp_path)[0]["train_loss"])
+
+
+def test_logit_adjustment_raises_the_rare(prepared: Path):
+    split = load_prepared(prepared, "train")
+    split.votes[:] = np.eye(8)[np.where(np.arange(len(split)) < 150, 0, 5)]
+    run = module.make_run(split, replace(SHORT, adjust=1.0), module.Process(torch.device("cpu")))
+    plain = replace(SHORT, adjust=0.0)
+    logits = torch.zeros(1, 8)
+    batch = module.Batch(logits, torch.eye(8)[5:6], None)
+    adjusted = module.loss_of_batch(logits, batch, run)
+    run.settings = plain
+    # A rare class must win by more before the loss is content with it.
+    assert adjusted > module.loss_of_batch(logits, batch, run) + 0.5
+
+
+@pytest.fixture(scope="module")
+def views(whole_run: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("views")
+    make_views(load_prepared(prepared, "train"), [whole_run / "checkpoint.pt"] * 2, out, 2, 64, 0.5)
+    return out
+
+
+def test_views_hold_what_the_teachers_say_of_them(views: Path, whole_run: Path, prepared: Path):
+    bank = load_views(views, load_prepared(prepared, "train"))
+    assert bank.images.shape == (2, 160, 64, 64)
+    assert (bank.images[0] != bank.images[1]).any()
+    teacher = model_from_checkpoint(whole_run / "checkpoint.pt")
+    x = module.normalised(torch.from_numpy(bank.images[1, :16].copy())[:, None])
+    expected = teacher(x).softmax(1).detach().numpy()
+    # The bank is made in bfloat16 and kept in float16.
+    np.testing.assert_allclose(bank.teacher[1, :16], expected, atol=0.03)
+
+
+def test_a_student_learns_from_views(views: Path, prepared: Path, tmp_path: Path):
+    train(prepared, tmp_path, replace(SHORT, distill=1.0, mixup=0.2), views=views)
+    records = log(tmp_path)
+    assert records[-1]["train_loss"] < records[0]["train_loss"]
+
+
+def test_views_of_other_rows_or_kinds_are_refused(
+    views: Path, whole_run: Path, prepared: Path, tmp_path: Path
+):
+    with pytest.raises(ValueError, match="160 other rows than the 32"):
+        train(prepared, tmp_path, SHORT, limit=32, views=views)
+    with pytest.raises(FileNotFoundError, match=r"training\.distill"):
+        train(prepared, tmp_path, SHORT, views=tmp_path)
+    with pytest.raises(ValueError, match=r"another kind .*strength"):
+        make_views(load_prepared(prepared, "train"), [whole_run / "checkpoint.pt"] * 2, views, 2, 64, 0.9)
+
+
+def test_the_command_line_reads_configs_and_changes(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    changes = ["--set", "epochs=1", "--set", "batch=8", "--set", "options.width=4", "--seed", "3"]
+    arguments = [
+        "train",
+        str(prepared),
+        "--config",
+        "tkfnet-18-slim",
+        "--out",
+        str(tmp_path),
+        "--limit",
+        "16",
+    ]
+    monkeypatch.setattr(sys, "argv", [*arguments, *changes])
+    module.main()
+    settings = load_checkpoint(tmp_path / "checkpoint.pt")["settings"]
+    assert (settings["model"], settings["epochs"], settings["seed"]) == ("tkfnet", 1, 3)
+    assert settings["options"] == {"depth": 18, "size": 56, "width": 4, "dropout": 0.3}
 
 
 def test_the_detector_trains_and_resumes(photographs: Path, tmp_path: Path):
