@@ -56,9 +56,14 @@ def draw_reliability(bins: Sequence[tuple[float, float, float]], path: Path) -> 
 def draw_vote_shares(shares: Mapping[str, Any], labels: Sequence[str], path: Path) -> None:
     """Left: the actual share against the predicted, over all rows and classes; right: each class's mean."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained", width_ratios=[4, 6])
-    _, predicted, actual = np.array(shares["curve"]).T
     left.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect")
-    left.plot(predicted, actual, marker="o", label="measured")
+    # The temperature is fitted to how often the label is right, which may cost the shares their meaning.
+    for name, style, words in (
+        ("curve", "o-", "as shipped"),
+        ("curve_at_temperature_1", ".:", "temperature 1"),
+    ):
+        _, predicted, actual = np.array(shares[name]).T
+        left.plot(predicted, actual, style, label=words)
     left.set(xlabel="predicted share", ylabel="share of the annotators", xlim=(0, 1), ylim=(0, 1))
     left.grid(alpha=0.3)
     left.legend()

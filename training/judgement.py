@@ -103,6 +103,7 @@ def share_figures(judgement: Judgement) -> Figures:
         "error": by_label(shares.error),
         "correlation": by_label(shares.correlation),
         "curve": shares.curve,
+        "curve_at_temperature_1": plain.curve,
     }
 
 

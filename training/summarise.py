@@ -98,7 +98,7 @@ def main() -> None:
     if args.row:
         print(table([{"": args.row, "seeds": seeds, **cells}]), end="")
     else:
-        rows = [{"measure": name, f"mean ± deviation, {seeds} seeds": value} for name, value in cells.items()]
+        rows = [{"measure": name, f"mean ± deviation, runs: {seeds}": value} for name, value in cells.items()]
         print(table(rows), end="")
 
 
