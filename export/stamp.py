@@ -11,7 +11,7 @@ from fer_edge.models import METADATA_KEY, ModelError, ModelSpec
 
 IR_VERSION = 8  # that of opset 18; the exporter writes 10, which ONNX Runtime before 1.18 refuses
 # Only what the evaluation measured may overwrite a spec.
-MEASURED = ("metrics", "temperature", "threshold", "min_confidence")
+MEASURED = ("metrics", "temperature", "confidence_temperature", "threshold", "min_confidence")
 
 
 def spec_with_measured(spec: ModelSpec, metrics: Path | None) -> ModelSpec:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_edge.result import F32
 
-# Measured on FER+'s validation split with `python -m training.evaluate_abstention`; the tables are in
+# Measured on FER+'s validation split with `python -m training.evaluate`; the tables are in
 # docs/models/tkfnet-nano.md. Accuracy is 3 points lower with eyes 10 px apart,
 MIN_EYE_PX = 10.0
 # 12 points lower beyond this turn,

@@ -2,7 +2,8 @@
 
 Temperature scaling (Guo et al. 2017, On Calibration of Modern Neural Networks): one number, fitted on
 held-out data and carried in the model's spec, divides the logits. It never changes which expression is the
-most probable.
+most probable. A model has two: where people disagree, the share of them who would name an expression and the
+chance that the majority names it are different numbers, and one temperature cannot fit both.
 """
 
 import numpy as np

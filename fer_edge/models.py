@@ -49,6 +49,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a list of different non-empty strings",
     ),
     "temperature": (lambda v: _is_number(v) and v > 0, "a number above 0"),
+    "confidence_temperature": (lambda v: v is None or (_is_number(v) and v > 0), "null or a number above 0"),
     "threshold": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to below 1"),
     "min_confidence": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1"),
     "template": (lambda v: isinstance(v, tuple) and all(map(_is_point, v)), "a list of [x, y] within [0, 1]"),
@@ -71,7 +72,10 @@ class ModelSpec:
         mean: network input = (luma - mean) * scale, luma in [0, 255].
         scale: see mean.
         labels: expression: one name per logit; detector: ("face",).
-        temperature: what the logits are divided by before softmax.
+        temperature: what the logits are divided by before softmax, for the probabilities: the shares of
+            people who would name each expression.
+        confidence_temperature: the same for the confidence: how often the label is right; None for the
+            temperature above.
         threshold: detector: the score from which a detection counts as a face.
         min_confidence: expression: the confidence below which the label should not be trusted; in the
             embedded models that from which on nine in ten labels of the validation split are right.
@@ -91,6 +95,7 @@ class ModelSpec:
     scale: float
     labels: tuple[str, ...]
     temperature: float = 1.0
+    confidence_temperature: float | None = None
     threshold: float = 0.0
     min_confidence: float = 0.5
     template: tuple[tuple[float, float], ...] = ()

@@ -41,7 +41,7 @@ class Recognizer:
         max_turn: with the nose tip further than this from the middle of the face it is too far turned: 1 is
             about 45 degrees sideways.
         min_sharpness: below this sharpness (see fer_edge.abstain) the face is too blurred.
-        min_confidence: below this probability of the best label the expression is unclear; None for the
+        min_confidence: below this confidence the expression is unclear; None for the
             model's own, from which on nine in ten labels were right on held-out pictures.
 
     Raises:
@@ -149,10 +149,12 @@ class Recognizer:
             some = Detections(found.boxes[part], found.landmarks[part], found.scores[part])
             crops = self._network.reserve((len(some), 1, spec.size, spec.size))
             fill(part, crops)
-            probabilities = softmax(self._network.run()[0], spec.temperature)
+            logits = self._network.run()[0]
+            probabilities = softmax(logits, spec.temperature)
+            confidence = softmax(logits, spec.confidence_temperature or spec.temperature).max(axis=1)
             measures = abstain.measure(some.landmarks, crops)
-            abstained = abstain.reasons(self._limits, *measures, probabilities.max(axis=1))
-            faces += faces_from_arrays(some, probabilities, spec.labels, abstained)
+            abstained = abstain.reasons(self._limits, *measures, confidence)
+            faces += faces_from_arrays(some, probabilities, confidence, spec.labels, abstained)
         return faces
 
     @property

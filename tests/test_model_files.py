@@ -39,6 +39,7 @@ def test_spec_survives_json(spec: ModelSpec) -> None:
         ({"template": [[0.1, 0.2]]}, "template must have 5 points for role 'expression', got 1"),
         ({"template": [[0.1, 2]] * 5}, r"template must be a list of \[x, y\] within \[0, 1\]"),
         ({"metrics": {"accuracy": "high"}}, "metrics must be a mapping from name to finite number"),
+        ({"confidence_temperature": 0}, "confidence_temperature must be null or a number above 0, got 0"),
         ({"temprature": 1}, "unknown field 'temprature'; the fields are .*temperature"),
     ],
 )

@@ -177,6 +177,17 @@ def test_the_model_says_how_sure_it_must_be(
     assert (unsure.abstained, trusted.abstained) == ("expression unclear", None)
 
 
+def test_confidence_has_a_temperature_of_its_own(
+    make_recognizer: MakeRecognizer, write_model: Callable[..., Path]
+) -> None:
+    model = write_model(expression_graph(), replace(EXPRESSION_SPEC, confidence_temperature=0.5))
+    frame = frame_with_cells((10, 7))
+    (plain,), (sharper,) = make_recognizer()(frame), make_recognizer(model=model)(frame)
+    assert sharper.probabilities == plain.probabilities
+    squares = np.square(list(plain.probabilities.values()))
+    assert sharper.confidence == pytest.approx(squares.max() / squares.sum(), rel=1e-5)
+
+
 def test_threshold_and_max_faces(make_recognizer: MakeRecognizer) -> None:
     frame = frame_with_cells((5, 5), grey=150) + frame_with_cells((20, 20))
     assert [len(make_recognizer(threshold=t)(frame)) for t in (0.5, 0.9)] == [2, 1]

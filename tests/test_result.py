@@ -59,8 +59,10 @@ def test_faces_from_arrays_keeps_order_and_names_the_best() -> None:
         np.array([0.75, 0.5], np.float32),
     )
     probabilities = np.array([[0.25, 0.5, 0.25], [0.125, 0.125, 0.75]], np.float32)
-    first, second = faces_from_arrays(found, probabilities, LABELS, [None, "face too blurred"])
-    assert (first.label, first.confidence, first.score, first.abstained) == ("happiness", 0.5, 0.75, None)
+    first, second = faces_from_arrays(
+        found, probabilities, np.array([0.625, 0.875], np.float32), LABELS, [None, "face too blurred"]
+    )
+    assert (first.label, first.confidence, first.score, first.abstained) == ("happiness", 0.625, 0.75, None)
     assert (second.label, second.abstained) == ("surprise", "face too blurred")
     assert second.box == (4, 5, 6, 7)
     assert second.landmarks[0] == (10, 11)
@@ -69,4 +71,4 @@ def test_faces_from_arrays_keeps_order_and_names_the_best() -> None:
 
 def test_no_faces_from_empty_arrays() -> None:
     none = Detections(np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32))
-    assert faces_from_arrays(none, np.empty((0, 3), np.float32), LABELS, []) == []
+    assert faces_from_arrays(none, np.empty((0, 3), np.float32), np.empty(0, np.float32), LABELS, []) == []

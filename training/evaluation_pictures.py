@@ -57,10 +57,10 @@ def draw_vote_shares(shares: Mapping[str, Any], labels: Sequence[str], path: Pat
     """Left: the actual share against the predicted, over all rows and classes; right: each class's mean."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained", width_ratios=[4, 6])
     left.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect")
-    # The temperature is fitted to how often the label is right, which may cost the shares their meaning.
+    # The confidence is fitted to how often the label is right, which is not the share of the annotators.
     for name, style, words in (
-        ("curve", "o-", "as shipped"),
-        ("curve_at_temperature_1", ".:", "temperature 1"),
+        ("curve", "o-", "probabilities"),
+        ("curve_of_confidence", ".:", "at the temperature of the confidence"),
     ):
         _, predicted, actual = np.array(shares[name]).T
         left.plot(predicted, actual, style, label=words)

@@ -29,7 +29,7 @@ def _headline(result: Result) -> str:
     rows += [{"measure": title, "value": text(result[name])} for name, title in NUMBERS.items()]
     return (
         f"All {result['rows']} rows of the test split, scored once; arg-max, single image, no test-time "
-        "tricks. The temperature is fitted on the validation split. Intervals: 95 %, bootstrap over rows.\n\n"
+        "tricks. Temperatures are fitted on the validation split. Intervals: 95 %, bootstrap over rows.\n\n"
     ) + table(rows)
 
 
@@ -60,8 +60,8 @@ def _vote_shares(result: Result) -> str:
     ]
     return (
         "## Predicted and actual vote shares\n\n"
-        f"Mean absolute error of a share {shares['mean_error']:.4f} at the temperature, "
-        f"{shares['mean_error_at_temperature_1']:.4f} at temperature 1.\n\n"
+        f"Mean absolute error of a share {shares['mean_error']:.4f}; at the temperature of the "
+        f"confidence {shares['mean_error_of_confidence']:.4f}.\n\n"
     ) + table(rows)
 
 
@@ -110,7 +110,7 @@ def _files(result: Result) -> str:
             "accuracy": percent(row["accuracy"], row["accuracy_95"]),
             "balanced": percent(row["balanced_accuracy"], row["balanced_accuracy_95"]),
             "ECE": row["calibration_error"],
-            "temperature": row["spec"]["temperature"],
+            "temperature": row["confidence_temperature"],
             "largest difference": row["max_probability_difference"],
             "changed labels": percent(row["changed_labels"]),
         }
@@ -204,7 +204,8 @@ SHARES = {
     "aligned_share": "rows in which a face was found",
 }
 NUMBERS = {
-    "temperature": "temperature",
+    "confidence_temperature": "temperature of the confidence",
+    "share_temperature": "temperature of the probabilities",
     "calibration_error_before": "expected calibration error at temperature 1",
     "calibration_error": "expected calibration error",
 }

@@ -16,17 +16,20 @@ SPEC_METRICS = ("accuracy", "balanced_accuracy", "calibration_error", "accuracy_
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Logits f64 [n, C] of both splits, and the temperature, rounded as it is shipped."""
+    """Logits f64 [n, C] of both splits, and two temperatures, rounded as they are shipped: by the first the
+    confidence says how often the label is right, by the second the probabilities are shares of votes.
+    """
 
     valid: Split
     test: Split
     valid_logits: NDArray[np.float64]
     test_logits: NDArray[np.float64]
     temperature: float
+    share_temperature: float
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
-        """Of the test split, at the temperature."""
+        """Of the test split, at the temperature of the confidence."""
         return metrics.softmax(self.test_logits, self.temperature)
 
     @property
@@ -36,10 +39,11 @@ class Judgement:
 
 
 def judged(network: Network, valid: Split, test: Split) -> Judgement:
-    """Runs a network over both splits; the temperature is fitted on valid."""
+    """Runs a network over both splits; the temperatures are fitted on valid."""
     valid_logits = logits_from_split(network, valid)
     temperature = round(metrics.fitted_temperature(valid_logits, valid.labels), 4)
-    return Judgement(valid, test, valid_logits, logits_from_split(network, test), temperature)
+    shares = round(metrics.fitted_share_temperature(valid_logits, valid.votes), 4)
+    return Judgement(valid, test, valid_logits, logits_from_split(network, test), temperature, shares)
 
 
 def accuracy_figures(judgement: Judgement) -> Figures:
@@ -56,7 +60,8 @@ def accuracy_figures(judgement: Judgement) -> Figures:
         "calibration_error_before": metrics.calibration_error(
             metrics.softmax(judgement.test_logits), test.labels
         ),
-        "temperature": judgement.temperature,
+        "confidence_temperature": judgement.temperature,
+        "share_temperature": judgement.share_temperature,
     }
     known = test.single != UNKNOWN
     if known.any():
@@ -93,17 +98,18 @@ def other_views(network: Network, judgement: Judgement) -> Figures:
 
 def share_figures(judgement: Judgement) -> Figures:
     """Predicted against actual vote shares."""
-    shares = metrics.share_figures(judgement.probabilities, judgement.test.votes)
-    plain = metrics.share_figures(metrics.softmax(judgement.test_logits), judgement.test.votes)
+    predicted = metrics.softmax(judgement.test_logits, judgement.share_temperature)
+    shares = metrics.share_figures(predicted, judgement.test.votes)
+    confident = metrics.share_figures(judgement.probabilities, judgement.test.votes)
     return {
         "mean_error": float(shares.error.mean()),
-        "mean_error_at_temperature_1": float(plain.error.mean()),
+        "mean_error_of_confidence": float(confident.error.mean()),
         "predicted": by_label(shares.predicted),
         "actual": by_label(shares.actual),
         "error": by_label(shares.error),
         "correlation": by_label(shares.correlation),
         "curve": shares.curve,
-        "curve_at_temperature_1": plain.curve,
+        "curve_of_confidence": confident.curve,
     }
 
 
@@ -118,7 +124,8 @@ def abstention_figures(judgement: Judgement) -> Figures:
 def spec_figures(accuracy: Figures, abstention: Figures) -> Figures:
     """What goes into the metadata of an exported file."""
     return {
-        "temperature": accuracy["temperature"],
+        "temperature": accuracy["share_temperature"],
+        "confidence_temperature": accuracy["confidence_temperature"],
         "min_confidence": abstention["min_confidence"],
         "metrics": {name: round(float(accuracy[name]), 4) for name in SPEC_METRICS if name in accuracy},  # type: ignore[arg-type]
     }

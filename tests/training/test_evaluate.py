@@ -92,8 +92,9 @@ def test_the_figures_fit_together(judged_folder: Path, splits: tuple[Split, Spli
     low, high = result["accuracy_95"]
     assert low <= result["accuracy"] <= high
     spec = result["spec"]
-    assert set(spec) == {"temperature", "min_confidence", "metrics"}
-    assert spec["temperature"] == result["temperature"] == round(result["temperature"], 4)
+    assert set(spec) == {"temperature", "confidence_temperature", "min_confidence", "metrics"}
+    for name, figure in (("temperature", "share_temperature"), ("confidence_temperature",) * 2):
+        assert spec[name] == result[figure] == round(result[figure], 4)
     assert spec["min_confidence"] == result["abstention"]["min_confidence"]
     names = ("accuracy", "balanced_accuracy", "calibration_error", "accuracy_on_fer2013_labels")
     assert spec["metrics"] == {name: round(result[name], 4) for name in names}
@@ -113,7 +114,12 @@ def test_the_figures_fit_together(judged_folder: Path, splits: tuple[Split, Spli
 def test_a_spec_of_the_figures_is_taken_by_a_model(judged_folder: Path):
     spec = json.loads((judged_folder / "metrics.json").read_text(encoding="utf-8"))["spec"]
     old = models.load(ONNX, "expression").spec
-    new = replace(old, temperature=spec["temperature"], metrics=spec["metrics"])
+    new = replace(
+        old,
+        temperature=spec["temperature"],
+        confidence_temperature=spec["confidence_temperature"],
+        metrics=spec["metrics"],
+    )
     assert models.ModelSpec.from_json(new.to_json()) == new
 
 

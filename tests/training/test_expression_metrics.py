@@ -50,6 +50,8 @@ def test_temperature_undoes_overconfidence():
     chances = metrics.softmax(logits)
     labels = (chances.cumsum(1) < rng.random((len(logits), 1))).sum(1)
     assert metrics.fitted_temperature(3 * logits, labels) == pytest.approx(3, rel=0.06)
+    # The shares are known themselves, not only one label drawn from each.
+    assert metrics.fitted_share_temperature(2 * logits, chances) == pytest.approx(2, rel=0.01)
 
 
 def test_softmax_of_large_logits():
