@@ -124,6 +124,15 @@ def test_command_writes_file_and_certificate(
     assert set(content["in_float32"]) <= {"first convolution", "tafe", "dcif", "head"}
     assert [row["batch"] for row in content["latency"]] == [1, 8]
     assert content["ship"] in ("int8", "float32")
+    again = tmp_path / "again.onnx"
+    command(int8.main, nano_file, "--data", faces, "--out", again, "--float32", *content["in_float32"])
+    assert models.read(again).sha256 == models.read(out).sha256
+
+
+def test_an_unknown_part_is_refused_with_the_known_ones(nano_file: Path, faces: Path, command, capsys):
+    with pytest.raises(SystemExit):
+        command(int8.main, nano_file, "--data", faces, "--out", "never.onnx", "--float32", "eyes")
+    assert "must name parts of first convolution, tafe, dcif, head, got 'eyes'" in capsys.readouterr().err
 
 
 def test_a_detector_is_refused():
