@@ -18,7 +18,7 @@ from training.crops import MEAN, SCALE
 class Jitter:
     """Ranges of the training distortions, each with the fault of camera or detector that it stands for."""
 
-    rotation: float = 10.0  # degrees, standard deviation: landmarks are off, crops without them tilted
+    rotation: float = 12.0  # degrees, standard deviation: landmarks are off, crops without them tilted
     zoom: float = 0.15  # log scale, uniform to both sides: boxes and faces vary
     shift: float = 0.06  # share of the side, standard deviation
     shear: float = 0.08  # standard deviation: a slightly turned head
@@ -27,7 +27,7 @@ class Jitter:
     contrast: float = 0.3  # uniform around 1
     brightness: float = 0.25  # standard deviations of luma
     noise: float = 0.12  # largest standard deviation, in those of luma
-    coarse: float = 0.12  # share of pictures shown with fewer pixels: faces far away
+    coarse: float = 0.2  # share of pictures shown with fewer pixels: faces far away
     blur: float = 0.1  # share of pictures out of focus
     erase: float = 0.3  # share of pictures with a rectangle covered: hands, cups, masks, hair
 

@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the bank of views")
     parser.add_argument("--views", type=int, default=6, help="distorted views of each picture")
     parser.add_argument("--size", type=int, default=64, help="side of the views: the student's input")
-    parser.add_argument("--strength", type=float, default=0.7, help="of the distortions")
+    parser.add_argument("--strength", type=float, default=0.9, help="of the distortions")
     parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
