@@ -74,10 +74,16 @@ def model_from_checkpoint(path: Path) -> nn.Module:
 
 
 def run_state(
-    model: nn.Module, ema: Ema, optimiser: torch.optim.Optimizer, epoch: int, settings: dict[str, Any]
+    model: nn.Module,
+    ema: Ema,
+    optimiser: torch.optim.Optimizer,
+    epoch: int,
+    settings: dict[str, Any],
+    material: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a checkpoint holds after ``epoch`` (counted from 0)."""
+    """What a checkpoint holds after ``epoch`` (counted from 0); ``material`` says what was learnt from."""
     return {
+        "material": material or {},
         "model": model.state_dict(),
         "ema": ema.model.state_dict(),
         "updates": ema.updates,
@@ -92,20 +98,22 @@ def resume(
     model: nn.Module,
     ema: Ema,
     optimiser: torch.optim.Optimizer,
-    settings: dict[str, Any] | None = None,
+    now: dict[str, Any] | None = None,
 ) -> int:
     """Restores a run from its checkpoint, if there is one, and returns the epoch to go on with.
 
-    Raises ValueError when ``settings`` are given and the run began with others.
+    Raises ValueError when the run began with other settings or material than it has ``now``.
     """
     if not path.exists():
         return 0
     saved = load_checkpoint(path)
-    if settings is not None and (
-        differ := sorted(name for name in settings if saved["settings"].get(name) != settings[name])
-    ):
-        changes = ", ".join(f"{n}: {saved['settings'].get(n)!r} then, {settings[n]!r} now" for n in differ)
-        raise ValueError(f"{path} was begun with other settings ({changes}); take them, or another --out")
+    if now is not None:
+        then = saved["settings"] | saved.get("material", {})
+        changes = [f"{n}: {then.get(n)!r} then, {v!r} now" for n, v in now.items() if then.get(n) != v]
+        if changes:
+            raise ValueError(
+                f"{path} was begun with other settings ({', '.join(changes)}); take them, or another --out"
+            )
     model.load_state_dict(saved["model"])
     ema.model.load_state_dict(saved["ema"])
     ema.updates = saved["updates"]
@@ -119,6 +127,16 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     kernels = [p for p in named if p.squeeze().ndim > 1]
     rest = [p for p in named if p.squeeze().ndim <= 1]
     return [{"params": kernels, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+def make_optimiser(model: nn.Module, name: str, rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW or SGD; raises ValueError for another name."""
+    groups = parameter_groups(model, weight_decay)
+    if name == "adamw":
+        return torch.optim.AdamW(groups, lr=rate)
+    if name == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
+    raise ValueError(f"optimiser must be adamw or sgd, got {name!r}")
 
 
 def append_log(path: Path, record: dict[str, float]) -> None:

@@ -22,11 +22,12 @@ class Settings:
     options: dict[str, Any] = field(default_factory=dict, hash=False)  # of the model; the ablations are here
     epochs: int = 40
     batch: int = 128  # rows a step, over all processes
-    rate: float = 2e-3  # AdamW's, at batch 128
-    weight_decay: float = 0.05
+    optimiser: str = "adamw"  # or "sgd" with Nesterov's momentum of 0.9
+    rate: float = 2e-3  # AdamW's, at batch 128; SGD wants about twenty-five times as much
+    weight_decay: float = 0.05  # AdamW's; SGD wants a hundredth
     warmup: int = 300  # steps
     clip: float = 2.0  # gradient norm
-    decay: float = 0.999  # of the weight average: about five epochs' steps
+    decay: float = 0.999  # of the weight average, which never reaches back more than a ninth of the steps
     rare: float = 0.3  # a row is drawn in proportion to its classes' frequency ** -rare; 0 draws all alike
     adjust: float = 0.0  # logits are shifted by adjust * log(frequency) in the loss, for rare classes' recall
     mixup: float = 0.0  # share of pairs that are blended

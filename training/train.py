@@ -7,6 +7,7 @@ training.train`` with the same arguments.
 """
 
 import argparse
+import hashlib
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from training.batches import Batch, Source, load_views
+from training.batches import Batch, Source, load_views, row_weights
 from training.crops import crop_matrices, inputs_from_split, normalised, sample
 from training.data.split import Split, load_prepared
 from training.distributed import Process, process, with_global_batch_norm
@@ -29,7 +30,7 @@ from training.run import (
     append_log,
     cosine,
     draw_curves,
-    parameter_groups,
+    make_optimiser,
     resume,
     run_state,
     save_checkpoint,
@@ -79,6 +80,9 @@ def autocast(run: Run) -> torch.autocast:
 def make_run(split: Split, settings: Settings, where: Process) -> Run:
     torch.manual_seed(settings.seed)
     model = build(settings.model, **settings.options)
+    if model.channels != 1:
+        # Colour is for networks with weights from elsewhere; the pictures here are luma.
+        raise ValueError(f"options.channels must be 1 (luma) for training, got {model.channels}")
     averaged = build(settings.model, **settings.options).to(where.device)
     if where.count > 1:
         model = with_global_batch_norm(model)
@@ -86,8 +90,9 @@ def make_run(split: Split, settings: Settings, where: Process) -> Run:
     network = torch.compile(model) if settings.compile else model
     if where.count > 1:
         network = DistributedDataParallel(network)
-    prior = torch.from_numpy(split.votes.mean(0)).clamp(min=1 / len(split)).log().to(where.device)
-    optimiser = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.rate)
+    drawn = row_weights(split.votes, settings.rare) @ split.votes  # as often as the batches show them
+    prior = torch.from_numpy(drawn).float().clamp(min=1 / len(split)).log().to(where.device)
+    optimiser = make_optimiser(model, settings.optimiser, settings.rate, settings.weight_decay)
     return Run(settings, where, model, network, Ema(model, averaged, settings.decay), optimiser, prior)
 
 
@@ -95,7 +100,8 @@ def train_epoch(run: Run, source: Source, epoch: int, bar: tqdm) -> dict[str, fl
     """One pass; returns its figures. ``waiting`` is the share of the time spent on making batches."""
     settings = run.settings
     steps_an_epoch = len(source.split) // settings.batch
-    torch.manual_seed(settings.seed * 100_003 + epoch + run.process.index)  # of dropout
+    # Of dropout and stochastic depth, which each process draws for itself.
+    torch.manual_seed((settings.seed * 100_003 + epoch) * run.process.count + run.process.index)
     run.network.train()
     started, waited, total, right, seen = time.monotonic(), 0.0, 0.0, 0.0, 0
     batches = source.epoch(epoch)
@@ -117,13 +123,12 @@ def train_epoch(run: Run, source: Source, epoch: int, bar: tqdm) -> dict[str, fl
         run.optimiser.step()
         run.ema.update(run.model)
         hits = (logits.argmax(1) == batch.votes.argmax(1)).float().mean()
-        total, right, seen = total + loss.item(), right + hits.item(), seen + 1
-        bar.set_postfix(
-            epoch=epoch + 1, loss=f"{total / seen:.3f}", right=f"{right / seen:.1%}", refresh=False
-        )
-        bar.update()
+        # Summed on the device: reading a number would make a GPU wait for it.
+        total, right, seen = total + loss.detach(), right + hits, seen + 1
+        if bar.update():
+            bar.set_postfix(epoch=epoch + 1, loss=f"{total / seen:.3f}", right=f"{right / seen:.1%}")
     seconds = time.monotonic() - started
-    total, right = run.process.mean(total, right)
+    total, right = run.process.mean(float(total), float(right))
     return {
         "epoch": epoch + 1,
         "seconds": seconds,
@@ -162,6 +167,24 @@ def summary(logits: Tensor, split: Split) -> dict[str, float]:
     }
 
 
+def start_from(init: Path, run: Run, split: Split) -> None:
+    """Loads weights that were trained elsewhere, and tells what was not found in the file."""
+    pictures = inputs_from_split(split.take(slice(INIT_PICTURES)), run.model.size)
+    report = initialise(run.model, init, torch.from_numpy(pictures).to(run.process.device))
+    run.ema.model.load_state_dict(run.model.state_dict())
+    if run.process.first:
+        print(report, file=sys.stderr)
+
+
+def material_of_run(split: Split, init: Path | None, views: Path | None) -> dict[str, object]:
+    """What a run learns from, in a form that can be compared when it goes on."""
+    files = {"init": init, "views": views and views / "views.json"}
+    return {
+        "rows": hashlib.sha256(split.rows.tobytes()).hexdigest(),
+        **{name: path and hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()},
+    }
+
+
 def train(
     data: Path,
     out: Path,
@@ -170,20 +193,25 @@ def train(
     init: Path | None = None,
     views: Path | None = None,
 ) -> None:
-    """Trains to the last epoch, or goes on to it from the checkpoint in ``out``."""
+    """Trains to the last epoch, or goes on to it from the checkpoint in ``out``.
+
+    Raises ValueError when there are fewer rows than a batch has, or ``out`` holds a run of another kind.
+    """
     with process() as where:
         split = load_prepared(data, "train").take(slice(limit))
         valid = load_prepared(data, "valid").take(slice(limit))
+        if len(split) < settings.batch:
+            raise ValueError(f"batch must be at most the {len(split)} rows of train, got {settings.batch}")
         run = make_run(split, settings, where)
         if init:
-            pictures = split.take(slice(INIT_PICTURES))
-            x = torch.from_numpy(inputs_from_split(pictures, run.model.size)).to(where.device)
-            print(initialise(run.model, init, x), file=sys.stderr)
-            run.ema.model.load_state_dict(run.model.state_dict())
+            start_from(init, run, split)
         bank = load_views(views, split) if views else None
         source = Source(split, settings, run.model.size, where, bank)
+        material = material_of_run(split, init, views)
         checkpoint, steps = out / "checkpoint.pt", len(split) // settings.batch
-        first = resume(checkpoint, run.model, run.ema, run.optimiser, asdict(settings))
+        first = resume(checkpoint, run.model, run.ema, run.optimiser, asdict(settings) | material)
+        if where.mean(first) != [first]:
+            raise ValueError(f"{out} must be one folder for all processes, on a disk that they share")
         with tqdm(
             total=settings.epochs * steps,
             initial=first * steps,
@@ -196,10 +224,10 @@ def train(
                 record = train_epoch(run, source, epoch, bar)
                 if where.first:
                     with autocast(run):
-                        logits = predict(run.ema.model, valid).float()
-                    append_log(out / "log.jsonl", record | summary(logits, valid))
-                    state = run_state(run.model, run.ema, run.optimiser, epoch, asdict(settings))
+                        logits = predict(run.ema.model, valid, settings.aligned).float()
+                    state = run_state(run.model, run.ema, run.optimiser, epoch, asdict(settings), material)
                     save_checkpoint(checkpoint, state)
+                    append_log(out / "log.jsonl", record | summary(logits, valid))
                     draw_curves(out / "log.jsonl", out / "curves.png", PANELS)
 
 
@@ -223,11 +251,16 @@ def main() -> None:
         item.split("=", 1) if "=" in item else parser.error(f"--set {item}: expected NAME=VALUE")
         for item in args.set
     )
-    settings = settings_from_toml(named if named.suffix == ".toml" else CONFIGS / f"{named}.toml", changes)
-    if args.seed is not None:
-        settings = replace(settings, seed=args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
-    train(args.data, args.out, settings, args.limit, args.init, args.views)
+    try:
+        settings = settings_from_toml(
+            named if named.suffix == ".toml" else CONFIGS / f"{named}.toml", changes
+        )
+        if args.seed is not None:
+            settings = replace(settings, seed=args.seed)
+        args.out.mkdir(parents=True, exist_ok=True)
+        train(args.data, args.out, settings, args.limit, args.init, args.views)
+    except (ValueError, OSError, ImportError) as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
