@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from export import stamp
 from export.differences import Differences, differences
 from fer_edge.models import ModelSpec
+from training.command import told_by
 from training.data.split import load_prepared
 
 LEAST = 1024  # numbers in a weight that is worth two more nodes
@@ -124,6 +125,12 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, help="metrics.json of the small file's own evaluation")
     parser.add_argument("--certificate", type=Path, help="where to write the figures (JSON)")
     args = parser.parse_args()
+    with told_by(parser):
+        compact(args)
+
+
+def compact(args: argparse.Namespace) -> None:
+    """Stores the weights small, compares, and writes what agrees."""
     proto, spec = stamp.read_stamped(args.file)
     result = compacted(proto, stamp.spec_with_measured(spec, args.metrics), args.weights)
     before, after = proto.SerializeToString(), result.SerializeToString()

@@ -22,6 +22,7 @@ from export import stamp
 from export.differences import Differences, differences
 from export.latency import THREADS, Pairs, measured_in_pairs
 from fer_edge.models import ModelSpec
+from training.command import told_by
 from training.crops import inputs_from_split
 from training.data.split import Split, load_prepared
 
@@ -158,10 +159,16 @@ def _arguments() -> argparse.ArgumentParser:
 def main() -> None:
     parser = _arguments()
     args = parser.parse_args()
+    with told_by(parser):
+        quantise_file(args)
+
+
+def quantise_file(args: argparse.Namespace) -> None:
+    """Quantises, compares, times, and writes the file and its certificate."""
     proto, spec = stamp.read_stamped(args.file)
     parts = parts_of(proto)
     if unknown := sorted(set(args.float32 or ()) - parts.keys()):
-        parser.error(f"--float32 must name parts of {', '.join(parts)}, got {unknown[0]!r}")
+        raise ValueError(f"--float32 must name parts of {', '.join(parts)}, got {unknown[0]!r}")
     valid, crops = load_prepared(args.data, "valid"), calibration_crops(args.data, spec.size)
     kept = float_parts(proto, spec, crops, valid) if args.float32 is None else args.float32
     in_float = {name for part in kept for name in parts[part]}

@@ -17,6 +17,7 @@ from export import stamp
 from export.parity import Parity, compare
 from export.roles import ROLES, Export
 from fer_edge.models import ModelSpec
+from training.command import told_by
 
 OPSET = 18  # the exporter's floor; TensorRT 10.3 reads up to 20
 TOLERANCE = 1e-4  # largest difference of a probability
@@ -49,7 +50,7 @@ def write_checked(proto: onnx.ModelProto, parity: Parity, out: Path) -> None:
     stamp.write(proto, out)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("role", choices=sorted(ROLES))
     parser.add_argument("checkpoint", type=Path)
@@ -61,11 +62,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--licence", help="of the weights")
     parser.add_argument("--metrics", type=Path, help="metrics.json of the evaluation, for what it measured")
     parser.add_argument("--certificate", type=Path, help="where to write the parity certificate (JSON)")
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
-    args = _arguments()
+    parser = _arguments()
+    args = parser.parse_args()
+    with told_by(parser):
+        export_checkpoint(args)
+
+
+def export_checkpoint(args: argparse.Namespace) -> None:
+    """Exports, compares with the checkpoint, and writes what agrees."""
     model, export = ROLES[args.role](args.checkpoint)
     said = {name: getattr(args, name) for name in ("name", "version", "source", "licence")}
     spec = replace(export.spec, **{name: text for name, text in said.items() if text})

@@ -22,17 +22,14 @@ EYE_DISTANCES = (4, 6, 8, 10, 12, 14, 16)  # px
 BLURS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)  # standard deviation in px of a picture of 48 px
 TURNS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, np.inf)
 
-Row = dict[str, float]
+Row = dict[str, object]
 
 
 def kept(right: NDArray[np.bool_], confidence: NDArray[np.float64], least: float) -> dict[str, object]:
     """Coverage and accuracy of the rows from a confidence on; an accuracy of None where none are left."""
     chosen = right[confidence >= least]
-    return {
-        "coverage": len(chosen) / len(right),
-        "accuracy": float(chosen.mean()) if len(chosen) else None,
-        "accuracy_95": list(metrics.bootstrap_interval(chosen)) if len(chosen) else None,
-    }
+    nothing: Row = {"accuracy": None, "accuracy_95": None}
+    return {"coverage": len(chosen) / len(right), **(accuracy_of(chosen) if len(chosen) else nothing)}
 
 
 def threshold_figures(
@@ -51,7 +48,7 @@ def threshold_figures(
         row: dict[str, object] = {"min_confidence": level}
         for name in probabilities:
             figures = kept(right[name], confidence[name], level)
-            row |= {f"{name}_coverage": figures["coverage"], f"{name}_accuracy": figures["accuracy"]}
+            row |= {f"{name}_{figure}": value for figure, value in figures.items()}
         rows.append(row)
     return {
         "wanted_accuracy": WANTED_ACCURACY,
@@ -76,7 +73,7 @@ def by_turn(right: NDArray[np.bool_], split: Split, size: int) -> list[Row]:
     for low, high in pairwise(TURNS):
         which = (turn >= low) & (turn < high)
         if which.any():
-            rows.append({"turn_from": low, "rows": int(which.sum()), "accuracy": float(right[which].mean())})
+            rows.append({"turn_from": low, "rows": int(which.sum()), **accuracy_of(right[which])})
     return rows
 
 
@@ -90,7 +87,7 @@ def by_eye_distance(network: Network, split: Split) -> list[Row]:
     rows = []
     for distance in tqdm(EYE_DISTANCES, desc="eye distances", unit="level"):
         scene = shrunk(found, network.size, distance / eye_distances(found))
-        rows.append({"eye_px": distance, "accuracy": accuracy_of_scene(network, scene, found)})
+        rows.append({"eye_px": distance, **accuracy_of(right_in_scene(network, scene, found))})
     return rows
 
 
@@ -101,10 +98,17 @@ def by_blur(network: Network, split: Split) -> list[Row]:
         scene = blurred(split, network.size, sigma)
         _, _, sharpness = abstain.measure(split.landmarks[:, :0], inputs_from_scene(scene, network.size))
         low, middle, high = (float(q) for q in np.quantile(sharpness, (0.05, 0.5, 0.95)))
-        accuracy = accuracy_of_scene(network, scene, split)
-        rows.append({"blur": sigma, "accuracy": accuracy, "p5": low, "median": middle, "p95": high})
+        accuracy = accuracy_of(right_in_scene(network, scene, split))
+        rows.append({"blur": sigma, **accuracy, "p5": low, "median": middle, "p95": high})
     return rows
 
 
-def accuracy_of_scene(network: Network, scene: Scene, split: Split) -> float:
-    return float((logits_from_scene(network, scene).argmax(1) == split.labels).mean())
+def right_in_scene(network: Network, scene: Scene, split: Split) -> NDArray[np.bool_]:
+    """Which rows of a distorted split are named rightly."""
+    right: NDArray[np.bool_] = logits_from_scene(network, scene).argmax(1) == split.labels
+    return right
+
+
+def accuracy_of(right: NDArray[np.bool_]) -> Row:
+    """Accuracy and its 95 % interval."""
+    return {"accuracy": float(right.mean()), "accuracy_95": list(metrics.bootstrap_interval(right))}

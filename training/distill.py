@@ -12,6 +12,7 @@ second start with the same ``--out`` goes on after the last whole view.
 import argparse
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from training.augment import Draw, Jitter, jittered_matrices, photometric
+from training.command import told_by
 from training.crops import MEAN, SCALE, crop_matrices, normalised, sample
 from training.data.split import LABELS, Split, load_prepared
 from training.run import model_from_checkpoint
@@ -30,8 +32,10 @@ BATCH = 256
 
 def distorted(split: Split, rows: slice, size: int, jitter: Jitter, rng: torch.Generator) -> Tensor:
     """Views u8 [n, 1, size, size] as a camera would give them: rounded, and clipped at black and white."""
-    images = torch.from_numpy(split.images[rows])
-    aligned, whole = (torch.from_numpy(crop_matrices(split.take(rows), size, how)) for how in (True, False))
+    images = torch.from_numpy(split.images[rows]).to(rng.device)
+    aligned, whole = (
+        torch.from_numpy(crop_matrices(split.take(rows), size, how)).to(rng.device) for how in (True, False)
+    )
     draw = Draw(len(images), slice(None), rng)
     x = photometric(sample(images, jittered_matrices(aligned, whole, size, jitter, draw), size), jitter, draw)
     return (x / SCALE + MEAN).round().clamp(0, 255).to(torch.uint8)
@@ -39,46 +43,52 @@ def distorted(split: Split, rows: slice, size: int, jitter: Jitter, rng: torch.G
 
 @torch.no_grad()
 def answer(teachers: list[nn.Module], views: Tensor) -> Tensor:
-    """The mean of the teachers' probabilities [n, 8], each at its own input size."""
-    total = torch.zeros(len(views), len(LABELS))
-    device = views.device.type
+    """The mean of the teachers' probabilities [n, 8], each at its own size, of view and mirrored view."""
+    total = torch.zeros(len(views), len(LABELS), device=views.device)
     for teacher in teachers:
         luma = views.float()
         if teacher.size != luma.shape[-1]:
             side = (teacher.size, teacher.size)
             luma = F.interpolate(luma, side, mode="bilinear", antialias=True, align_corners=False)
-        with torch.autocast(device, torch.bfloat16):
-            logits = teacher(normalised(luma))
-        total += logits.float().softmax(1).cpu()
-    return total / len(teachers)
+        x = normalised(luma)
+        for seen in (x, x.flip(3)):
+            with torch.autocast(views.device.type, torch.bfloat16):
+                logits = teacher(seen)
+            total += logits.float().softmax(1)
+    return total / (2 * len(teachers))
 
 
 def make_views(
     split: Split, teachers: list[Path], out: Path, count: int, size: int, strength: float, seed: int = 0
 ) -> None:
     """Writes ``count`` views of each row: images.npy u8 [V, n, S, S], teacher.npy f16 [V, n, 8], rows.npy."""
-    networks = [model_from_checkpoint(path).to(memory_format=torch.channels_last) for path in teachers]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    networks = [
+        model_from_checkpoint(path).to(device, memory_format=torch.channels_last) for path in teachers
+    ]
+    jitter = Jitter().times(strength)
     described = {
         "teachers": [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers],
         "count": count,
         "size": size,
-        "strength": strength,
+        "jitter": asdict(jitter),
         "seed": seed,
-        "rows": len(split),
+        "rows": hashlib.sha256(split.rows.tobytes()).hexdigest(),
     }
     done = _views_done(out, described)
     shape = (count, len(split), size, size)
     mode = "r+" if done else "w+"
     images = np.lib.format.open_memmap(out / "images.npy", mode, np.uint8, shape)
     answers = np.lib.format.open_memmap(out / "teacher.npy", mode, np.float16, (*shape[:2], len(LABELS)))
-    np.save(out / "rows.npy", split.rows)
+    if not done:
+        np.save(out / "rows.npy", split.rows)
     for view in range(done, count):
-        rng = torch.Generator().manual_seed(seed * 100_003 + view)
+        rng = torch.Generator(device).manual_seed(seed * 100_003 + view)
         for start in tqdm(range(0, len(split), BATCH), desc=f"view {view + 1}/{count}", mininterval=5):
             rows = slice(start, min(start + BATCH, len(split)))
-            views = distorted(split, rows, size, Jitter().times(strength), rng)
-            images[view, rows] = views[:, 0]
-            answers[view, rows] = answer(networks, views)
+            views = distorted(split, rows, size, jitter, rng)
+            images[view, rows] = views[:, 0].cpu()
+            answers[view, rows] = answer(networks, views).cpu()
         images.flush()
         answers.flush()
         _write(out / "views.json", described | {"done": view + 1})
@@ -114,9 +124,10 @@ def main() -> None:
     parser.add_argument("--strength", type=float, default=0.9, help="of the distortions")
     parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    split = load_prepared(args.data, "train").take(slice(args.limit))
-    make_views(split, args.teachers, args.out, args.views, args.size, args.strength)
+    with told_by(parser):
+        split = load_prepared(args.data, "train").take(slice(args.limit))
+        args.out.mkdir(parents=True, exist_ok=True)
+        make_views(split, args.teachers, args.out, args.views, args.size, args.strength)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ FIRST = (
     "trunk.stem.0.weight",
     "trunk.0.weight",
 )  # the first convolution of each network
+# What torchvision's files hold beyond our trunks: classifiers, and what Conv-cut cuts off: the last blocks of
+# stage 3 and all behind it.
+NOT_OURS = r"trunk\.(fc|classifier|features\.[67]|stages\.2\.\d+)\."
 CONTAINERS = ("ema", "state_dict", "model")  # where training scripts keep the weights inside a file
 
 
@@ -57,6 +60,7 @@ def initialise(model: nn.Module, path: Path, x: Tensor) -> str:
         else:
             matched[name] = given
     missing = [n for n in reasons if n.startswith("trunk.") and n not in FIRST and "num_batches" not in n]
+    missing += [n for n in found if n.startswith("trunk.") and not re.match(NOT_OURS, n)]
     listed = [f"  {name} {list(own[name].shape)}: {why}" for name, why in reasons.items()]
     listed += [f"  {name.removeprefix('trunk.')}: in the file only" for name in found]
     if missing:

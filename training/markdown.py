@@ -19,6 +19,8 @@ def text(value: object) -> str:
     """As it stands in a cell."""
     if value is None:
         return "-"
+    if isinstance(value, list):
+        return " to ".join(map(text, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -20,6 +20,7 @@ from torch.nn.utils import parametrize
 from tqdm import tqdm
 
 from training.batches import Source, load_views
+from training.command import told_by
 from training.data.split import load_prepared
 from training.distributed import Process
 from training.run import append_log, load_checkpoint, run_state, save_checkpoint
@@ -124,7 +125,9 @@ def quantise(
     with tqdm(total=epochs * (len(split) // settings.batch), unit="step", mininterval=5) as bar:
         for epoch in range(epochs):
             record = train_epoch(run, source, epoch, bar)
-            append_log(out / "log.jsonl", record | summary(predict(run.ema.model, valid), valid))
+            append_log(
+                out / "log.jsonl", record | summary(predict(run.ema.model, valid, settings.aligned), valid)
+            )
     for model in (run.model, run.ema.model):
         fix_weights(model)
     state = run_state(run.model, run.ema, run.optimiser, epochs - 1, asdict(settings))
@@ -141,7 +144,8 @@ def main() -> None:
     parser.add_argument("--views", type=Path, help="bank of training.distill to learn from")
     parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
     args = parser.parse_args()
-    quantise(args.checkpoint, args.data, args.out, args.epochs, args.rate, args.views, args.limit)
+    with told_by(parser):
+        quantise(args.checkpoint, args.data, args.out, args.epochs, args.rate, args.views, args.limit)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ MEASURES = {
     "balanced_accuracy": "balanced accuracy",
     "calibration_error": "ECE",
     "accuracy_on_fer2013_labels": "accuracy on the second labels",
+    "accuracy_unaligned": "accuracy of whole pictures",
     "valid_accuracy": "accuracy on valid",
     "valid_balanced": "balanced accuracy on valid",
     "valid_loss": "loss on valid",

@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from training.batches import Batch, Source, load_views, row_weights
+from training.command import told_by
 from training.crops import crop_matrices, inputs_from_split, normalised, sample
 from training.data.split import Split, load_prepared
 from training.distributed import Process, process, with_global_batch_norm
@@ -251,7 +252,7 @@ def main() -> None:
         item.split("=", 1) if "=" in item else parser.error(f"--set {item}: expected NAME=VALUE")
         for item in args.set
     )
-    try:
+    with told_by(parser):
         settings = settings_from_toml(
             named if named.suffix == ".toml" else CONFIGS / f"{named}.toml", changes
         )
@@ -259,8 +260,6 @@ def main() -> None:
             settings = replace(settings, seed=args.seed)
         args.out.mkdir(parents=True, exist_ok=True)
         train(args.data, args.out, settings, args.limit, args.init, args.views)
-    except (ValueError, OSError, ImportError) as error:
-        parser.error(str(error))
 
 
 if __name__ == "__main__":

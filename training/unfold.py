@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 BATCH = 256
+TOLERANCE = 1e-2  # of a logit
 Norm = nn.modules.batchnorm._BatchNorm
 
 
@@ -21,9 +22,11 @@ def unfold(model: nn.Module, path: Path, x: Tensor) -> None:
     """Loads the weights of an ONNX file that export.onnx_from_checkpoint made from the same network.
 
     ``x`` float32 [n, channels, S, S] are network inputs, some hundreds, by which the statistics are measured.
-    Raises ValueError when the file belongs to another network.
+    Raises ValueError when the file belongs to another network, or to one whose normalisations do not fold
+    (Conv-cut's): its checkpoint is the only start.
     """
     import onnx
+    import onnxruntime
     from onnx import numpy_helper
 
     stored = {i.name: numpy_helper.to_array(i).copy() for i in onnx.load(path).graph.initializer}
@@ -38,7 +41,7 @@ def unfold(model: nn.Module, path: Path, x: Tensor) -> None:
                 got = list(weights[name].shape) if name in weights else "nothing"
                 raise ValueError(
                     f"{path} does not fit: {name} must be {list(parameter.shape)}, got {got}; choose the "
-                    "config of the network that the file was exported from"
+                    "config of the network that the file was exported from, or start from its checkpoint"
                 )
             parameter.copy_(weights[name])
         for norm, layer in before.items():
@@ -49,6 +52,11 @@ def unfold(model: nn.Module, path: Path, x: Tensor) -> None:
         for norm in before:
             module = model.get_submodule(norm)
             _make_transparent(module, means[norm], variances[norm], module.bias.clone())
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        theirs = session.run(None, {session.get_inputs()[0].name: x[:8].cpu().numpy()})[0]
+        apart = float((model(x[:8]).cpu() - torch.from_numpy(theirs)).abs().max())
+        if apart > TOLERANCE:
+            raise ValueError(f"{path} answers otherwise than its weights do here, by {apart:.2g} in a logit")
 
 
 def _make_transparent(norm: nn.Module, mean: Tensor, variance: Tensor, bias: Tensor) -> None:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from training.crops import TEMPLATE
 from training.data.ferplus import SIDE
 from training.data.split import SPLITS, UNKNOWN, Split, save
 
@@ -47,7 +48,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for image, label in zip(images, labels, strict=True):
             image[5 * label + 4 : 5 * label + 8] = 255
         votes = np.eye(8, dtype=np.float32)[labels] * 0.8 + 0.025
+        # Known in every second row, somewhat larger than the crop wants them.
         landmarks = np.full((ROWS, 5, 2), np.nan, np.float32)
+        landmarks[::2] = np.array(TEMPLATE) * SIDE * 0.9 + 2
         people = np.full(ROWS, UNKNOWN)
         split = Split(images, votes, labels, np.arange(ROWS), people, landmarks)
         save(split, folder / f"{name}.npz")

@@ -83,6 +83,8 @@ def test_resnet_has_torchvisions_weights(depth: int, weights: int):
         (("tkfnet", {"depth": 20}), "depth must be one of 18, 34, 50, got 20"),
         (("tkfnet", {"size": 32}), "size must be from 56 to 224 px, got 32"),
         (("tkfnet", {"heads": 4}), "model tkfnet: .*heads"),
+        (("tkfnet", {"tafe": "modul"}), "tafe must be one of both, modulation, local, none, got 'modul'"),
+        (("tkfnet-nano", {"fusion": "sum"}), "fusion must be one of add, concatenate, got 'sum'"),
         (("conv-cut", {"variant": "large"}), "variant must be one of base, tiny, atto, got 'large'"),
         (("conv-cut", {"size": 64}), "size must be one of 56, 112, 224, got 64"),
         (("conv-cut", {"tokens_width": 100}), "multiple of 32, got 100"),

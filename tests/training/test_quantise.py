@@ -107,9 +107,9 @@ def test_int8_rounds_the_weights_to_themselves(trained: tuple[Path, Path], prepa
         if node.name not in wanted:
             continue
         levels, scale = (stored[name] for name in restored[node.input[1]].input[:2])
-        theirs = levels * scale.reshape(-1, *[1] * (levels.ndim - 1))
-        ours = floats[wanted[node.name]]
-        # Far below half a level, which is what fresh weights would be off by.
-        np.testing.assert_allclose(theirs, ours, atol=0.02 * float(scale.max()))
+        steps = scale.reshape(-1, *[1] * (levels.ndim - 1))
+        # Far below half a level of its own channel, which is what fresh weights would be off by.
+        off = np.abs(levels * steps - floats[wanted[node.name]])
+        assert (off <= 0.02 * steps).all(), node.name
         checked += 1
     assert checked == len(wanted) > 10

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from training import distill
 from training import train as module
 from training.batches import draw_rows, load_views
 from training.data.split import load_prepared
@@ -63,6 +64,19 @@ def test_a_checkpoint_knows_its_network(whole_run: Path, prepared: Path):
     logits = predict(model, load_prepared(prepared, "valid"))
     assert logits.shape == (160, 8)
     assert model.trunk[0].out_channels == 16
+
+
+def test_alignment_is_judged_as_it_was_trained(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    valid = load_prepared(prepared, "valid")
+    answers = []
+    monkeypatch.setattr(module, "summary", lambda logits, _: answers.append(logits) or {})
+    monkeypatch.setattr(module, "draw_curves", lambda *_: None)
+    train(prepared, tmp_path, replace(SHORT, epochs=1, aligned=False))
+    model = model_from_checkpoint(tmp_path / "checkpoint.pt")
+    torch.testing.assert_close(answers[0], predict(model, valid, aligned=False))
+    assert (answers[0] - predict(model, valid)).abs().max() > 1e-3
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights(
@@ -136,9 +150,32 @@ def test_views_hold_what_the_teachers_say_of_them(views: Path, whole_run: Path, 
     assert (bank.images[0] != bank.images[1]).any()
     teacher = model_from_checkpoint(whole_run / "checkpoint.pt")
     x = module.normalised(torch.from_numpy(bank.images[1, :16].copy())[:, None])
-    expected = teacher(x).softmax(1).detach().numpy()
+    expected = (teacher(x).softmax(1) + teacher(x.flip(3)).softmax(1)).detach().numpy() / 2
     # The bank is made in bfloat16 and kept in float16.
     np.testing.assert_allclose(bank.teacher[1, :16], expected, atol=0.03)
+
+
+def test_a_bank_that_was_stopped_goes_on_as_if_it_was_not(
+    views: Path, whole_run: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def make() -> None:
+        make_views(load_prepared(prepared, "train"), [whole_run / "checkpoint.pt"] * 2, tmp_path, 2, 64, 0.5)
+
+    write = distill._write
+
+    def stop(path: Path, content: dict[str, object]) -> None:
+        write(path, content)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(distill, "_write", stop)
+        with pytest.raises(KeyboardInterrupt):
+            make()
+    first = np.load(tmp_path / "images.npy")
+    assert not first[1].any()
+    make()
+    np.testing.assert_array_equal(np.load(tmp_path / "images.npy"), np.load(views / "images.npy"))
+    np.testing.assert_array_equal(np.load(tmp_path / "teacher.npy"), np.load(views / "teacher.npy"))
 
 
 def test_a_student_learns_from_views(views: Path, prepared: Path, tmp_path: Path):
@@ -154,7 +191,7 @@ def test_views_of_other_rows_or_kinds_are_refused(
         train(prepared, tmp_path, SHORT, limit=32, views=views)
     with pytest.raises(FileNotFoundError, match=r"training\.distill"):
         train(prepared, tmp_path, SHORT, views=tmp_path)
-    with pytest.raises(ValueError, match=r"another kind .*strength"):
+    with pytest.raises(ValueError, match=r"another kind .*jitter"):
         make_views(load_prepared(prepared, "train"), [whole_run / "checkpoint.pt"] * 2, views, 2, 64, 0.9)
 
 

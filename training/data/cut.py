@@ -15,9 +15,9 @@ from fer_edge.result import F32, U8
 from training.crops import TEMPLATE
 
 GREY = 118
-# Side of the square in sides of the runtime's crop: a crop turned by 20 degrees, twice the jitter's
-# deviation, and at its largest zoom needs 1.28 * 1.16 of it.
-ROOM = 1.5
+# Side of the square in sides of the runtime's crop: a crop turned by 24 degrees, twice the jitter's
+# deviation, and at its largest zoom needs 1.32 * 1.16 of it.
+ROOM = 1.6
 
 
 def landmarks_in_tight(image: U8, detect: Detector) -> F32:

@@ -4,7 +4,7 @@ The released code reads one pixel where the paper says "mean over space"; this i
 adds the branches where the paper's text concatenates them; adding is the default.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,12 @@ class Tafe(nn.Module):
 
     def __init__(self, channels: int, branches: Branches = "both", fusion: Fusion = "add") -> None:
         super().__init__()
+        for name, value, known in (
+            ("tafe", branches, get_args(Branches)),
+            ("fusion", fusion, get_args(Fusion)),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
         wide, count = 2 * channels, 2 if branches == "both" else 1
         self.branches, self.fusion = branches, fusion
         self.split = nn.Conv2d(channels, count * channels, 1)

@@ -1,0 +1,16 @@
+"""What the command lines of training and export share: an expected failure is one line, not a traceback."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fer_edge.models import ModelError
+
+
+@contextmanager
+def told_by(parser: argparse.ArgumentParser) -> Iterator[None]:
+    """Ends the program with exit code 2 and the message of a wrong input, file or missing package."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError, ModelError) as error:
+        parser.error(str(error))
