@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from training.audit_report import text_from_audit
-from training.copies import SIDE, Seen, copies_inside, copies_of, digest_from_luma, thumb_from_luma
+from training.copies import (
+    MIN_CORRELATION,
+    NEAR_HELP,
+    SIDE,
+    Seen,
+    copies_inside,
+    copies_of,
+    digest_from_luma,
+    thumb_from_luma,
+)
 from training.data import AUTO, LAYOUTS, read
 from training.data.pictures import Dataset, Source, Unreadable
 from training.data.split import LABELS, SPLITS, UNKNOWN
@@ -70,10 +79,10 @@ def scan(source: Source, name: str) -> tuple[Seen, NDArray[np.int64], dict[str, 
     return Seen(thumbs[: len(rows)], digests, source.people[found]), found, broken
 
 
-def pairs_from_splits(seen: dict[str, Seen], rows: dict[str, NDArray[np.int64]]) -> list[Pair]:
+def pairs_from_splits(seen: dict[str, Seen], rows: dict[str, NDArray[np.int64]], near: float) -> list[Pair]:
     """All copies across and within splits; ``rows`` are the places of what was seen in the splits."""
     found = [
-        (one, two, copies_of(seen[one], seen[two]) if one != two else copies_inside(seen[one]))
+        (one, two, copies_of(seen[one], seen[two], near) if one != two else copies_inside(seen[one], near))
         for one, two in [*combinations(SPLITS, 2), *((name, name) for name in SPLITS)]
     ]
     return [
@@ -112,15 +121,15 @@ def counts_from_source(source: Source) -> dict[str, int]:
     return classes | {"no label": int((~source.labelled).sum()), "flagged": int(source.flagged.sum())}
 
 
-def audit(dataset: Dataset) -> dict[str, object]:
-    """Everything that the report says, ready for JSON."""
+def audit(dataset: Dataset, near: float = MIN_CORRELATION) -> dict[str, object]:
+    """Everything that the report says, ready for JSON; ``near``: the correlation of two copies."""
     seen: dict[str, Seen] = {}
     rows: dict[str, NDArray[np.int64]] = {}
     broken = dict(dataset.broken)
     for name, source in dataset.splits.items():
         seen[name], rows[name], unreadable = scan(source, name)
         broken |= unreadable
-    pairs = pairs_from_splits(seen, rows)
+    pairs = pairs_from_splits(seen, rows, near)
     across = [pair for pair in pairs if pair.one[0] != pair.two[0]]
     counted = {
         f"{one} in {two}": [p for p in across if (p.one[0], p.two[0]) == (one, two)]
@@ -137,6 +146,7 @@ def audit(dataset: Dataset) -> dict[str, object]:
         return all(dataset.splits[split].labelled[row] for split, row in (pair.one, pair.two))
 
     return {
+        "near": near,
         "pictures": {name: counts_from_source(source) for name, source in dataset.splits.items()},
         "across": {
             name: {
@@ -163,9 +173,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("data", type=Path, help="folder of the data set")
     parser.add_argument("--layout", default=AUTO, help=f"{AUTO} or one of {', '.join(LAYOUTS)}")
     parser.add_argument("--json", type=Path, help="file for the whole report")
+    parser.add_argument("--near", type=float, default=MIN_CORRELATION, help=NEAR_HELP)
     args = parser.parse_args(arguments)
     try:
-        found = audit(read(args.data, args.layout))
+        found = audit(read(args.data, args.layout), args.near)
         if args.json:
             args.json.write_text(json.dumps(found, indent=2) + "\n")
     except (OSError, ValueError) as error:

@@ -1,6 +1,5 @@
 """The audit's findings as text for a terminal."""
 
-from training.copies import MIN_CORRELATION
 from training.data.split import SPLITS
 
 SHOWN = 10  # pairs and broken files that are printed; --json has all
@@ -10,7 +9,7 @@ def text_from_audit(found: dict) -> str:
     """What training.audit.audit returns, as a report that fits a terminal."""
     parts = (
         _pictures(found["pictures"]),
-        _across(found["across"]),
+        _across(found["across"], found["near"]),
         _within(found["within"]),
         _pairs(found["pairs"]),
         _people(found["people"]),
@@ -27,10 +26,10 @@ def _pictures(counts: dict[str, dict[str, int]]) -> str:
     return "\n".join([*lines, _row("  in all", *listed)])
 
 
-def _across(across: dict[str, dict[str, dict[str, int]]]) -> str:
+def _across(across: dict[str, dict[str, dict[str, int]]], near: float) -> str:
     lines = [
         "copies across splits: exact, the same pixels; near, beyond the exact ones, with a correlation of "
-        f"{MIN_CORRELATION} or more;",
+        f"{near} or more;",
         "shown, pictures of the second split that stand in the first",
         _row("", "exact", "near", "shown"),
     ]

@@ -24,6 +24,9 @@ MAX_DISTANCE = 20  # of 128 bits; unrelated pictures differ in about 64
 # and 0.9 some are two frontal faces before a like background. Leaving out a few rows too many costs nothing,
 # a leak costs the result.
 MIN_CORRELATION = 0.87
+NEAR_HELP = (
+    f"correlation from which two pictures are copies; {MIN_CORRELATION} for web pictures, more for studios"
+)
 # Candidates whose pixels are compared at once, 18 KB each.
 CANDIDATES = 2048
 
@@ -66,18 +69,19 @@ def digest_from_luma(luma: NDArray[np.uint8]) -> bytes:
     return hashlib.blake2b(shape + luma.tobytes(), digest_size=16).digest()
 
 
-def copies_of(seen: Seen, other: Seen) -> list[Copy]:
+def copies_of(seen: Seen, other: Seen, least: float = MIN_CORRELATION) -> list[Copy]:
     """Pairs of two splits that show one picture, exact copies and near ones, by row and row of the other.
 
-    Two people known to be different are no near copies of one another: in a studio before one wall, faces of
-    different people agree as well as copies do elsewhere.
+    ``least`` is the correlation from which a pair is a near copy, at least MIN_CORRELATION. Two people known
+    to be different are no near copies of one another: in a studio before one wall, faces of different people
+    agree as well as copies do elsewhere.
     """
-    return _copies(seen, other, copies_between(seen.thumbs, other.thumbs), within=False)
+    return _copies(seen, other, copies_between(seen.thumbs, other.thumbs), least, within=False)
 
 
-def copies_inside(seen: Seen) -> list[Copy]:
+def copies_inside(seen: Seen, least: float = MIN_CORRELATION) -> list[Copy]:
     """Pairs of one split that show one picture, each once, the lower row first."""
-    return _copies(seen, seen, near_copies_inside(seen.thumbs), within=True)
+    return _copies(seen, seen, near_copies_inside(seen.thumbs), least, within=True)
 
 
 def copies_between(
@@ -112,11 +116,15 @@ def hashes_from_images(images: NDArray[np.uint8]) -> NDArray[np.int8]:
     return bits
 
 
-def _copies(seen: Seen, other: Seen, near: list[tuple[int, int, float]], within: bool) -> list[Copy]:
+def _copies(
+    seen: Seen, other: Seen, near: list[tuple[int, int, float]], least: float, within: bool
+) -> list[Copy]:
     exact = _exact_copies(seen.digests, other.digests, within)
     found = {pair: Copy(*pair, exact=True, correlation=1.0) for pair in exact}
     for row, k, correlation in near:
         one, two = seen.people[row], other.people[k]
+        if correlation < least:
+            continue
         if (row, k) not in found and (one == two or UNKNOWN in (one, two)):
             found[row, k] = Copy(row, k, exact=False, correlation=correlation)
     return [found[pair] for pair in sorted(found)]

@@ -17,7 +17,15 @@ from tqdm import tqdm
 from fer_edge import models
 from fer_edge.backends import opener_for
 from fer_edge.detect import Detector
-from training.copies import SIDE, Seen, copies_of, digest_from_luma, thumb_from_luma
+from training.copies import (
+    MIN_CORRELATION,
+    NEAR_HELP,
+    SIDE,
+    Seen,
+    copies_of,
+    digest_from_luma,
+    thumb_from_luma,
+)
 from training.data import AUTO, LAYOUTS, read
 from training.data.cut import landmarks_in_tight, square_from_picture
 from training.data.pictures import Dataset, Source, Unreadable
@@ -67,17 +75,23 @@ def split_from_source(
     return split.take(kept), Seen(thumbs, digests, source.people[usable]).take(kept), broken
 
 
-def kept_rows(seen: dict[str, Seen]) -> dict[str, NDArray[np.int64]]:
+def kept_rows(seen: dict[str, Seen], near: float) -> dict[str, NDArray[np.int64]]:
     """The rows of each split that show no held-out picture: valid without test's, train without either's."""
     kept = {}
     for place, name in enumerate(SPLITS):
-        leaks = {copy.row for other in SPLITS[place + 1 :] for copy in copies_of(seen[name], seen[other])}
+        leaks = {
+            copy.row for other in SPLITS[place + 1 :] for copy in copies_of(seen[name], seen[other], near)
+        }
         kept[name] = np.array([k for k in range(len(seen[name].thumbs)) if k not in leaks], np.int64)
     return kept
 
 
-def prepare(dataset: Dataset, out: Path, side: int, detect: Detector) -> dict[str, object]:
+def prepare(
+    dataset: Dataset, out: Path, side: int, detect: Detector, near: float = MIN_CORRELATION
+) -> dict[str, object]:
     """Writes train.npz, valid.npz, test.npz and prepare.json; returns what prepare.json says.
+
+    ``near`` is the correlation from which two pictures are copies.
 
     Raises:
         ValueError: no picture of a split is left.
@@ -91,12 +105,13 @@ def prepare(dataset: Dataset, out: Path, side: int, detect: Detector) -> dict[st
             source, name, dataset.side or side, dataset.side is not None, detect
         )
         broken |= unreadable
-    kept = kept_rows(seen)
+    kept = kept_rows(seen, near)
     if empty := [name for name in SPLITS if not len(kept[name])]:
         first = "".join(f"; {name}: {reason}" for name, reason in [*broken.items()][:SHOWN])
         raise ValueError(
             f"every split must keep a picture that can be read and stands in no other split, got none for "
-            f"{', '.join(empty)}; run python -m training.audit on the data and mend it{first}"
+            f"{', '.join(empty)}; run python -m training.audit on the data and mend it, or give "
+            f"--near 0.95, by which fewer pictures are copies{first}"
         )
     counts = {}
     for name in SPLITS:
@@ -107,7 +122,7 @@ def prepare(dataset: Dataset, out: Path, side: int, detect: Detector) -> dict[st
             "copies_left_out": len(splits[name]) - len(split),
             "faces_found": int(split.found.sum()),
         }
-    report = {"side": dataset.side or side, "splits": counts, "broken": broken}
+    report = {"side": dataset.side or side, "near": near, "splits": counts, "broken": broken}
     (out / "prepare.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
 
@@ -124,12 +139,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--detector", default="face-luma", help="name of an embedded model or path of an ONNX file"
     )
+    parser.add_argument("--near", type=float, default=MIN_CORRELATION, help=NEAR_HELP)
     args = parser.parse_args(arguments)
     if not SIDES[0] <= args.side <= SIDES[1]:
         parser.error(f"--side must be from {SIDES[0]} to {SIDES[1]} px, got {args.side}")
     try:
         dataset = read(args.data, args.layout)
-        report = prepare(dataset, args.out, args.side, open_detector(args.detector))
+        report = prepare(dataset, args.out, args.side, open_detector(args.detector), args.near)
     except (OSError, ValueError, models.ModelError) as error:
         parser.error(str(error))
     for name, count in report["splits"].items():
