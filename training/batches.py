@@ -89,6 +89,12 @@ class Source:
         self, split: Split, settings: Settings, size: int, process: Process, views: Views | None
     ) -> None:
         self.split, self.settings, self.size, self.process, self.views = split, settings, size, process, views
+        share = process.share(settings.batch)
+        if (settings.mixup or settings.cutmix) and (share.stop - share.start) % 2:
+            raise ValueError(
+                f"mixup and cutmix need an even number of rows in each process, got {share.stop - share.start}; "
+                "change batch"
+            )
         device = process.device
         self.images = torch.from_numpy(split.images).to(device)
         self.votes = torch.from_numpy(split.votes).to(device)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.batches import Source
+from training.data.split import load_prepared
 from training.distributed import Process
 from training.settings import Settings
 from training.train import train
@@ -69,6 +71,12 @@ def test_two_processes_follow_the_loss_of_one(prepared: Path, tmp_path: Path):
     records = [json.loads((out / "log.jsonl").read_text()) for out in (one, two)]
     for figure in ("train_loss", "valid_loss"):
         assert records[0][figure] == pytest.approx(records[1][figure], abs=1e-4), figure
+
+
+def test_an_odd_share_cannot_be_mixed(prepared: Path):
+    split = load_prepared(prepared, "train")
+    with pytest.raises(ValueError, match="even number of rows in each process, got 3"):
+        Source(split, Settings(batch=6, mixup=0.5), 64, Process(torch.device("cpu"), 0, 2), None)
 
 
 def test_a_batch_that_does_not_divide_is_told():
