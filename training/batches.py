@@ -92,8 +92,8 @@ class Source:
         share = process.share(settings.batch)
         if (settings.mixup or settings.cutmix) and (share.stop - share.start) % 2:
             raise ValueError(
-                f"mixup and cutmix need an even number of rows in each process, got {share.stop - share.start}; "
-                "change batch"
+                "mixup and cutmix need an even number of rows in each process, "
+                f"got {share.stop - share.start}; change batch"
             )
         device = process.device
         self.images = torch.from_numpy(split.images).to(device)

@@ -1,0 +1,66 @@
+"""Which networks teach best together: ``python -m training.choose_teachers runs/ferplus A.pt B.pt``.
+
+Prints, on the validation split, the figures of every choice among the checkpoints, answers averaged over the
+networks and over picture and mirrored picture, as training.distill averages them.
+"""
+
+import argparse
+from collections.abc import Sequence
+from itertools import chain, combinations
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from training.command import told_by
+from training.crops import inputs_from_split
+from training.data.split import Split, load_prepared
+from training.markdown import percent, table
+from training.run import model_from_checkpoint
+from training.train import summary
+
+BATCH = 256
+
+
+@torch.no_grad()
+def probabilities(checkpoint: Path, split: Split) -> Tensor:
+    """Mean [n, 8] of one network's answers to the runtime's crops and to their mirror images."""
+    model = model_from_checkpoint(checkpoint)
+    x = torch.from_numpy(inputs_from_split(split, model.size))
+    both = [torch.cat([model(part).softmax(1) for part in seen.split(BATCH)]) for seen in (x, x.flip(3))]
+    return (both[0] + both[1]) / 2
+
+
+def choices(answers: Sequence[Tensor], names: Sequence[str], split: Split) -> list[dict[str, object]]:
+    """One row for each choice of one or more networks, the best accuracy first."""
+    places = range(len(answers))
+    rows = []
+    for chosen in chain.from_iterable(combinations(places, k + 1) for k in places):
+        mean = torch.stack([answers[k] for k in chosen]).mean(0)
+        rows.append({"teachers": " + ".join(names[k] for k in chosen)} | summary(mean.log(), split))
+    return sorted(rows, key=lambda row: -row["valid_accuracy"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder that training.prepare wrote")
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="of training.train")
+    args = parser.parse_args()
+    with told_by(parser):
+        valid = load_prepared(args.data, "valid")
+        answers = [probabilities(path, valid) for path in args.checkpoints]
+    rows = choices(answers, [str(path) for path in args.checkpoints], valid)
+    shown = [
+        {
+            "teachers": row["teachers"],
+            "accuracy": percent(row["valid_accuracy"]),
+            "balanced accuracy": percent(row["valid_balanced"]),
+            "loss": row["valid_loss"],
+        }
+        for row in rows
+    ]
+    print(table(shown), end="")
+
+
+if __name__ == "__main__":
+    main()
