@@ -122,4 +122,4 @@ def test_the_shipped_files_are_those_of_the_list() -> None:
     assert sums == {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in WEIGHTS.glob("*.onnx")
     }
-    assert models.embedded() == ("face-luma", "tkfnet-nano")
+    assert models.embedded() == ("face-luma", "tkfnet-nano", "tkfnet-nano-float32")
