@@ -8,6 +8,7 @@ from torch import nn
 
 from export.onnx_from_checkpoint import onnx_from_model
 from export.roles import expression_export
+from fer_edge.models import WEIGHTS
 from training.initialise import initialise
 from training.models import build
 from training.models.conv_cut import ConvCut
@@ -149,6 +150,11 @@ def test_an_exported_file_goes_on_answering_as_it_did(name: str, options: dict[s
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
         torch.testing.assert_close(fresh(x), wanted, rtol=0.02, atol=0.02 * float(wanted.std()))
+
+
+def test_the_embedded_network_is_a_start():
+    x = torch.rand(64, 1, 64, 64) * 4 - 2
+    assert "all weights taken" in initialise(TkfNetNano(), WEIGHTS / "tkfnet-nano-float32.onnx", x)
 
 
 def test_a_file_of_another_network_is_refused(tmp_path: Path):
