@@ -12,11 +12,11 @@ import numpy as np
 from fer_edge.result import F32
 
 # Measured on FER+'s validation split with `python -m training.evaluate`; the tables are in
-# docs/models/tkfnet-nano.md. Accuracy is 3 points lower with eyes 10 px apart,
+# docs/models/tkfnet-nano.md. Accuracy is 1.5 points lower with eyes 10 px apart,
 MIN_EYE_PX = 10.0
-# 12 points lower beyond this turn,
+# 5 to 10 points lower beyond this turn,
 MAX_TURN = 1.0
-# and 12 points lower where blur brings the median down to this (19 in 20 pictures are above 0.12).
+# and 10 points lower where blur brings the median down to this (19 in 20 pictures are above 0.12).
 MIN_SHARPNESS = 0.05
 
 # In the order of precedence: the first that holds is told.

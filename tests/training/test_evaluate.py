@@ -101,7 +101,7 @@ def test_the_figures_fit_together(judged_folder: Path, splits: tuple[Split, Spli
     first, second = result["files"]
     assert first["accuracy"] == result["accuracy"]
     assert first["changed_labels"] == first["max_probability_difference"] == 0
-    assert second["precision"] == "float32"
+    assert second["precision"] == models.read(ONNX).precision == "int8"
     assert second["changed_labels"] > 0
     assert set(second["spec"]) == set(spec)
     assert result["protocol"]["holds"]
