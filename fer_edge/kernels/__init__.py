@@ -1,0 +1,37 @@
+"""The blocks of the networks as GPU kernels, each with a plain PyTorch reference beside it.
+
+```python
+from fer_edge import kernels
+
+pooled = kernels.dcif(x, weights)                      # the best that x's device can run
+pooled = kernels.dcif(x, weights, kernels="triton")    # that one, or an error that says why not
+kernels.active()                                       # what "auto" would run here
+```
+
+Needs `pip install 'fer_edge[kernels]'`; the runtime (`fer_edge.Recognizer`) never imports it.
+"""
+
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError("fer_edge.kernels needs PyTorch; pip install 'fer_edge[kernels]'") from error
+
+from .dispatch import active
+from .fold import FoldedMultiBranchWeights, fold_dcif, fold_multi_branch
+from .operations import dcif, filter_and_pool, multi_branch_attention, token_attention, warp_normalize
+from .reference import DcifWeights, MultiBranchWeights, TokenAttentionWeights
+
+__all__ = [
+    "DcifWeights",
+    "FoldedMultiBranchWeights",
+    "MultiBranchWeights",
+    "TokenAttentionWeights",
+    "active",
+    "dcif",
+    "filter_and_pool",
+    "fold_dcif",
+    "fold_multi_branch",
+    "multi_branch_attention",
+    "token_attention",
+    "warp_normalize",
+]

@@ -1,0 +1,96 @@
+"""Which implementation of an operation runs: one table, one choice.
+
+| name | what | runs on | gradients |
+| --- | --- | --- | --- |
+| triton | kernels that Triton compiles at the first call | CUDA devices; the CPU under TRITON_INTERPRET=1 | yes |
+| cuda | the extension `fer_edge._cuda`, built with FER_EDGE_CUDA=1 | CUDA devices | no |
+| reference | plain PyTorch | every device of PyTorch | yes |
+
+"auto" takes the first that can do the work; a name takes that one or raises.
+"""
+
+import functools
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import torch
+
+Kernels = Literal["auto", "triton", "cuda", "reference"]
+OPERATIONS = ("multi_branch_attention", "dcif", "filter_and_pool", "token_attention", "warp_normalize")
+# A module each, with functions of the operations' names and the reference's arguments.
+MODULES = {
+    "triton": "fer_edge.kernels.triton_ops",
+    "cuda": "fer_edge.kernels.cuda_ops",
+    "reference": "fer_edge.kernels.reference",
+}
+# What a module leaves out: the CUDA extension is for inference, filter_and_pool for training.
+LEFT_OUT = {"cuda": ("filter_and_pool",)}
+
+
+def active(device: torch.device | str | None = None) -> dict[str, str]:
+    """What "auto" runs for each operation on the device (the current CUDA device, else the CPU), without
+    gradients.
+    """
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return {operation: choose(operation, "auto", where, gradients=False) for operation in OPERATIONS}
+
+
+def choose(operation: str, kernels: str, device: torch.device, gradients: bool) -> str:
+    """The implementation that will run.
+
+    Raises:
+        ValueError: the name is unknown, or the implementation lacks the operation or its gradients.
+        ImportError: Triton or the extension is asked for by name and is not installed.
+        RuntimeError: it is installed and cannot run on the device.
+    """
+    if kernels not in get_args(Kernels):
+        raise ValueError(f"kernels must be one of {', '.join(get_args(Kernels))}, got {kernels!r}")
+    if kernels != "auto":
+        refusal = _refusal(operation, kernels, device, gradients)
+        if refusal is not None:
+            raise refusal
+        return kernels
+    return next(name for name in MODULES if _refusal(operation, name, device, gradients) is None)
+
+
+def implementation(operation: str, kernels: str, device: torch.device, gradients: bool) -> Callable[..., Any]:
+    """The function that computes the operation; raises as `choose`."""
+    function: Callable[..., Any] = getattr(
+        importlib.import_module(MODULES[choose(operation, kernels, device, gradients)]), operation
+    )
+    return function
+
+
+def _refusal(operation: str, name: str, device: torch.device, gradients: bool) -> Exception | None:
+    """Why the implementation cannot do the work, None if it can."""
+    if name == "reference":
+        return None
+    if operation in LEFT_OUT.get(name, ()):
+        return ValueError(f"kernels={name!r} has no {operation}; use triton or reference")
+    if not _installed(name):
+        fix = {
+            "triton": "pip install 'fer_edge[kernels]'",
+            "cuda": "FER_EDGE_CUDA=1 pip install . (see docs/kernels.md)",
+        }[name]
+        return ImportError(f"kernels={name!r} is not installed; {fix}")
+    if name == "cuda" and gradients:
+        return ValueError("kernels='cuda' computes no gradients; use triton, or torch.no_grad()")
+    if device.type == "cuda" or (name == "triton" and interpreted()):
+        return None
+    hint = "; TRITON_INTERPRET=1 runs it on the CPU, very slowly" if name == "triton" else ""
+    return RuntimeError(
+        f"kernels={name!r} needs tensors on a CUDA device, got {device.type}; use reference{hint}"
+    )
+
+
+def interpreted() -> bool:
+    """Whether Triton's kernels run in its interpreter; it reads the variable when a kernel is defined."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+@functools.cache
+def _installed(name: str) -> bool:
+    return importlib.util.find_spec({"triton": "triton", "cuda": "fer_edge._cuda"}[name]) is not None

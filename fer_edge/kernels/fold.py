@@ -1,0 +1,60 @@
+"""Weights multiplied out before a kernel sees them; differentiable, so training may fold in every step.
+
+TAFE ends in project (C x 2 C), a sum or concatenation, and merge. All three are linear, so one matrix does
+their work: with M the merge and P the projection, M (x s + P g + p) + m = [M | M P] [x s; g] + (M p + m). It
+has as many multiplications as the two it replaces, one launch and one round trip through memory less, and is
+the same whether the branches are added or concatenated.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .reference import DcifWeights, MultiBranchWeights
+
+
+class FoldedMultiBranchWeights(NamedTuple):
+    """`MultiBranchWeights` with project and merge in one matrix."""
+
+    alpha: Tensor  # [C]
+    beta: Tensor  # [C]
+    texture_w: Tensor  # [C, C]
+    texture_b: Tensor  # [C]
+    depthwise_w: Tensor  # [2 C, 3, 3]
+    depthwise_b: Tensor  # [2 C]
+    pointwise_w: Tensor  # [2 C, 2 C]
+    pointwise_b: Tensor  # [2 C]
+    merged_w: Tensor  # [C, 3 C]: columns of the C modulated channels, then of the 2 C local ones
+    merged_b: Tensor  # [C]
+
+
+def fold_multi_branch(weights: MultiBranchWeights) -> FoldedMultiBranchWeights:
+    """The same operation with one matrix less; multiplied out in float32 at least, without autocast."""
+    w = weights
+    dtype = w.merge_w.dtype
+    precise = torch.promote_types(dtype, torch.float32)
+    channels = w.merge_w.shape[0]
+    with torch.autocast(w.merge_w.device.type, enabled=False):
+        merge, project = w.merge_w.to(precise), w.project_w.to(precise)
+        modulated, local = merge[:, :channels], merge[:, -channels:]  # the same columns if the branches add
+        merged_w = torch.cat([modulated, local @ project], dim=1)
+        merged_b = w.merge_b.to(precise) + local @ w.project_b.to(precise)
+    return FoldedMultiBranchWeights(*w[:8], merged_w.to(dtype), merged_b.to(dtype))
+
+
+def fold_dcif(squeeze: nn.Linear, norm: nn.BatchNorm1d, expand: nn.Linear, spatial_w: Tensor) -> DcifWeights:
+    """`DcifWeights` of the layers of a `Dcif` in evaluation mode; spatial_w [1, 2, 7, 7] or [2, 7, 7]."""
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("norm must keep running statistics, got none; they are what is folded")
+    dtype = squeeze.weight.dtype
+    precise = torch.promote_types(dtype, torch.float32)
+    with torch.autocast(squeeze.weight.device.type, enabled=False):
+        factor = norm.weight.to(precise) * torch.rsqrt(norm.running_var.to(precise) + norm.eps)
+        squeeze_w = squeeze.weight.to(precise) * factor[:, None]
+        squeeze_b = (squeeze.bias.to(precise) - norm.running_mean.to(precise)) * factor + norm.bias.to(
+            precise
+        )
+    return DcifWeights(
+        squeeze_w.to(dtype), squeeze_b.to(dtype), expand.weight, expand.bias, spatial_w.reshape(2, 7, 7)
+    )
