@@ -42,6 +42,7 @@ class Settings:
     precision: str = (
         "bfloat16"  # of convolutions and products; "float32" where bit-for-bit comparison matters
     )
+    kernels: str = "reference"  # or "triton": TAFE, DCIF and token attention as kernels, on an NVIDIA GPU
     compile: bool = False  # torch.compile: 10 % faster steps for a minute at the start
     seed: int = 0
 

@@ -80,11 +80,11 @@ def autocast(run: Run) -> torch.autocast:
 
 def make_run(split: Split, settings: Settings, where: Process) -> Run:
     torch.manual_seed(settings.seed)
-    model = build(settings.model, **settings.options)
+    model = build(settings.model, settings.kernels, **settings.options)
     if model.channels != 1:
         # Colour is for networks with weights from elsewhere; the pictures here are luma.
         raise ValueError(f"options.channels must be 1 (luma) for training, got {model.channels}")
-    averaged = build(settings.model, **settings.options).to(where.device)
+    averaged = build(settings.model, settings.kernels, **settings.options).to(where.device)
     if where.count > 1:
         model = with_global_batch_norm(model)
     model = model.to(where.device, memory_format=torch.channels_last)

@@ -17,9 +17,14 @@ except ModuleNotFoundError as error:
     raise ImportError("fer_edge.kernels needs PyTorch; pip install 'fer_edge[kernels]'") from error
 
 from .dispatch import active
-from .fold import FoldedMultiBranchWeights, fold_dcif, fold_multi_branch
+from .fold import fold_dcif, fold_multi_branch
 from .operations import dcif, filter_and_pool, multi_branch_attention, token_attention, warp_normalize
-from .reference import DcifWeights, MultiBranchWeights, TokenAttentionWeights
+from .reference import (
+    DcifWeights,
+    FoldedMultiBranchWeights,
+    MultiBranchWeights,
+    TokenAttentionWeights,
+)
 
 __all__ = [
     "DcifWeights",

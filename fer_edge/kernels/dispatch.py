@@ -2,7 +2,7 @@
 
 | name | what | runs on | gradients |
 | --- | --- | --- | --- |
-| triton | kernels that Triton compiles at the first call | CUDA devices; the CPU under TRITON_INTERPRET=1 | yes |
+| triton | compiled by Triton at the first call | CUDA devices; the CPU under TRITON_INTERPRET=1 | yes |
 | cuda | the extension `fer_edge._cuda`, built with FER_EDGE_CUDA=1 | CUDA devices | no |
 | reference | plain PyTorch | every device of PyTorch | yes |
 

@@ -6,27 +6,10 @@ has as many multiplications as the two it replaces, one launch and one round tri
 the same whether the branches are added or concatenated.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
-from .reference import DcifWeights, MultiBranchWeights
-
-
-class FoldedMultiBranchWeights(NamedTuple):
-    """`MultiBranchWeights` with project and merge in one matrix."""
-
-    alpha: Tensor  # [C]
-    beta: Tensor  # [C]
-    texture_w: Tensor  # [C, C]
-    texture_b: Tensor  # [C]
-    depthwise_w: Tensor  # [2 C, 3, 3]
-    depthwise_b: Tensor  # [2 C]
-    pointwise_w: Tensor  # [2 C, 2 C]
-    pointwise_b: Tensor  # [2 C]
-    merged_w: Tensor  # [C, 3 C]: columns of the C modulated channels, then of the 2 C local ones
-    merged_b: Tensor  # [C]
+from .reference import DcifWeights, FoldedMultiBranchWeights, MultiBranchWeights
 
 
 def fold_multi_branch(weights: MultiBranchWeights) -> FoldedMultiBranchWeights:

@@ -6,8 +6,12 @@ import torch
 from torch import Tensor
 
 from .dispatch import Kernels, implementation
-from .fold import FoldedMultiBranchWeights
-from .reference import DcifWeights, MultiBranchWeights, TokenAttentionWeights
+from .reference import (
+    DcifWeights,
+    FoldedMultiBranchWeights,
+    MultiBranchWeights,
+    TokenAttentionWeights,
+)
 
 MAX_CHANNELS = 2048
 MAX_SIDE = 14
@@ -147,6 +151,10 @@ def _call(operation: str, kernels: Kernels, x: Tensor, *rest: object) -> Tensor:
         x, rest = x.to(dtype), tuple(_cast(value, dtype) for value in rest)
     else:
         _check_dtypes(tensors)
+    if x.dtype not in FLOATS:
+        if kernels not in ("auto", "reference"):
+            raise TypeError(f"kernels={kernels!r} takes float32, float16 or bfloat16, got {x.dtype}")
+        kernels = "reference"
     result: Tensor = implementation(operation, kernels, x.device, gradients)(x, *rest)
     return result
 
@@ -173,8 +181,8 @@ def _check_dtypes(tensors: list[Tensor]) -> None:
     for tensor in tensors[1:]:
         if tensor.dtype != expected or tensor.device != device:
             raise TypeError(
-                f"weights must be {expected} on {device} like the map, got {tensor.dtype} on {tensor.device}; "
-                "convert them with .to()"
+                f"weights must be {expected} on {device} like the map, "
+                f"got {tensor.dtype} on {tensor.device}; convert them with .to()"
             )
 
 

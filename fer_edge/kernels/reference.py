@@ -34,6 +34,21 @@ class MultiBranchWeights(NamedTuple):
     merge_b: Tensor  # [C]
 
 
+class FoldedMultiBranchWeights(NamedTuple):
+    """`MultiBranchWeights` with project and merge in one matrix; see `fer_edge.kernels.fold`."""
+
+    alpha: Tensor  # [C]
+    beta: Tensor  # [C]
+    texture_w: Tensor  # [C, C]
+    texture_b: Tensor  # [C]
+    depthwise_w: Tensor  # [2 C, 3, 3]
+    depthwise_b: Tensor  # [2 C]
+    pointwise_w: Tensor  # [2 C, 2 C]
+    pointwise_b: Tensor  # [2 C]
+    merged_w: Tensor  # [C, 3 C]: columns of the C modulated channels, then of the 2 C local ones
+    merged_b: Tensor  # [C]
+
+
 class DcifWeights(NamedTuple):
     """Weights of `dcif` for C channels and H hidden ones, batch normalisation folded into the first layer."""
 
@@ -55,7 +70,7 @@ class TokenAttentionWeights(NamedTuple):
     norm_b: Tensor  # [C]
 
 
-def multi_branch_attention(z: Tensor, weights: MultiBranchWeights) -> Tensor:
+def multi_branch_attention(z: Tensor, weights: MultiBranchWeights | FoldedMultiBranchWeights) -> Tensor:
     """TAFE after its first 1 x 1 convolution: modulation by texture, local texture, their fusion.
 
     Args:
@@ -77,6 +92,8 @@ def multi_branch_attention(z: Tensor, weights: MultiBranchWeights) -> Tensor:
     modulated = x * scale[:, :, None, None]
     local = F.conv2d(y, w.depthwise_w[:, None], w.depthwise_b, padding=1, groups=y.shape[1])  # [N, 2 C, H, W]
     local = F.gelu(F.conv2d(local, w.pointwise_w[:, :, None, None], w.pointwise_b))
+    if isinstance(w, FoldedMultiBranchWeights):
+        return F.conv2d(torch.cat([modulated, local], dim=1), w.merged_w[:, :, None, None], w.merged_b)
     local = F.conv2d(local, w.project_w[:, :, None, None], w.project_b)  # [N, C, H, W]
     added = w.merge_w.shape[1] == y.shape[1]
     joined = modulated + local if added else torch.cat([modulated, local], dim=1)

@@ -1,11 +1,13 @@
 """Network definitions; plain PyTorch, one architecture a file, and the table by which configs name them."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from torch import nn
 
-from training.models.conv_cut import ConvCut
+from fer_edge.kernels.dispatch import Kernels
+from training.models.conv_cut import ConvCut, TokenAttention
+from training.models.folding import Folding
 from training.models.tkfnet import TkfNet
 from training.models.tkfnet_nano import TkfNetNano
 
@@ -17,11 +19,29 @@ EXPRESSION_MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def build(name: str, **options: Any) -> nn.Module:
-    """Makes an expression network with fresh weights; raises ValueError for an unknown name or option."""
+def build(name: str, kernels: Kernels = "reference", **options: Any) -> nn.Module:
+    """Makes an expression network with fresh weights; ``kernels`` as in `use_kernels`.
+
+    Raises ValueError for an unknown name or option.
+    """
     if name not in EXPRESSION_MODELS:
         raise ValueError(f"model must be one of {', '.join(EXPRESSION_MODELS)}, got {name!r}")
     try:
-        return EXPRESSION_MODELS[name](**options)
+        model = EXPRESSION_MODELS[name](**options)
     except TypeError as error:
         raise ValueError(f"model {name}: {error}") from error
+    return use_kernels(model, kernels)
+
+
+def use_kernels(model: nn.Module, kernels: Kernels) -> nn.Module:
+    """Chooses what computes the TAFE, DCIF and token-attention blocks of a network, which it returns.
+
+    "reference" is the plain text of these files; the other names are those of `fer_edge.kernels`. Weights and
+    checkpoints are the same whatever runs. Raises ValueError for an unknown name.
+    """
+    if kernels not in get_args(Kernels):
+        raise ValueError(f"kernels must be one of {', '.join(get_args(Kernels))}, got {kernels!r}")
+    for block in model.modules():
+        if isinstance(block, Folding | TokenAttention):
+            block.kernels = kernels
+    return model

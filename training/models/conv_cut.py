@@ -10,6 +10,7 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fer_edge import kernels
 from training.data.split import LABELS
 from training.models.convnext import ConvNeXt
 
@@ -35,6 +36,8 @@ class TokenAttention(nn.Module):
     float32 [N, C, H, W] -> [N, C, H, W]. Source: Vaswani et al., "Attention Is All You Need", 2017.
     """
 
+    kernels = "reference"  # what runs: see fer_edge.kernels
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.heads = channels // HEAD_WIDTH
@@ -43,6 +46,10 @@ class TokenAttention(nn.Module):
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.kernels != "reference":
+            layers = (self.qkv, self.out, self.norm)
+            weights = kernels.TokenAttentionWeights(*(part for m in layers for part in (m.weight, m.bias)))
+            return kernels.token_attention(x, weights, self.heads, self.norm.eps, kernels=self.kernels)
         n, channels, height, width = x.shape
         tokens = x.flatten(2).transpose(1, 2)  # [N, T, C]
         weights, values = self.weights_and_values(tokens)

@@ -3,10 +3,13 @@
 import torch
 from torch import Tensor, nn
 
+from fer_edge import kernels
+from training.models.folding import Folding
+
 REDUCTION = 16  # 512 -> 32 in the paper
 
 
-class Dcif(nn.Module):
+class Dcif(Folding):
     """float32 [N, C, H, W] -> [N, C, H, W], each channel and then each place scaled by a gate in (0, 1)."""
 
     def __init__(self, channels: int) -> None:
@@ -25,6 +28,21 @@ class Dcif(nn.Module):
         x = self.gated(x)
         filtered: Tensor = x * self.places(x)
         return filtered
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """The filtered map's mean over space, [N, C]."""
+        if self.kernels == "reference":
+            return self(x).mean((2, 3))
+        if self.training:
+            # Batch statistics tie the images of a batch together, so the channel gate stays in PyTorch.
+            gate = self.channel(x.mean((2, 3)))
+            return kernels.filter_and_pool(x, gate, self.spatial[0].weight[0], kernels=self.kernels)
+        return kernels.dcif(x, self.folded(), kernels=self.kernels)
+
+    def fold(self) -> tuple[Tensor, ...]:
+        """Weights of `fer_edge.kernels.dcif`."""
+        squeeze, norm, _, expand, _ = self.channel
+        return kernels.fold_dcif(squeeze, norm, expand, self.spatial[0].weight)
 
     def gated(self, x: Tensor) -> Tensor:
         """The map scaled by the channel gate."""

@@ -9,11 +9,14 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from fer_edge import kernels
+from training.models.folding import Folding
+
 Branches = Literal["both", "modulation", "local", "none"]
 Fusion = Literal["add", "concatenate"]
 
 
-class Tafe(nn.Module):
+class Tafe(Folding):
     """float32 [N, C, H, W] -> [N, C, H, W]; no residual and no normalisation, as published.
 
     ``branches`` leaves one branch out, for ablations; it must name at least one here.
@@ -45,6 +48,8 @@ class Tafe(nn.Module):
         self.merge = nn.Conv2d(merged, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.kernels != "reference":
+            return kernels.multi_branch_attention(self.split(x), self.folded(), kernels=self.kernels)
         parts = list(self.split(x).chunk(2, dim=1)) if self.branches == "both" else [self.split(x)]
         outputs = []
         if self.branches != "local":
@@ -60,3 +65,30 @@ class Tafe(nn.Module):
         mean = x.mean((2, 3), keepdim=True)
         variance = (x - mean).square().mean((2, 3), keepdim=True)
         return x * self.texture(self.alpha * mean + self.beta * variance)
+
+    def fold(self) -> tuple[Tensor, ...]:
+        """Weights of `fer_edge.kernels.multi_branch_attention`; the kernels have both branches or none.
+
+        Raises ValueError for an ablation.
+        """
+        if self.branches != "both":
+            raise ValueError(
+                f"kernels={self.kernels!r} needs tafe='both', got {self.branches!r}; use reference"
+            )
+        texture, (depthwise, pointwise, _, project) = self.texture[0], self.local
+        return kernels.fold_multi_branch(
+            kernels.MultiBranchWeights(
+                self.alpha.flatten(),
+                self.beta.flatten(),
+                texture.weight.flatten(1),
+                texture.bias,
+                depthwise.weight[:, 0],
+                depthwise.bias,
+                pointwise.weight.flatten(1),
+                pointwise.bias,
+                project.weight.flatten(1),
+                project.bias,
+                self.merge.weight.flatten(1),
+                self.merge.bias,
+            )
+        )

@@ -38,8 +38,8 @@ class FilteredTrunk(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """The filtered map's mean over space, float32 [N, C]: what the head classifies."""
-        pooled: Tensor = self.dcif(self.tafe(self.trunk(x))).mean((2, 3))
-        return pooled
+        textured: Tensor = self.tafe(self.trunk(x))
+        return self.dcif.pooled(textured) if isinstance(self.dcif, Dcif) else textured.mean((2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.features(x))
