@@ -1,4 +1,4 @@
-"""What "right" means for a kernel: at most twice as far from float64 as the reference in the same precision."""
+"""What "right" means: at most twice as far from float64 as the reference in the same precision."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar

@@ -1,0 +1,68 @@
+"""Folded weights are the same operation."""
+
+import pytest
+import torch
+from precision import cast
+from torch import nn
+from weights import multi_branch_weights
+
+from fer_edge.kernels import fold_dcif, fold_multi_branch, reference
+from training.models.dcif import Dcif
+
+
+@pytest.mark.parametrize("concatenate", [False, True])
+def test_one_matrix_does_the_work_of_project_and_merge(concatenate):
+    z = torch.randn(3, 32, 5, 4, dtype=torch.float64)
+    weights = multi_branch_weights(16, concatenate)
+    folded = fold_multi_branch(weights)
+    assert folded.merged_w.shape == (16, 48)
+    expected = reference.multi_branch_attention(z, weights)
+    torch.testing.assert_close(reference.multi_branch_attention(z, folded), expected)
+
+
+@pytest.mark.parametrize("concatenate", [False, True])
+def test_gradients_pass_through_the_fold(concatenate):
+    weights = [w.requires_grad_() for w in multi_branch_weights(8, concatenate)]
+    z = torch.randn(2, 16, 3, 3, dtype=torch.float64)
+
+    def folded(*values: torch.Tensor) -> torch.Tensor:
+        return reference.multi_branch_attention(z, fold_multi_branch(reference.MultiBranchWeights(*values)))
+
+    assert torch.autograd.gradcheck(folded, weights)
+
+
+def test_half_precision_is_rounded_once():
+    exact = fold_multi_branch(multi_branch_weights(64))
+    half = fold_multi_branch(cast(multi_branch_weights(64), torch.float16))
+    rounded = fold_multi_branch(cast(cast(multi_branch_weights(64), torch.float16), torch.float64))
+    assert half.merged_w.dtype == torch.float16
+    torch.testing.assert_close(half.merged_w.double(), rounded.merged_w, rtol=2**-11, atol=1e-7)
+    torch.testing.assert_close(half.merged_w.double(), exact.merged_w, rtol=0, atol=2e-3)
+    with torch.autocast("cpu", torch.bfloat16):
+        under = fold_multi_branch(cast(multi_branch_weights(64), torch.float32))
+    torch.testing.assert_close(under.merged_w.double(), exact.merged_w, rtol=1e-5, atol=1e-6)
+
+
+def test_batch_norm_is_folded_into_the_layer_before_it():
+    torch.manual_seed(0)
+    block = Dcif(32).double()
+    with torch.no_grad():
+        for _ in range(3):
+            block(torch.randn(8, 32, 4, 4, dtype=torch.float64) * 2 + 1)
+        nn.init.normal_(block.channel[1].weight)
+        nn.init.normal_(block.channel[1].bias)
+    block.eval()
+    squeeze, norm, _, expand, _ = block.channel
+    x = torch.randn(5, 32, 4, 4, dtype=torch.float64)
+    weights = fold_dcif(squeeze, norm, expand, block.spatial[0].weight)
+    torch.testing.assert_close(reference.dcif(x, weights), block.pooled(x))
+
+
+def test_a_norm_without_statistics_is_refused():
+    with pytest.raises(ValueError, match="running statistics"):
+        fold_dcif(
+            nn.Linear(8, 2),
+            nn.BatchNorm1d(2, track_running_stats=False),
+            nn.Linear(2, 8),
+            torch.zeros(2, 7, 7),
+        )
