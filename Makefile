@@ -6,13 +6,14 @@ DEMO := build/demo
 # Pinned: each new release of these finds something else.
 LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5
 
-.PHONY: help demo test lint bench soak clean
+.PHONY: help demo test lint bench soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then name the expressions on a real photo"
 	@echo "make test    set up, then run the tests"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make bench   latency by stage, with its context"
 	@echo "make soak    20,000 frames; resident memory must stay flat"
+	@echo "make test-cuda, make bench-cuda: the kernels on an NVIDIA GPU, see docs/kernels.md"
 	@echo "make sanitize, make test-aarch64: see docs/building.md"
 
 .venv/bin/python:
@@ -51,6 +52,21 @@ bench: .venv/test.stamp
 
 soak: .venv/test.stamp
 	$(PY) -m benchmarks.soak --frames 20000
+
+# The kernels on a GPU. Neither can pass without one: nothing there is skipped.
+.venv/test-cuda.stamp: $(SOURCES) $(wildcard csrc/cuda/*.*) | .venv/bin/python
+	FER_EDGE_CUDA=1 $(PIP) install -e '.[test,train,export,kernels,cubins]'
+	@touch $@
+
+SANITIZED := $(PY) -m pytest tests/gpu/test_operations.py -k "test_forward and 24-5 and 3"
+test-cuda: .venv/test-cuda.stamp
+	FAIL_WITHOUT_CUDA=1 $(PY) -m pytest tests/gpu
+	for tool in memcheck racecheck synccheck initcheck; do \
+	  FAIL_WITHOUT_CUDA=1 PYTORCH_NO_CUDA_MEMORY_CACHING=1 \
+	    compute-sanitizer --tool $$tool --error-exitcode 1 $(SANITIZED) || exit 1; done
+
+bench-cuda: .venv/test-cuda.stamp
+	$(PY) -m benchmarks.kernels --json benchmarks/results/kernels.json
 
 clean:
 	rm -rf build dist *.egg-info fer_edge/*.so

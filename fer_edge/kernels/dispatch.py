@@ -70,7 +70,7 @@ def _refusal(operation: str, name: str, device: torch.device, gradients: bool) -
         return None
     if operation in LEFT_OUT.get(name, ()):
         return ValueError(f"kernels={name!r} has no {operation}; use triton or reference")
-    if not _installed(name):
+    if not installed(name):
         fix = {
             "triton": "pip install 'fer_edge[kernels]'",
             "cuda": "FER_EDGE_CUDA=1 pip install . (see docs/kernels.md)",
@@ -92,5 +92,6 @@ def interpreted() -> bool:
 
 
 @functools.cache
-def _installed(name: str) -> bool:
+def installed(name: str) -> bool:
+    """Whether the package of an implementation can be found."""
     return importlib.util.find_spec({"triton": "triton", "cuda": "fer_edge._cuda"}[name]) is not None

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 import torch
-from weights import dcif_weights, multi_branch_weights, token_attention_weights
 
+from benchmarks.kernel_weights import dcif_weights, multi_branch_weights, token_attention_weights
 from fer_edge import kernels
 from fer_edge.kernels import dispatch
 
@@ -24,7 +24,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    monkeypatch.setattr(dispatch, "_installed", lambda name: name in request.param)
+    monkeypatch.setattr(dispatch, "installed", lambda name: name in request.param)
 
 
 def test_every_module_has_what_the_table_says():

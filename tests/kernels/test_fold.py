@@ -4,8 +4,8 @@ import pytest
 import torch
 from precision import cast
 from torch import nn
-from weights import multi_branch_weights
 
+from benchmarks.kernel_weights import multi_branch_weights
 from fer_edge.kernels import fold_dcif, fold_multi_branch, reference
 from training.models.dcif import Dcif
 

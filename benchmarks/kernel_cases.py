@@ -1,0 +1,71 @@
+"""The operations at the shapes of the networks, with random arguments: for costs, timings and GPU checks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.kernel_weights import dcif_weights, multi_branch_weights, token_attention_weights
+from fer_edge import kernels
+from fer_edge.kernels import fold_multi_branch
+
+HEAD_WIDTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An operation as one network uses it."""
+
+    operation: str
+    network: str
+    channels: int
+    side: int
+
+    @property
+    def name(self) -> str:
+        """For tables: operation, channels, map."""
+        return f"{self.operation} {self.channels} x {self.side} x {self.side}"
+
+    def arguments(
+        self, images: int, dtype: torch.dtype, device: torch.device | str, channels_last: bool = False
+    ) -> tuple[Any, ...]:
+        """Map, weights and, for attention, the number of heads."""
+        wide = 2 * self.channels if self.operation == "multi_branch_attention" else self.channels
+        draw = torch.Generator().manual_seed(images)
+        x = torch.randn(images, wide, self.side, self.side, generator=draw).to(device, dtype)
+        weights = WEIGHTS[self.operation](self.channels)
+        placed = type(weights)(*(w.to(device, dtype) for w in weights))
+        if channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        if self.operation == "token_attention":
+            return x, placed, self.channels // HEAD_WIDTH
+        return x, placed
+
+    def run(self, arguments: tuple[Any, ...], implementation: kernels.dispatch.Kernels) -> Tensor:
+        """Calls the public operation."""
+        result: Tensor = getattr(kernels, self.operation)(*arguments, kernels=implementation)
+        return result
+
+
+WEIGHTS: dict[str, Callable[[int], tuple[Tensor, ...]]] = {
+    "multi_branch_attention": multi_branch_weights,
+    "dcif": dcif_weights,
+    "token_attention": token_attention_weights,
+}
+CASES = (
+    Case("multi_branch_attention", "tkfnet", 512, 7),
+    Case("multi_branch_attention", "tkfnet-nano", 128, 8),
+    Case("dcif", "tkfnet", 512, 7),
+    Case("dcif", "tkfnet-nano", 128, 8),
+    Case("token_attention", "conv-cut", 256, 4),
+)
+
+
+def folded(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same arguments as inference has them, with what can be multiplied out multiplied out."""
+    x, weights, *rest = arguments
+    if isinstance(weights, kernels.MultiBranchWeights):
+        weights = fold_multi_branch(weights)
+    return x, weights, *rest
