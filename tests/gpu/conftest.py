@@ -8,7 +8,7 @@ import torch
 def device() -> torch.device:
     """The current CUDA device; float32 products are float32, not TF32."""
     if not torch.cuda.is_available():
-        pytest.exit("make test-cuda needs an NVIDIA GPU and a CUDA build of PyTorch; there is none here", returncode=1)
+        pytest.exit("make test-cuda needs an NVIDIA GPU and a CUDA build of PyTorch: none here", returncode=1)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     return torch.device("cuda", torch.cuda.current_device())

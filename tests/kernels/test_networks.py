@@ -1,0 +1,121 @@
+"""The networks behind their switch: the same weights, answers and gradients whatever runs."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.models import build, use_kernels
+from training.models.dcif import Dcif
+from training.models.tafe import Tafe
+
+TINY: dict[str, dict[str, Any]] = {
+    "tkfnet": {"size": 56, "width": 16, "fusion": "concatenate"},
+    "tkfnet-nano": {"widths": (8, 16, 32), "dropout": 0.0},
+    "conv-cut": {"variant": "atto", "size": 56, "tokens_width": 32, "dropout": 0.0, "layer_scale": 0.5},
+}
+every_network = pytest.mark.parametrize("name", TINY)
+
+
+def network(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    model = build(name, **TINY[name])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+def pictures(model: nn.Module, count: int = 3) -> Tensor:
+    draw = torch.Generator().manual_seed(1)
+    return torch.randn(count, 1, model.size, model.size, generator=draw)
+
+
+@every_network
+def test_evaluation(name):
+    model = network(name).eval()
+    x = pictures(model)
+    with torch.no_grad():
+        expected = model(x)
+        answer = use_kernels(model, "triton")(x)
+    assert not torch.equal(answer, expected), "the switch changed nothing"
+    torch.testing.assert_close(answer, expected, rtol=1e-4, atol=1e-5)
+
+
+@every_network
+def test_a_training_step(name):
+    found = {}
+    for kernels in ("reference", "triton"):
+        model = use_kernels(network(name), kernels).train()
+        loss = F.cross_entropy(model(pictures(model, 4)), torch.arange(4))
+        loss.backward()
+        statistics = {n: b.clone() for n, b in model.named_buffers()}
+        found[kernels] = (
+            {n: p.grad for n, p in model.named_parameters()} | statistics | {"loss": loss.detach()}
+        )
+    for key, expected in found["reference"].items():
+        torch.testing.assert_close(
+            found["triton"][key], expected, rtol=1e-3, atol=1e-5, msg=lambda m, k=key: f"{k}: {m}"
+        )
+
+
+@pytest.mark.parametrize("name", ["tkfnet-nano", "conv-cut"])
+def test_under_autocast_the_blocks_run_in_half_precision(name):
+    model = use_kernels(network(name), "triton")
+    x = pictures(model)
+    with torch.no_grad():
+        expected = model.eval()(x)
+        with torch.autocast("cpu", torch.float16):
+            answer = model(x)
+    torch.testing.assert_close(answer.float(), expected, rtol=0.05, atol=0.05)
+
+
+@every_network
+def test_compiled(name):
+    model = use_kernels(network(name), "triton").eval()
+    x = pictures(model)
+    with torch.no_grad():
+        compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(compiled(x), model(x), rtol=1e-5, atol=1e-6)
+
+
+def replaced(block: nn.Module) -> None:
+    next(block.parameters()).data = next(block.parameters()) + 1
+
+
+def updated(block: nn.Module) -> None:
+    with torch.no_grad():
+        next(block.parameters()).mul_(1.5)
+
+
+def loaded(block: nn.Module) -> None:
+    block.load_state_dict({name: value * 1.5 for name, value in block.state_dict().items()})
+
+
+def halved(block: nn.Module) -> None:
+    block.half()
+
+
+@pytest.mark.parametrize("change", [replaced, updated, loaded, halved])
+@pytest.mark.parametrize("make", [Tafe, Dcif])
+def test_weights_are_folded_again_when_they_have_changed(make, change):
+    block = make(32).eval()
+    with torch.no_grad():
+        first = block.folded()
+        assert block.folded() is first
+        change(block)
+        again = block.folded()
+        assert again is not first
+        for kept, fresh in zip(again, block.fold(), strict=True):
+            assert torch.equal(kept, fresh)
+    assert all(weight.requires_grad for weight in block.folded()[:2])
+
+
+def test_ablations_and_unknown_names_are_refused():
+    model = build("tkfnet-nano", "triton", widths=(8, 8, 16), tafe="local").eval()
+    with pytest.raises(ValueError, match="needs tafe='both', got 'local'"):
+        model(pictures(model))
+    with pytest.raises(ValueError, match="one of auto, triton, cuda, reference, got 'cudnn'"):
+        build("tkfnet-nano", "cudnn")
