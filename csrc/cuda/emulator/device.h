@@ -1,0 +1,88 @@
+// The device's side of CUDA C++ for a C++ compiler: what kernels of this folder use, and no more.
+#pragma once
+
+// Of the toolkit's words, the only one that its headers leave undefined for other compilers.
+#define __launch_bounds__(...)
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <driver_types.h>
+#include <math.h>
+#include <string.h>
+#include <vector_types.h>
+
+#include "scheduler.h"
+
+extern uint3 threadIdx, blockIdx;
+extern dim3 blockDim, gridDim;
+
+// The line of the call tells barriers apart: all threads of a block must meet at the same one.
+inline void __syncthreads(int line = __builtin_LINE()) { fer_edge::emulator::wait_for_block(line); }
+
+inline void __syncwarp(unsigned mask = 0xffffffffu, int line = __builtin_LINE()) {
+    fer_edge::emulator::exchange(mask, 0, fer_edge::emulator::lane(), line);
+}
+
+template <typename T>
+T __shfl_sync(unsigned mask, T value, int source_lane, int line = __builtin_LINE()) {
+    static_assert(sizeof(T) <= sizeof(uint64_t), "a shuffle moves at most eight bytes");
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof value);
+    bits = fer_edge::emulator::exchange(mask, bits, source_lane, line);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+template <typename T>
+T __shfl_xor_sync(unsigned mask, T value, int lanes, int line = __builtin_LINE()) {
+    return __shfl_sync(mask, value, fer_edge::emulator::lane() ^ lanes, line);
+}
+
+// Lanes that would read beyond the last one keep their value.
+template <typename T>
+T __shfl_down_sync(unsigned mask, T value, int step, int line = __builtin_LINE()) {
+    const int source = fer_edge::emulator::lane() + step;
+    return __shfl_sync(mask, value, source < 32 ? source : fer_edge::emulator::lane(), line);
+}
+
+template <typename T>
+T __ldg(const T* address) {
+    return *address;
+}
+
+inline float rsqrtf(float value) { return 1.0f / sqrtf(value); }
+// Compiled without contraction, plain operations round each time.
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fsub_rn(float a, float b) { return a - b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fsqrt_rn(float value) { return sqrtf(value); }
+
+namespace fer_edge {
+namespace emulator {
+
+template <typename T>
+T* shared_memory() {
+    return static_cast<T*>(shared_memory());
+}
+
+inline void copy_async(void* shared, const void* global) { start_copy(shared, global, 16); }
+inline void copy_async_commit() { close_copies(); }
+template <int kLeft>
+void copy_async_wait() {
+    finish_copies(kLeft);
+}
+
+inline cudaError_t shared_memory_limit(int* bytes) {
+    *bytes = shared_limit();
+    return cudaSuccess;
+}
+
+template <typename... Parameters, typename... Arguments>
+cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t,
+                   Arguments... arguments) {
+    static_assert(sizeof...(Parameters) == sizeof...(Arguments), "one argument for each parameter");
+    return run(grid, block, shared_bytes, [=] { kernel(static_cast<Parameters>(arguments)...); });
+}
+
+}  // namespace emulator
+}  // namespace fer_edge

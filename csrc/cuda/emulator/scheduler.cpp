@@ -1,0 +1,327 @@
+#include "scheduler.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "fibers.h"
+#include "memory.h"
+
+// The built-in variables of the running thread.
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+
+namespace fer_edge {
+namespace emulator {
+namespace {
+
+constexpr int kWarp = 32;
+constexpr int kMaxThreads = 1024;
+enum Order { kForward, kBackward, kShuffled };
+enum class State { kReady = 0, kAtBarrier, kInExchange, kLeft };
+
+struct Copy {
+    void* target;
+    const void* source;
+    size_t bytes;
+    int group;
+};
+
+struct Thread {
+    State state;
+    // Of the barrier or exchange it waits in.
+    int line, source_lane;
+    unsigned mask;
+    uint64_t value, received;
+    // Asynchronous copies that are not done, and the group that is open.
+    std::vector<Copy> copies;
+    int group;
+};
+
+struct Failure {
+    cudaError_t error;
+    std::string what;
+};
+
+int order = kForward;
+int limit = 227 * 1024;
+std::mt19937 random_numbers;
+std::string message;
+std::map<void*, std::unique_ptr<GuardedMemory>> allocations;
+
+std::deque<Fiber> fibers;
+std::vector<Thread> threads;
+Thread* running = nullptr;
+GuardedMemory* shared = nullptr;
+const std::function<void()>* body = nullptr;
+
+std::string text(const uint3& at) {
+    return "(" + std::to_string(at.x) + ", " + std::to_string(at.y) + ", " + std::to_string(at.z) + ")";
+}
+
+[[noreturn]] void fail(const std::string& what) {
+    throw Failure{cudaErrorLaunchFailure, "block " + text(blockIdx) + ": " + what};
+}
+
+// What a fiber finds wrong ends the launch: the message waits outside of its stack.
+[[noreturn]] void fail_inside(const char* what) {
+    message = std::string("thread ") + text(threadIdx) + " " + what;
+    Fiber::abandon();
+}
+
+void stop_as(State state, int line) {
+    running->state = state;
+    running->line = line;
+    Fiber::stop();
+}
+
+void run_thread() {
+    (*body)();
+    running->state = State::kLeft;
+}
+
+std::vector<int> ordered(int count) {
+    std::vector<int> indices(static_cast<size_t>(count));
+    for (int i = 0; i < count; ++i) indices[i] = order == kBackward ? count - 1 - i : i;
+    if (order == kShuffled) std::shuffle(indices.begin(), indices.end(), random_numbers);
+    return indices;
+}
+
+void resume(int index) {
+    running = &threads[index];
+    const unsigned i = static_cast<unsigned>(index);
+    threadIdx = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
+    try {
+        fibers[index].resume();
+    } catch (const Fiber::Abandoned&) {
+        fail(message);
+    }
+}
+
+bool is_ready(const Thread* warp) {
+    return std::any_of(warp, warp + kWarp, [](const Thread& t) { return t.state == State::kReady; });
+}
+
+bool arrived(const Thread* warp, const Thread& first) {
+    for (int lane = 0; lane < kWarp; ++lane) {
+        const Thread& other = warp[lane];
+        if (first.mask >> lane & 1 &&
+            (other.state != State::kInExchange || other.mask != first.mask || other.line != first.line))
+            return false;
+    }
+    return true;
+}
+
+// Lets those lanes go on whose partners have all arrived.
+void finish_exchanges(Thread* warp) {
+    unsigned finished = 0;
+    for (int lane = 0; lane < kWarp; ++lane)
+        if (!(finished >> lane & 1) && warp[lane].state == State::kInExchange && arrived(warp, warp[lane]))
+            finished |= warp[lane].mask;
+    for (int lane = 0; lane < kWarp; ++lane) {
+        if (!(finished >> lane & 1)) continue;
+        const int source = warp[lane].source_lane;
+        if (source >= kWarp || !(warp[lane].mask >> source & 1))
+            fail("a shuffle reads a lane that takes no part");
+        warp[lane].received = warp[source].value;
+        warp[lane].state = State::kReady;
+    }
+}
+
+// One warp goes on until it waits for others, then the next one does: so values that are missing a barrier
+// meet in as wrong an order as possible.
+void step_warp(int warp) {
+    for (const int lane : ordered(kWarp))
+        if (threads[warp * kWarp + lane].state == State::kReady) resume(warp * kWarp + lane);
+    finish_exchanges(&threads[warp * kWarp]);
+}
+
+bool step_any_warp() {
+    for (const int warp : ordered(static_cast<int>(threads.size()) / kWarp)) {
+        if (!is_ready(&threads[warp * kWarp])) continue;
+        step_warp(warp);
+        return true;
+    }
+    return false;
+}
+
+[[noreturn]] void fail_apart() {
+    int counts[4] = {};
+    for (const Thread& thread : threads) ++counts[static_cast<int>(thread.state)];
+    fail("the threads are apart: " + std::to_string(counts[static_cast<int>(State::kAtBarrier)]) +
+         " at a barrier, " + std::to_string(counts[static_cast<int>(State::kInExchange)]) +
+         " in a shuffle or warp barrier, " + std::to_string(counts[static_cast<int>(State::kLeft)]) +
+         " have left the kernel");
+}
+
+// When no thread can go on: true if all have left, false if all may leave the barrier.
+bool finish_barrier() {
+    const Thread& first = threads.front();
+    for (const Thread& thread : threads)
+        if (thread.state != first.state || thread.state == State::kInExchange || thread.line != first.line)
+            fail_apart();
+    if (first.state == State::kLeft) return true;
+    for (Thread& thread : threads) thread.state = State::kReady;
+    return false;
+}
+
+void run_block() {
+    shared->clear();
+    for (Thread& thread : threads) thread = Thread{};
+    do {
+        while (step_any_warp()) {
+        }
+    } while (!finish_barrier());
+    if (!shared->is_intact()) fail("wrote outside of its shared memory");
+}
+
+void on_signal(int, siginfo_t* info, void*) {
+    message = "thread " + text(threadIdx) + " must not access address " +
+              std::to_string(reinterpret_cast<uintptr_t>(info->si_addr));
+    if (shared->owns(info->si_addr)) message += ", " + shared->place_of(info->si_addr) + " shared ones";
+    for (const auto& [begin, memory] : allocations)
+        if (memory->owns(info->si_addr)) message += ", " + memory->place_of(info->si_addr) + " of an array";
+    Fiber::abandon();
+}
+
+// Faults of a kernel become failures of its launch; whoever handled them before does so again afterwards.
+class Signals {
+  public:
+    Signals() : stack_(1 << 16) {
+        stack_t alternative{};
+        alternative.ss_sp = stack_.data();
+        alternative.ss_size = stack_.size();
+        sigaltstack(&alternative, &old_stack_);
+        struct sigaction action{};
+        action.sa_sigaction = on_signal;
+        // The handler does not return, so its signal must not stay blocked.
+        action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+        for (size_t i = 0; i < 3; ++i) sigaction(kSignals[i], &action, &old_[i]);
+    }
+    ~Signals() {
+        for (size_t i = 0; i < 3; ++i) sigaction(kSignals[i], &old_[i], nullptr);
+        sigaltstack(&old_stack_, nullptr);
+    }
+    Signals(const Signals&) = delete;
+    Signals& operator=(const Signals&) = delete;
+
+  private:
+    static constexpr int kSignals[3] = {SIGSEGV, SIGBUS, SIGFPE};
+    std::vector<char> stack_;
+    stack_t old_stack_;
+    struct sigaction old_[3];
+};
+
+void check_launch(dim3 grid, dim3 block, size_t shared_bytes) {
+    const uint64_t size = uint64_t{block.x} * block.y * block.z;
+    if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || size == 0 ||
+        size > kMaxThreads || block.z > 64)
+        throw Failure{cudaErrorInvalidConfiguration, "no device takes this grid or block"};
+    if (size % kWarp != 0)
+        throw Failure{cudaErrorInvalidConfiguration, "the block is not made of whole warps"};
+    if (shared_bytes > static_cast<size_t>(limit))
+        throw Failure{cudaErrorInvalidValue, "the block asks for more shared memory than there is"};
+}
+
+void run_grid(size_t block_size) {
+    while (fibers.size() < block_size) fibers.emplace_back();
+    threads.assign(block_size, Thread{});
+    const int64_t blocks = int64_t{gridDim.x} * gridDim.y * gridDim.z;
+    for (const int index : ordered(static_cast<int>(blocks))) {
+        const unsigned i = static_cast<unsigned>(index);
+        blockIdx = {i % gridDim.x, i / gridDim.x % gridDim.y, i / (gridDim.x * gridDim.y)};
+        run_block();
+    }
+    for (const auto& [begin, memory] : allocations)
+        if (!memory->is_intact()) fail("or another one: wrote beside an array");
+}
+
+}  // namespace
+
+int lane() { return static_cast<int>(running - threads.data()) % kWarp; }
+
+void* shared_memory() { return shared->begin(); }
+
+void wait_for_block(int line) { stop_as(State::kAtBarrier, line); }
+
+uint64_t exchange(unsigned mask, uint64_t value, int source_lane, int line) {
+    if (!(mask >> lane() & 1)) fail_inside("is not in the mask that it waits for");
+    running->mask = mask;
+    running->value = value;
+    running->source_lane = source_lane;
+    stop_as(State::kInExchange, line);
+    return running->received;
+}
+
+void start_copy(void* target, const void* source, size_t bytes) {
+    if ((reinterpret_cast<uintptr_t>(target) | reinterpret_cast<uintptr_t>(source)) % bytes != 0)
+        fail_inside("copies between addresses that are not aligned");
+    running->copies.push_back({target, source, bytes, running->group});
+}
+
+void close_copies() { ++running->group; }
+
+void finish_copies(int groups_left) {
+    // Copies happen as late as they may, so that a missing wait is seen.
+    std::vector<Copy>& copies = running->copies;
+    const auto late = std::find_if(copies.begin(), copies.end(), [=](const Copy& copy) {
+        return copy.group >= running->group - groups_left;
+    });
+    std::for_each(copies.begin(), late,
+                  [](const Copy& copy) { memcpy(copy.target, copy.source, copy.bytes); });
+    copies.erase(copies.begin(), late);
+}
+
+int shared_limit() { return limit; }
+
+cudaError_t run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& kernel) {
+    try {
+        check_launch(grid, block, shared_bytes);
+        GuardedMemory memory(shared_bytes, true);
+        const Signals signals;
+        shared = &memory;
+        body = &kernel;
+        gridDim = grid;
+        blockDim = block;
+        Fiber::body = run_thread;
+        run_grid(size_t{block.x} * block.y * block.z);
+        return cudaSuccess;
+    } catch (const Failure& failure) {
+        // Fibers that were left in the middle cannot be used again.
+        fibers.clear();
+        message = failure.what;
+        return failure.error;
+    } catch (const std::bad_alloc&) {
+        message = "no memory for the fibers";
+        return cudaErrorMemoryAllocation;
+    }
+}
+
+}  // namespace emulator
+}  // namespace fer_edge
+
+using namespace fer_edge::emulator;
+
+void emulator_configure(int new_order, unsigned seed, int shared_limit) {
+    order = new_order;
+    random_numbers.seed(seed);
+    limit = shared_limit;
+}
+
+const char* emulator_message() { return message.c_str(); }
+
+void* emulator_allocate(size_t bytes, int at_end) {
+    auto memory = std::make_unique<GuardedMemory>(bytes, at_end != 0);
+    void* const begin = memory->begin();
+    allocations.emplace(begin, std::move(memory));
+    return begin;
+}
+
+void emulator_release(void* memory) { allocations.erase(memory); }

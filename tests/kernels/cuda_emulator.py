@@ -1,0 +1,281 @@
+"""The kernels of csrc/cuda on the CPU: built with csrc/cuda/emulator, behind the doors of `fer_edge._cuda`.
+
+What this proves and what not is written in csrc/cuda/emulator/scheduler.h. Each operation is a library of its
+own, built once for a state of the sources.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+from csrc.cuda import toolkit
+
+ROOT = Path(__file__).parents[2]
+BUILT = ROOT / "build" / "cuda_emulator"
+COMPILER = os.environ.get("CXX", "c++")
+# -O1 compiles twice as fast as -O2 and runs nearly as fast. Vector loads of a device know no aliasing rule.
+FLAGS = [
+    *("-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-fno-strict-aliasing"),
+    # Checked jumps refuse to leave a fiber's stack.
+    *("-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"),
+]
+SHARED_LIMIT = 227 * 1024
+ORDERS = ("forward", "backward", "shuffled")
+DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16", torch.int8: "int8"}
+CODES = {name: code for code, name in enumerate(("float32", "float16", "bfloat16", "int8"))}
+Shape = tuple[int, int, int, int]
+
+
+class EmulatedError(RuntimeError):
+    """A launch that the emulator refused, with its reason."""
+
+
+class Map(ctypes.Structure):
+    """As in csrc/cuda/ops.h."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        *((name, ctypes.c_int32) for name in ("images", "channels", "height", "width")),
+        ("channels_last", ctypes.c_bool),
+        ("dtype", ctypes.c_int32),
+    )
+
+
+class Dcif(ctypes.Structure):
+    """`DcifWeights` of csrc/cuda/ops.h."""
+
+    _fields_ = (("weights", ctypes.c_void_p * 5), ("hidden", ctypes.c_int32))
+
+
+class Plane(ctypes.Structure):
+    """As in csrc/cuda/ops.h."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("stride", ctypes.c_int64),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+    )
+
+
+class Pictures(ctypes.Structure):
+    """As in csrc/cuda/ops.h."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        *((name, ctypes.c_int32) for name in ("count", "height", "width", "dtype")),
+        *((name, ctypes.c_float) for name in ("mean", "scale", "fill")),
+        ("edge", ctypes.c_bool),
+    )
+
+
+def _source(operation: str) -> Path:
+    return toolkit.FOLDER / f"{operation}.cu"
+
+
+@functools.cache
+def library(operation: str, architecture: int = 900) -> ctypes.CDLL:
+    """The operation's sources, compiled as for a device of the architecture (750 for 7.5)."""
+    try:
+        include = toolkit.find() / "include"
+    except FileNotFoundError as error:
+        pytest.skip(f"no CUDA toolkit, whose headers the emulator needs: {error}")
+    emulator = sorted((toolkit.FOLDER / "emulator").glob("*.cpp"))
+    headers = [
+        *toolkit.FOLDER.glob("*.cuh"),
+        *toolkit.FOLDER.glob("*.h"),
+        *toolkit.FOLDER.glob("emulator/*.h"),
+    ]
+    flags = [*FLAGS, f"-DFER_EDGE_EMULATED={architecture}", f"-isystem{include}"]
+    digest = hashlib.sha256(" ".join([COMPILER, *flags]).encode())
+    for path in sorted([_source(operation), *emulator, *headers]):
+        digest.update(path.read_bytes())
+    made = BUILT / f"{_source(operation).stem}-{digest.hexdigest()[:16]}.so"
+    if not made.exists():
+        BUILT.mkdir(parents=True, exist_ok=True)
+        draft = made.with_suffix(f".{os.getpid()}")
+        command = [COMPILER, *flags, "-x", "c++", _source(operation), *emulator, "-o", draft]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        draft.rename(made)
+    loaded = ctypes.CDLL(str(made))
+    loaded.emulator_message.restype = ctypes.c_char_p
+    loaded.emulator_allocate.restype = ctypes.c_void_p
+    loaded.emulator_allocate.argtypes = (ctypes.c_size_t, ctypes.c_int)
+    loaded.emulator_release.argtypes = (ctypes.c_void_p,)
+    return loaded
+
+
+class Emulator:
+    """One operation in one order, and guarded memory for its arrays.
+
+    Args:
+        operation: name of the file in csrc/cuda.
+        order: in which blocks, warps and lanes run. Arrays end at a guard page in forward and shuffled order,
+            and begin after one in backward order.
+        shared_limit: what a block can have of shared memory, in bytes.
+        architecture: what the kernels take the device for, 750 for 7.5.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        order: Literal["forward", "backward", "shuffled"] = "forward",
+        shared_limit: int = SHARED_LIMIT,
+        architecture: int = 900,
+    ) -> None:
+        self._library = library(operation, architecture)
+        self._order = ORDERS.index(order)
+        self._shared_limit = shared_limit
+        self._memory: list[int] = []
+
+    def __enter__(self) -> "Emulator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for memory in self._memory:
+            self._library.emulator_release(memory)
+
+    def empty(self, shape: Sequence[int], dtype: torch.dtype, channels_last: bool = False) -> Tensor:
+        """A guarded tensor, full of NaN (-1 for integers); dead when the emulator is left."""
+        count = torch.Size(shape).numel()
+        size = max(count * dtype.itemsize, 1)
+        memory = self._library.emulator_allocate(size, self._order != ORDERS.index("backward"))
+        self._memory.append(memory)
+        flat = torch.frombuffer((ctypes.c_char * size).from_address(memory), dtype=torch.uint8)
+        values = flat[: count * dtype.itemsize].view(dtype)
+        if not channels_last:
+            return values.view(*shape)
+        n, channels, height, width = shape
+        return values.view(n, height, width, channels).permute(0, 3, 1, 2)
+
+    def put(self, tensor: Tensor) -> Tensor:
+        """A guarded copy, channels-last if the tensor is (and not contiguous as well)."""
+        last = not tensor.is_contiguous()
+        return self.empty(tensor.shape, tensor.dtype, channels_last=last).copy_(tensor.detach())
+
+    def dcif(
+        self,
+        x: int,
+        shape: Shape,
+        dtype: str,
+        channels_last: bool,
+        weights: Sequence[int],
+        hidden: int,
+        out: int,
+        stream: int = 0,
+    ) -> None:
+        """As `fer_edge._cuda.dcif`."""
+        given = Dcif((ctypes.c_void_p * 5)(*weights), hidden)
+        self.run("dcif", _map(x, shape, dtype, channels_last), given, out, stream)
+
+    def multi_branch_attention(
+        self,
+        z: int,
+        shape: Shape,
+        dtype: str,
+        channels_last: bool,
+        weights: Sequence[int],
+        scale: int,
+        local: int,
+        out: int,
+        stream: int = 0,
+    ) -> None:
+        """As `fer_edge._cuda.multi_branch_attention`."""
+        given = (ctypes.c_void_p * 10)(*weights)
+        described = _map(z, shape, dtype, channels_last)
+        self.run("multi_branch_attention", described, given, scale, local, out, stream)
+
+    def token_attention(
+        self,
+        x: int,
+        shape: Shape,
+        dtype: str,
+        channels_last: bool,
+        weights: Sequence[int],
+        heads: int,
+        epsilon: float,
+        qkv: int,
+        mixed: int,
+        out: int,
+        stream: int = 0,
+    ) -> None:
+        """As `fer_edge._cuda.token_attention`."""
+        given = (ctypes.c_void_p * 6)(*weights)
+        described = _map(x, shape, dtype, channels_last)
+        self.run(
+            "token_attention",
+            described,
+            given,
+            ctypes.c_int32(heads),
+            ctypes.c_float(epsilon),
+            qkv,
+            mixed,
+            out,
+            stream,
+        )
+
+    def warp_normalize(
+        self,
+        plane: int,
+        size: tuple[int, int],
+        row_stride: int,
+        matrices: int,
+        count: int,
+        out: int,
+        dtype: str,
+        out_size: tuple[int, int],
+        mean: float,
+        scale: float,
+        border: str,
+        fill: float,
+        stream: int = 0,
+    ) -> None:
+        """As `fer_edge._cuda.warp_normalize`."""
+        source = Plane(plane, row_stride, *size)
+        made = Pictures(out, count, *out_size, CODES[dtype], mean, scale, fill, border == "edge")
+        self.run("warp_normalize", source, matrices, made, stream)
+
+    def run(self, function: str, *arguments: object) -> None:
+        """Calls a function of the library; structures go by reference, integers are addresses.
+
+        Raises:
+            EmulatedError: a launch was refused or went wrong.
+        """
+        self._library.emulator_configure(self._order, 1, self._shared_limit)
+        converted = [
+            ctypes.byref(argument)
+            if isinstance(argument, ctypes.Structure | ctypes.Array)
+            else ctypes.c_void_p(argument)
+            if isinstance(argument, int)
+            else argument
+            for argument in arguments
+        ]
+        error = getattr(self._library, function)(*converted)
+        if error:
+            raise EmulatedError(f"CUDA error {error}: {self._library.emulator_message().decode()}")
+
+
+def _map(data: int, shape: Shape, dtype: str, channels_last: bool) -> Map:
+    return Map(data, *shape, channels_last, CODES[dtype])
+
+
+def in_every_order(operation: str, compute: Callable[[Emulator], Tensor], **settings: int) -> Tensor:
+    """What `compute` returns in each order, which must be the same bits: else a thread raced another one."""
+    results = []
+    for order in ORDERS:
+        with Emulator(operation, order, **settings) as emulator:
+            results.append(compute(emulator).clone())
+    for order, result in zip(ORDERS[1:], results[1:], strict=True):
+        same = torch.equal(result.view(torch.uint8), results[0].view(torch.uint8))
+        assert same, f"{operation}: {order} differs from forward"
+    return results[0]
