@@ -1,0 +1,22 @@
+"""A made folder, and pycuda as a double."""
+
+from pathlib import Path
+
+import made_folder
+import pytest
+from pycuda_double import PycudaDriver
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A made folder of cubins with its manifest."""
+    made_folder.write(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> PycudaDriver:
+    """A double in the place of pycuda.driver, on a GPU of compute capability 8.7."""
+    double = PycudaDriver((8, 7))
+    double.install(monkeypatch)
+    return double
