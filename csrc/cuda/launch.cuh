@@ -5,6 +5,8 @@
 // shuffles with every thread of the block or mask, and does not return before the block's last barrier.
 #pragma once
 
+#include <type_traits>
+
 #include "ops.h"
 
 #ifdef FER_EDGE_EMULATED
@@ -80,23 +82,22 @@ inline cudaError_t shared_memory_limit(int* bytes) {
     return cudaDeviceGetAttribute(bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
 }
 
-// Starts the kernel. More than 48 KiB of shared memory have to be asked for. An error is taken out of the
-// runtime's memory as well: whoever asks there next would take it for his own.
-template <typename... Parameters, typename... Arguments>
+// Starts the kernel, with arguments of the types of its parameters. More than 48 KiB of shared memory have to
+// be asked for. An error is taken out of the runtime's memory as well: whoever asks there next would take it
+// for his own.
+template <typename... Parameters>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
-                   cudaStream_t stream, Arguments... arguments) {
-    static_assert(sizeof...(Parameters) == sizeof...(Arguments), "one argument for each parameter");
+                   cudaStream_t stream, std::common_type_t<Parameters>... arguments) {
     constexpr size_t kUnasked = 48 * 1024;
+    const void* const function = reinterpret_cast<const void*>(kernel);
     cudaError_t error = cudaSuccess;
     if (shared_bytes > kUnasked)
-        error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+        error = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                      static_cast<int>(shared_bytes));
-    if (error == cudaSuccess) {
-        kernel<<<grid, block, shared_bytes, stream> > >(static_cast<Parameters>(arguments)...);
-        return cudaGetLastError();
-    }
-    cudaGetLastError();
-    return error;
+    void* pointers[] = {&arguments...};
+    if (error == cudaSuccess) error = cudaLaunchKernel(function, grid, block, pointers, shared_bytes, stream);
+    const cudaError_t last = cudaGetLastError();
+    return error != cudaSuccess ? error : last;
 }
 #endif
 

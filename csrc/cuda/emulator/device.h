@@ -11,6 +11,8 @@
 #include <string.h>
 #include <vector_types.h>
 
+#include <type_traits>
+
 #include "scheduler.h"
 
 extern uint3 threadIdx, blockIdx;
@@ -50,6 +52,8 @@ T __ldg(const T* address) {
     return *address;
 }
 
+inline int min(int a, int b) { return b < a ? b : a; }
+inline int max(int a, int b) { return a < b ? b : a; }
 inline float rsqrtf(float value) { return 1.0f / sqrtf(value); }
 // Compiled without contraction, plain operations round each time.
 inline float __fadd_rn(float a, float b) { return a + b; }
@@ -77,11 +81,10 @@ inline cudaError_t shared_memory_limit(int* bytes) {
     return cudaSuccess;
 }
 
-template <typename... Parameters, typename... Arguments>
+template <typename... Parameters>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t,
-                   Arguments... arguments) {
-    static_assert(sizeof...(Parameters) == sizeof...(Arguments), "one argument for each parameter");
-    return run(grid, block, shared_bytes, [=] { kernel(static_cast<Parameters>(arguments)...); });
+                   std::common_type_t<Parameters>... arguments) {
+    return run(grid, block, shared_bytes, [=] { kernel(arguments...); });
 }
 
 }  // namespace emulator
