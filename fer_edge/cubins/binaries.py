@@ -44,7 +44,7 @@ def cubin_from_bytes(data: bytes) -> Cubin:
         if magic != b"\x7fELF\x02\x01\x01" or machine != _MACHINE_CUDA or abi not in _SHIFTS:
             raise ModelError(f"expected a CUDA ELF file, got {data[:20].hex(' ')}")
         return Cubin(flags >> _SHIFTS[abi] & 0xFF, tuple(_functions(data)))
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
         raise ModelError(f"the ELF file is cut short or damaged ({error})") from error
 
 
@@ -64,7 +64,7 @@ def _functions(data: bytes) -> list[str]:
     (begin,) = _unpack("<40xQ", data, 0)
     size, count = _unpack("<58xHH", data, 0)
     # Of each section: type, offset, size, and the section with its strings.
-    sections = [_unpack("<4xI16xQQI", data, begin + i * size) for i in range(count)]
+    sections = [_unpack("<4xI16xQQI20x", data, begin + i * size) for i in range(count)]
     names = []
     for kind, offset, length, link in sections:
         if kind != _SYMBOLS:
