@@ -1,0 +1,278 @@
+// TAFE after its first 1 x 1 convolution, in three launches, on weights that are folded:
+//   1. prepare: d = depthwise 3 x 3 of y; t = alpha mean(x) + beta variance(x)
+//   2. expand:  g = GELU(pointwise d), and beside it s = GELU(texture t)
+//   3. merge:   out = merged [x s; g]
+// d could be made again for every tile of the second launch that reads it, which would save a launch. But 9
+// multiplications without tensor cores for each value would then stand against 32 or 64 on them.
+#include "rows_matmul.cuh"
+
+namespace fer_edge {
+namespace cuda {
+namespace {
+
+constexpr int kGroup = 16;  // channels that a block prepares
+constexpr int kPrepareThreads = 128;
+
+template <typename T>
+struct Weights {
+    const T *alpha, *beta, *texture_w, *texture_b, *depthwise_w, *depthwise_b, *pointwise_w, *pointwise_b,
+        *merged_w, *merged_b;
+};
+
+// [kGroup, height, width] in shared memory, with a border of zeros around each plane. An odd pitch puts a
+// place's channels in different banks.
+struct Planes {
+    float* data;
+    int height, width, border;
+
+    __device__ int row_pitch() const { return width + 2 * border; }
+    __device__ int pitch() const { return (height + 2 * border) * row_pitch() | 1; }
+    __device__ float* at(int channel, int place) const {
+        const int y = place / width, x = place - y * width;
+        return data + channel * pitch() + (y + border) * row_pitch() + x + border;
+    }
+};
+
+int plane_bytes(const Map& z) { return kGroup * ((z.height + 2) * (z.width + 2) | 1) * 4; }
+
+// The first `count` of the map's channels from `first` on; zeros for the rest of the group.
+template <typename T>
+__device__ void load_planes(const MapRows<const T>& map, int image, int first, int count,
+                            const Planes& planes) {
+    for (int i = threadIdx.x; i < kGroup * planes.pitch(); i += kPrepareThreads) planes.data[i] = 0.0f;
+    __syncthreads();
+    if (map.channels_last) {
+        constexpr int kCount = Packet<T>::kCount, kAcross = kGroup / kCount;
+        const int channel = threadIdx.x % kAcross * kCount;
+        for (int place = threadIdx.x / kAcross; place < map.places && channel < count;
+             place += kPrepareThreads / kAcross) {
+            const Packet<T> packet = packet_of<T>(map.read(image * map.places + place, first + channel));
+            float* const target = planes.at(channel, place);
+#pragma unroll
+            for (int i = 0; i < kCount; ++i) target[i * planes.pitch()] = to_float(packet.values[i]);
+        }
+    } else {
+        constexpr int kWarps = kPrepareThreads / kWarp;
+        const T* const source = map.at(image * map.places, first);
+        const int warp = threadIdx.x / kWarp;
+        for (int place = threadIdx.x % kWarp; place < map.places; place += kWarp) {
+            float* const target = planes.at(0, place);
+#pragma unroll
+            for (int channel = warp; channel < kGroup; channel += kWarps)
+                if (channel < count)
+                    target[channel * planes.pitch()] = to_float(source[channel * map.places + place]);
+        }
+    }
+    __syncthreads();
+}
+
+// A thread keeps the taps of one channel, which makes two.
+template <typename T>
+__device__ void convolve(const Planes& planes, const Weights<T>& weights, int image, int first, int count,
+                         int channels, T* out) {
+    struct alignas(2 * sizeof(T)) Pair {
+        T even, odd;
+    };
+    const int channel = threadIdx.x % kGroup, places = planes.height * planes.width;
+    if (channel >= count) return;
+    const int made = 2 * (first + channel);
+    float even[9], odd[9];
+#pragma unroll
+    for (int tap = 0; tap < 9; ++tap) {
+        even[tap] = to_float(weights.depthwise_w[made * 9 + tap]);
+        odd[tap] = to_float(weights.depthwise_w[made * 9 + 9 + tap]);
+    }
+    const float even_b = to_float(weights.depthwise_b[made]), odd_b = to_float(weights.depthwise_b[made + 1]);
+    T* const target = out + static_cast<int64_t>(image) * places * 2 * channels + made;
+    for (int place = threadIdx.x / kGroup; place < places; place += kPrepareThreads / kGroup) {
+        const float* const source = planes.at(channel, place) - planes.row_pitch() - 1;
+        float even_sum = even_b, odd_sum = odd_b;
+#pragma unroll
+        for (int tap = 0; tap < 9; ++tap) {
+            const float value = source[tap / 3 * planes.row_pitch() + tap % 3];
+            even_sum = fmaf(value, even[tap], even_sum);
+            odd_sum = fmaf(value, odd[tap], odd_sum);
+        }
+        const Pair pair = {from_float<T>(even_sum), from_float<T>(odd_sum)};
+        *reinterpret_cast<Pair*>(target + place * 2 * channels) = pair;
+    }
+}
+
+// Eight lanes a channel.
+template <typename T>
+__device__ void mix_moments(const Planes& planes, const Weights<T>& weights, int first, int count,
+                            float* out) {
+    constexpr int kLanes = kPrepareThreads / kGroup;
+    const int channel = threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
+    const int places = planes.height * planes.width;
+    const float* const plane = planes.data + channel * planes.pitch();
+    float sum = 0.0f, squares = 0.0f;
+    for (int place = lane; place < places; place += kLanes) sum += plane[place];
+    const float mean = warp_sum<kLanes>(sum) / places;
+    for (int place = lane; place < places; place += kLanes)
+        squares = fmaf(plane[place] - mean, plane[place] - mean, squares);
+    const float variance = warp_sum<kLanes>(squares) / places;
+    if (lane == 0 && channel < count)
+        out[first + channel] = fmaf(to_float(weights.alpha[first + channel]), mean,
+                                    to_float(weights.beta[first + channel]) * variance);
+}
+
+// A block an image and group: those of y, then those of x. d [N P, 2 C], t [N, C].
+template <typename T>
+__global__ void __launch_bounds__(kPrepareThreads)
+    prepare(MapRows<const T> z, int height, int width, Weights<T> weights, T* d, float* t) {
+    const int channels = z.channels / 2, groups = (channels + kGroup - 1) / kGroup;
+    const int image = blockIdx.x / (2 * groups), group = blockIdx.x % (2 * groups);
+    const bool modulated = group >= groups;
+    const int first = (modulated ? group - groups : group) * kGroup, count = min(kGroup, channels - first);
+    const Planes planes = {shared_memory<float>(), height, width, modulated ? 0 : 1};
+    load_planes(z, image, modulated ? channels + first : first, count, planes);
+    if (modulated)
+        mix_moments(planes, weights, first, count, t + static_cast<int64_t>(image) * channels);
+    else
+        convolve(planes, weights, image, first, count, channels, d);
+}
+
+// GELU(sums + bias) to rows of `width`.
+template <typename T, typename Out>
+struct GeluRows {
+    const T* bias;
+    Out* data;
+    int width;
+
+    __device__ bool down(int) const { return false; }
+    __device__ void write8(int row, int column, float (&values)[8]) const {
+        float biases[8];
+        load8(bias + column, biases);
+#pragma unroll
+        for (int i = 0; i < 8; ++i) values[i] = gelu(values[i] + biases[i]);
+        store8(data + static_cast<int64_t>(row) * width + column, values);
+    }
+};
+
+// The tiles of g, then those of s, which is small and stays in float32 throughout: the variance of float16
+// values may exceed the largest float16.
+template <typename T, typename Shape>
+__global__ void __launch_bounds__(Shape::kThreads, 1)
+    expand(Rows<T> d, Rows<float> t, Weights<T> weights, T* g, float* s) {
+    unsigned char* const shared = shared_memory<unsigned char>();
+    const int across = (d.width + Shape::kColumns - 1) / Shape::kColumns;
+    const int tiles = (d.count + Shape::kRows - 1) / Shape::kRows * across;
+    int tile = blockIdx.x;
+    if (tile < tiles) {
+        rows_matmul<Shape>(d, Rows<T>{weights.pointwise_w, d.width, d.width}, tile / across * Shape::kRows,
+                           tile % across * Shape::kColumns, shared,
+                           GeluRows<T, T>{weights.pointwise_b, g, d.width});
+        return;
+    }
+    tile -= tiles;
+    const int gates = (t.width + Shape::kColumns - 1) / Shape::kColumns;
+    rows_matmul<Shape>(t, Rows<T>{weights.texture_w, t.width, t.width}, tile / gates * Shape::kRows,
+                       tile % gates * Shape::kColumns, shared,
+                       GeluRows<T, float>{weights.texture_b, s, t.width});
+}
+
+// Rows [x s; g].
+template <typename T>
+struct JoinedRows {
+    using Value = T;
+    MapRows<const T> x;
+    const float* s;  // [N, C]
+    const T* g;      // [N P, 2 C]
+    int count, width;
+
+    __device__ bool down(int column) const { return column < x.width && x.down(column); }
+    __device__ bool direct(int column) const { return column >= x.width; }
+    __device__ const T* at(int row, int column) const {
+        return Rows<T>{g, count, 2 * x.width}.at(row, column - x.width);
+    }
+    __device__ uint4 read(int row, int column) const {
+        if (direct(column)) return *reinterpret_cast<const uint4*>(at(row, column));
+        Packet<T> packet = packet_of<T>(x.read(row, column));
+        const float* const factors = s + static_cast<int64_t>(row / x.places) * x.width + column;
+#pragma unroll
+        for (int i = 0; i < Packet<T>::kCount; ++i)
+            packet.values[i] = from_float<T>(to_float(packet.values[i]) * factors[i]);
+        return bits_of(packet);
+    }
+};
+
+template <typename T>
+struct BiasedMap {
+    const T* bias;
+    MapRows<T> map;
+
+    __device__ bool down(int column) const { return map.down(column); }
+    __device__ void write8(int row, int column, float (&values)[8]) const {
+        float biases[8];
+        load8(bias + column, biases);
+#pragma unroll
+        for (int i = 0; i < 8; ++i) values[i] += biases[i];
+        map.write8(row, column, values);
+    }
+};
+
+template <typename T, typename Shape>
+__global__ void __launch_bounds__(Shape::kThreads, 1)
+    merge(JoinedRows<T> joined, Rows<T> weights, BiasedMap<T> out) {
+    const int across = (weights.count + Shape::kColumns - 1) / Shape::kColumns;
+    rows_matmul<Shape>(joined, weights, blockIdx.x / across * Shape::kRows,
+                       blockIdx.x % across * Shape::kColumns, shared_memory<unsigned char>(), out);
+}
+
+template <typename T>
+struct Scratch {
+    float *t, *s;
+    T *d, *g;
+};
+
+template <typename T, typename Shape>
+cudaError_t expand_and_merge(const Map& z, const Weights<T>& weights, const Scratch<T>& scratch, void* out,
+                             cudaStream_t stream) {
+    const int channels = z.channels / 2, rows = z.images * z.height * z.width;
+    const Rows<T> d = {scratch.d, rows, 2 * channels};
+    const Rows<float> t = {scratch.t, z.images, channels};
+    const int pointwise = divided_up(rows, Shape::kRows) * divided_up(2 * channels, Shape::kColumns);
+    const int gates = divided_up(z.images, Shape::kRows) * divided_up(channels, Shape::kColumns);
+    const cudaError_t error = launch(expand<T, Shape>, dim3(pointwise + gates), dim3(Shape::kThreads),
+                                     Shape::kSharedBytes, stream, d, t, weights, scratch.g, scratch.s);
+    if (error != cudaSuccess) return error;
+    const MapRows<const T> x = map_rows<const T>(z, z.data, z.channels, channels, channels);
+    const JoinedRows<T> joined = {x, scratch.s, scratch.g, rows, 3 * channels};
+    const Rows<T> merged_w = {weights.merged_w, channels, 3 * channels};
+    const BiasedMap<T> target = {weights.merged_b, map_rows<T>(z, out, channels, 0, channels)};
+    return launch(merge<T, Shape>,
+                  dim3(divided_up(rows, Shape::kRows) * divided_up(channels, Shape::kColumns)),
+                  dim3(Shape::kThreads), Shape::kSharedBytes, stream, joined, merged_w, target);
+}
+
+template <typename T>
+Weights<T> typed(const MultiBranchWeights& w) {
+    const auto as = [](const void* pointer) { return static_cast<const T*>(pointer); };
+    return {as(w.alpha),       as(w.beta),        as(w.texture_w),   as(w.texture_b), as(w.depthwise_w),
+            as(w.depthwise_b), as(w.pointwise_w), as(w.pointwise_b), as(w.merged_w),  as(w.merged_b)};
+}
+
+}  // namespace
+
+cudaError_t multi_branch_attention(const Map& z, const MultiBranchWeights& weights, float* scale, void* local,
+                                   void* out, cudaStream_t stream) {
+    if (z.images == 0) return cudaSuccess;
+    return dispatch(z.dtype, [&](auto zero) {
+        using T = decltype(zero);
+        const int channels = z.channels / 2, rows = z.images * z.height * z.width;
+        const Scratch<T> scratch = {scale, scale + static_cast<int64_t>(z.images) * channels,
+                                    static_cast<T*>(local),
+                                    static_cast<T*>(local) + static_cast<int64_t>(rows) * 2 * channels};
+        const cudaError_t error =
+            launch(prepare<T>, dim3(z.images * 2 * divided_up(channels, kGroup)), dim3(kPrepareThreads),
+                   plane_bytes(z), stream, map_rows<const T>(z, z.data, z.channels, 0, z.channels), z.height,
+                   z.width, typed<T>(weights), scratch.d, scratch.t);
+        if (error != cudaSuccess) return error;
+        return rows <= kFewRows ? expand_and_merge<T, FewRows>(z, typed<T>(weights), scratch, out, stream)
+                                : expand_and_merge<T, ManyRows>(z, typed<T>(weights), scratch, out, stream);
+    });
+}
+
+}  // namespace cuda
+}  // namespace fer_edge

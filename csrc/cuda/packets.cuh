@@ -1,0 +1,102 @@
+// Where a matrix product reads its rows from and writes them to: packets of 16 bytes, along the channels of
+// one row. A map is a matrix of rows (image, place) and columns channels, whichever way it lies in memory.
+#pragma once
+
+#include <type_traits>
+
+#include "values.cuh"
+
+namespace fer_edge {
+namespace cuda {
+
+template <typename T>
+__device__ inline uint4 bits_of(const Packet<T>& packet) {
+    uint4 bits;
+    memcpy(&bits, &packet, sizeof bits);
+    return bits;
+}
+
+template <typename T>
+__device__ inline Packet<T> packet_of(const uint4& bits) {
+    Packet<T> packet;
+    memcpy(&packet, &bits, sizeof bits);
+    return packet;
+}
+
+// A packet of values that lie `step` apart in memory.
+template <typename T>
+__device__ inline uint4 gather(const T* first, int step) {
+    Packet<T> packet;
+#pragma unroll
+    for (int i = 0; i < Packet<T>::kCount; ++i) packet.values[i] = first[i * step];
+    return bits_of(packet);
+}
+
+// T [count, width], contiguous. `width` is a multiple of 8.
+template <typename T>
+struct Rows {
+    using Value = T;
+    const T* data;
+    int count, width;
+
+    // Whether neighbouring threads should read neighbouring rows, not neighbouring packets of a row.
+    __device__ bool down(int) const { return false; }
+    // Whether the packet at the column lies in memory, at at().
+    __device__ bool direct(int) const { return true; }
+    __device__ const T* at(int row, int column) const {
+        return data + static_cast<int64_t>(row) * width + column;
+    }
+    __device__ uint4 read(int row, int column) const {
+        return *reinterpret_cast<const uint4*>(at(row, column));
+    }
+};
+
+// The `width` channels from `first` on, of a map of [images, channels, places] or [images, places, channels].
+template <typename T>
+struct MapRows {
+    using Value = std::remove_const_t<T>;
+    T* data;
+    int count, width;  // images * places, channels read or written
+    int places, channels, first;
+    bool channels_last;
+
+    __device__ bool down(int) const { return !channels_last; }
+    __device__ bool direct(int) const { return channels_last; }
+    __device__ T* at(int row, int column) const {
+        const int image = row / places, place = row - image * places, channel = first + column;
+        const int inside = channels_last ? place * channels + channel : channel * places + place;
+        return data + static_cast<int64_t>(image) * channels * places + inside;
+    }
+    __device__ uint4 read(int row, int column) const {
+        const T* const source = at(row, column);
+        return channels_last ? *reinterpret_cast<const uint4*>(source) : gather(source, places);
+    }
+    // Eight channels.
+    __device__ void read8(int row, int column, float (&values)[8]) const {
+        const T* const source = at(row, column);
+        if (channels_last) {
+            load8(source, values);
+            return;
+        }
+#pragma unroll
+        for (int i = 0; i < 8; ++i) values[i] = to_float(source[i * places]);
+    }
+    __device__ void write8(int row, int column, const float (&values)[8]) const {
+        T* const target = at(row, column);
+        if (channels_last) {
+            store8(target, values);
+            return;
+        }
+#pragma unroll
+        for (int i = 0; i < 8; ++i) target[i * places] = from_float<Value>(values[i]);
+    }
+};
+
+template <typename T, typename Data>
+MapRows<T> map_rows(const Map& map, Data* data, int channels, int first, int width) {
+    const int places = map.height * map.width;
+    return {static_cast<T*>(data), map.images * places, width, places, channels, first, map.channels_last};
+}
+
+}  // namespace cuda
+}  // namespace fer_edge

@@ -1,0 +1,121 @@
+"""csrc/cuda/multi_branch_attention.cu, emulated, against the reference in float64.
+
+Tolerance: tests/kernels/precision.py.
+"""
+
+import pytest
+import torch
+from cuda_emulator import DTYPES, EmulatedError, Emulator, in_every_order
+from precision import assert_as_exact, cast
+
+from benchmarks.kernel_weights import multi_branch_weights
+from fer_edge.kernels import reference
+from fer_edge.kernels.fold import fold_multi_branch
+
+OPERATION = "multi_branch_attention"
+PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
+# Channels, map, images: with up to 256 places the kernels take their small tiles.
+SMALL_TILES = [
+    (8, (4, 4), 1),
+    (24, (7, 7), 3),
+    (40, (5, 9), 1),
+    (64, (4, 4), 3),
+    (24, (1, 1), 3),
+    (8, (14, 14), 1),
+]
+LARGE_TILES = [(40, (7, 7), 6), (8, (14, 14), 3), (64, (5, 9), 7)]
+# What every device gives a block without being asked.
+SHARED_LIMIT = 48 * 1024
+
+
+def draw(images, channels, size, dtype=torch.float32, *, channels_last=False, factor=1.0, centre=0.0):
+    """Normal z [images, 2 channels, *size]."""
+    generator = torch.Generator().manual_seed(images + channels)
+    z = torch.randn(images, 2 * channels, *size, generator=generator, dtype=torch.float64)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return (z * factor + centre).to(dtype).contiguous(memory_format=layout)
+
+
+def launch(emulator, z, weights):
+    """What is in out, contiguous, for folded weights; it and scratch are full of NaN."""
+    images, wide, height, width = z.shape
+    channels_last = not z.is_contiguous()
+    given, put = emulator.put(z), [emulator.put(w) for w in weights]
+    scale = emulator.empty((2, images, wide // 2), torch.float32)
+    local = emulator.empty((2, images * height * width, wide), z.dtype)
+    out = emulator.empty((images, wide // 2, height, width), z.dtype, channels_last)
+    emulator.multi_branch_attention(
+        given.data_ptr(),
+        tuple(z.shape),
+        DTYPES[z.dtype],
+        channels_last,
+        [w.data_ptr() for w in put],
+        scale.data_ptr(),
+        local.data_ptr(),
+        out.data_ptr(),
+    )
+    return out.contiguous()
+
+
+def check(z, *, concatenate=False, **settings: int):
+    weights = cast(multi_branch_weights(z.shape[1] // 2, concatenate), z.dtype)
+    folded = fold_multi_branch(weights)
+    settings = {"shared_limit": SHARED_LIMIT, **settings}
+    got = in_every_order(OPERATION, lambda emulator: launch(emulator, z, folded), **settings)
+    exact = reference.multi_branch_attention(z.double(), cast(weights, torch.float64))
+    assert_as_exact("out", got, reference.multi_branch_attention(z, weights), exact)
+
+
+@pytest.mark.parametrize("channels_last", [False, True], ids=["contiguous", "channels_last"])
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+@pytest.mark.parametrize("channels, size, images", [*SMALL_TILES, *LARGE_TILES])
+def test_shapes(channels, size, images, dtype, channels_last):
+    check(draw(images, channels, size, dtype, channels_last=channels_last))
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+@pytest.mark.parametrize("images", [3, 6], ids=["small tiles", "large tiles"])
+def test_concatenated_branches(images, dtype):
+    check(draw(images, 24, (7, 7), dtype), concatenate=True)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+def test_many_channels(dtype):
+    check(draw(1, 264, (4, 4), dtype))
+
+
+# Neither asynchronous copies nor tensor cores for bfloat16.
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+@pytest.mark.parametrize("images", [3, 6], ids=["small tiles", "large tiles"])
+def test_compute_capability_7_5(images, dtype):
+    check(draw(images, 40, (7, 7), dtype), architecture=750)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+@pytest.mark.parametrize("factor, centre", [(0.0, 1.5), (30.0, 0.0), (1e-3, 0.0), (1.0, 100.0)])
+def test_constant_large_small_and_shifted_maps(factor, centre, dtype):
+    check(draw(3, 24, (7, 7), dtype, factor=factor, centre=centre))
+
+
+def test_variance_beyond_float16():
+    """The reference in float16 overflows here, so the tolerance is stated: of the largest value, 4 units."""
+    z = draw(1, 24, (7, 7), torch.float16, factor=400.0)
+    assert z.double()[:, 24:].var((2, 3)).min() > torch.finfo(torch.float16).max
+    weights = multi_branch_weights(24)
+    weights = cast(weights._replace(alpha=weights.alpha / 100, beta=weights.beta / 1e5), torch.float16)
+    with Emulator(OPERATION) as emulator:
+        got = launch(emulator, z, fold_multi_branch(weights)).double()
+    exact = reference.multi_branch_attention(z.double(), cast(weights, torch.float64))
+    assert (got - exact).abs().max() <= 4 * torch.finfo(torch.float16).eps * exact.abs().max()
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+def test_no_images(dtype):
+    weights = fold_multi_branch(cast(multi_branch_weights(8), dtype))
+    with Emulator(OPERATION) as emulator:
+        assert launch(emulator, draw(0, 8, (7, 7), dtype), weights).shape == (0, 8, 7, 7)
+
+
+def test_shared_memory_is_what_the_kernels_ask_for():
+    with Emulator(OPERATION, shared_limit=16 * 1024) as emulator, pytest.raises(EmulatedError):
+        launch(emulator, draw(1, 8, (4, 4)), fold_multi_branch(cast(multi_branch_weights(8), torch.float32)))
