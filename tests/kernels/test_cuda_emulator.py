@@ -25,24 +25,24 @@ def run(emulator, name, count=48):
     x = emulator.put(torch.arange(count, dtype=torch.float32))
     out = emulator.empty((count,), torch.float32)
     emulator.run(
-        "faults", ctypes.c_int(KERNELS.index(name)), x.data_ptr(), out.data_ptr(), ctypes.c_int(count)
+        "faulty_kernels", ctypes.c_int(KERNELS.index(name)), x.data_ptr(), out.data_ptr(), ctypes.c_int(count)
     )
     return out
 
 
 def test_a_right_kernel():
-    sums = in_every_order("emulator/faults", lambda emulator: run(emulator, "prefix_sums"))
+    sums = in_every_order("emulator/faulty_kernels", lambda emulator: run(emulator, "prefix_sums"))
     torch.testing.assert_close(sums, torch.arange(48, dtype=torch.float32).cumsum(0))
 
 
 @pytest.mark.parametrize("name", ["without_a_barrier", "blocks_talk"])
 def test_races_give_other_bits_in_another_order(name):
     with pytest.raises(AssertionError, match="differs from forward"):
-        in_every_order("emulator/faults", lambda emulator: run(emulator, name))
+        in_every_order("emulator/faulty_kernels", lambda emulator: run(emulator, name))
 
 
 def test_a_copy_without_a_wait_leaves_nan():
-    with Emulator("emulator/faults") as emulator:
+    with Emulator("emulator/faulty_kernels") as emulator:
         assert run(emulator, "without_a_wait").isnan().all()
 
 
@@ -60,15 +60,15 @@ def test_a_copy_without_a_wait_leaves_nan():
 )
 def test_faults_are_named(name, order, message):
     # 48 values are a multiple of 32 bytes, so that nothing lies between array and guard.
-    with Emulator("emulator/faults", order) as emulator, pytest.raises(EmulatedError, match=message):
+    with Emulator("emulator/faulty_kernels", order) as emulator, pytest.raises(EmulatedError, match=message):
         run(emulator, name, 48)
-    with Emulator("emulator/faults", order) as emulator:
+    with Emulator("emulator/faulty_kernels", order) as emulator:
         assert run(emulator, "prefix_sums")[-1] == 47 * 24
 
 
 def test_too_much_shared_memory():
     with (
-        Emulator("emulator/faults", shared_limit=255) as emulator,
+        Emulator("emulator/faulty_kernels", shared_limit=255) as emulator,
         pytest.raises(EmulatedError, match="more shared memory than there is"),
     ):
         run(emulator, "prefix_sums")
@@ -86,5 +86,5 @@ def test_tiles():
 
     expected = a.double() @ b.double().T + c.double()
     torch.testing.assert_close(
-        in_every_order("emulator/faults", compute).double(), expected, atol=1e-5, rtol=0
+        in_every_order("emulator/faulty_kernels", compute).double(), expected, atol=1e-5, rtol=0
     )

@@ -1,8 +1,5 @@
 #include "scheduler.h"
 
-#include <signal.h>
-#include <string.h>
-
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -11,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "copies.h"
+#include "faults.h"
 #include "fibers.h"
 #include "memory.h"
 
@@ -27,22 +26,13 @@ constexpr int kMaxThreads = 1024;
 enum Order { kForward, kBackward, kShuffled };
 enum class State { kReady = 0, kAtBarrier, kInExchange, kLeft };
 
-struct Copy {
-    void* target;
-    const void* source;
-    size_t bytes;
-    int group;
-};
-
 struct Thread {
     State state;
     // Of the barrier or exchange it waits in.
     int line, source_lane;
     unsigned mask;
     uint64_t value, received;
-    // Asynchronous copies that are not done, and the group that is open.
-    std::vector<Copy> copies;
-    int group;
+    PendingCopies copies;
 };
 
 struct Failure {
@@ -182,42 +172,15 @@ void run_block() {
     if (!shared->is_intact()) fail("wrote outside of its shared memory");
 }
 
-void on_signal(int, siginfo_t* info, void*) {
+// Faults of a kernel become failures of its launch.
+void on_fault(const void* address) {
     message = "thread " + text(threadIdx) + " must not access address " +
-              std::to_string(reinterpret_cast<uintptr_t>(info->si_addr));
-    if (shared->owns(info->si_addr)) message += ", " + shared->place_of(info->si_addr) + " shared ones";
+              std::to_string(reinterpret_cast<uintptr_t>(address));
+    if (shared->owns(address)) message += ", " + shared->place_of(address) + " shared ones";
     for (const auto& [begin, memory] : allocations)
-        if (memory->owns(info->si_addr)) message += ", " + memory->place_of(info->si_addr) + " of an array";
+        if (memory->owns(address)) message += ", " + memory->place_of(address) + " of an array";
     Fiber::abandon();
 }
-
-// Faults of a kernel become failures of its launch; whoever handled them before does so again afterwards.
-class Signals {
-  public:
-    Signals() : stack_(1 << 16) {
-        stack_t alternative{};
-        alternative.ss_sp = stack_.data();
-        alternative.ss_size = stack_.size();
-        sigaltstack(&alternative, &old_stack_);
-        struct sigaction action{};
-        action.sa_sigaction = on_signal;
-        // The handler does not return, so its signal must not stay blocked.
-        action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
-        for (size_t i = 0; i < 3; ++i) sigaction(kSignals[i], &action, &old_[i]);
-    }
-    ~Signals() {
-        for (size_t i = 0; i < 3; ++i) sigaction(kSignals[i], &old_[i], nullptr);
-        sigaltstack(&old_stack_, nullptr);
-    }
-    Signals(const Signals&) = delete;
-    Signals& operator=(const Signals&) = delete;
-
-  private:
-    static constexpr int kSignals[3] = {SIGSEGV, SIGBUS, SIGFPE};
-    std::vector<char> stack_;
-    stack_t old_stack_;
-    struct sigaction old_[3];
-};
 
 void check_launch(dim3 grid, dim3 block, size_t shared_bytes) {
     const uint64_t size = uint64_t{block.x} * block.y * block.z;
@@ -263,21 +226,12 @@ uint64_t exchange(unsigned mask, uint64_t value, int source_lane, int line) {
 void start_copy(void* target, const void* source, size_t bytes) {
     if ((reinterpret_cast<uintptr_t>(target) | reinterpret_cast<uintptr_t>(source)) % bytes != 0)
         fail_inside("copies between addresses that are not aligned");
-    running->copies.push_back({target, source, bytes, running->group});
+    running->copies.start(target, source, bytes);
 }
 
-void close_copies() { ++running->group; }
+void close_copies() { running->copies.close(); }
 
-void finish_copies(int groups_left) {
-    // Copies happen as late as they may, so that a missing wait is seen.
-    std::vector<Copy>& copies = running->copies;
-    const auto late = std::find_if(copies.begin(), copies.end(), [=](const Copy& copy) {
-        return copy.group >= running->group - groups_left;
-    });
-    std::for_each(copies.begin(), late,
-                  [](const Copy& copy) { memcpy(copy.target, copy.source, copy.bytes); });
-    copies.erase(copies.begin(), late);
-}
+void finish_copies(int groups_left) { running->copies.finish(groups_left); }
 
 int shared_limit() { return limit; }
 
@@ -285,7 +239,7 @@ cudaError_t run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<
     try {
         check_launch(grid, block, shared_bytes);
         GuardedMemory memory(shared_bytes, true);
-        const Signals signals;
+        const FaultHandler handler(on_fault);
         shared = &memory;
         body = &kernel;
         gridDim = grid;

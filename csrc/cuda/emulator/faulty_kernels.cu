@@ -79,7 +79,7 @@ constexpr Kernel kKernels[] = {prefix_sums,    without_a_barrier, without_a_wait
 }  // namespace fer_edge
 
 // Two blocks of 64 threads, each with 256 bytes of shared memory.
-extern "C" cudaError_t faults(int kernel, const float* x, float* out, int count) {
+extern "C" cudaError_t faulty_kernels(int kernel, const float* x, float* out, int count) {
     using namespace fer_edge::cuda;
     return launch(kKernels[kernel], 2, 64, 64 * sizeof(float), nullptr, x, out, count);
 }

@@ -1,0 +1,28 @@
+// Turns the processor's faults into calls of a function, while it lives.
+#pragma once
+
+#include <signal.h>
+
+#include <vector>
+
+namespace fer_edge {
+namespace emulator {
+
+class FaultHandler {
+  public:
+    // The function gets the address of the fault and must not return. It runs on a stack of its own, for the
+    // fault may be that the fiber's is full.
+    explicit FaultHandler(void (*on_fault)(const void* address));
+    ~FaultHandler();
+    FaultHandler(const FaultHandler&) = delete;
+    FaultHandler& operator=(const FaultHandler&) = delete;
+
+  private:
+    static constexpr int kSignals[3] = {SIGSEGV, SIGBUS, SIGFPE};
+    std::vector<char> stack_;
+    stack_t old_stack_;
+    struct sigaction old_actions_[3];
+};
+
+}  // namespace emulator
+}  // namespace fer_edge
