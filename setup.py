@@ -2,11 +2,13 @@
 
 Each file in csrc/cpu is compiled once for every target of the machine, with that target's flags, and linked
 into the one extension; setuptools has no per-file flags, hence the subclass. FER_EDGE_CORE=0 builds without
-the extension, for machines that have no C++ compiler: the NumPy reference then does the work.
+the extension, for machines that have no C++ compiler: the NumPy reference then does the work. FER_EDGE_CUDA=1
+builds `fer_edge._cuda` as well, with the CUDA toolkit, for the architectures in FER_EDGE_CUDA_ARCHITECTURES.
 """
 
 import os
 import platform
+import sys
 from pathlib import Path
 
 from pybind11 import get_include
@@ -35,7 +37,11 @@ class BuildTargets(build_ext):
     """`build_ext` that adds the objects of every target to the extension."""
 
     def build_extension(self, ext: Extension) -> None:
-        """Compile csrc/cpu for each target, then the rest, and link."""
+        """Compile the kernels of the extension, then the rest, and link."""
+        ext.extra_objects = (self._cuda_kernels if ext.name.endswith("_cuda") else self._cpu_kernels)(ext)
+        super().build_extension(ext)
+
+    def _cpu_kernels(self, ext: Extension) -> list[str]:
         objects = []
         for target, flags in TARGETS.get(platform.machine(), {"scalar": []}).items():
             objects += self.compiler.compile(
@@ -44,19 +50,31 @@ class BuildTargets(build_ext):
                 extra_postargs=[*FLAGS, *flags, f"-DFER_EDGE_TARGET={target}"],
                 depends=ext.depends,
             )
-        ext.extra_objects = objects
-        super().build_extension(ext)
+        return objects
+
+    def _cuda_kernels(self, ext: Extension) -> list[str]:
+        sys.path.insert(0, str(CSRC / "cuda"))
+        import toolkit
+
+        return toolkit.prepare(ext, Path(self.build_temp) / "cuda")
 
 
-core = Extension(
-    "fer_edge._core",
-    sources=sorted(str(path) for path in CSRC.glob("*.cpp")),
-    include_dirs=[get_include()],
-    extra_compile_args=FLAGS,
-    depends=["setup.py", *sorted(str(path) for path in CSRC.rglob("*.[ch]*"))],
-    language="c++",
+def extension(name: str, sources: list[Path]) -> Extension:
+    """An extension of FLAGS; its kernels are added when it is built."""
+    return Extension(
+        name,
+        sources=sorted(map(str, sources)),
+        include_dirs=[get_include()],
+        extra_compile_args=FLAGS,
+        depends=["setup.py", *sorted(str(path) for path in CSRC.rglob("*.[ch]*"))],
+        language="c++",
+    )
+
+
+core = [] if os.environ.get("FER_EDGE_CORE") == "0" else [extension("fer_edge._core", [*CSRC.glob("*.cpp")])]
+cuda = (
+    [extension("fer_edge._cuda", [CSRC / "cuda/bindings.cpp"])]
+    if os.environ.get("FER_EDGE_CUDA") == "1"
+    else []
 )
-setup(
-    ext_modules=[] if os.environ.get("FER_EDGE_CORE") == "0" else [core],
-    cmdclass={"build_ext": BuildTargets},
-)
+setup(ext_modules=core + cuda, cmdclass={"build_ext": BuildTargets})

@@ -3,12 +3,14 @@
 Used by setup.py, the tests and benchmarks/cuda_resources.py, so that all of them mean the same flags.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
 FOLDER = Path(__file__).parent
 ARCHITECTURES = "75 80 86 87 89 90 110 120"
@@ -16,8 +18,15 @@ ARCHITECTURES = "75 80 86 87 89 90 110 120"
 # intermediate code, which takes half of the time and behaves the same: __CUDA_ARCH__ is one of them.
 VIRTUAL = (75, 80)
 # Contraction stays on: sums are compared with a tolerance, and warp_normalize says itself where it rounds.
-FLAGS = ("-std=c++17", "-O3", "--threads", "2", "-cudart", "static")
+FLAGS = ("-std=c++17", "-O3", "--threads", "2", "-cudart", "static", "-Xptxas", "-v")
 HOST_FLAGS = "-fPIC,-fvisibility=hidden,-Wall,-Wextra"
+
+
+class Compiled(NamedTuple):
+    """An object file, and what nvcc and ptxas said when they made it."""
+
+    path: Path
+    log: str
 
 
 def find() -> Path:
@@ -42,6 +51,11 @@ def find() -> Path:
 def architectures() -> list[str]:
     """Compute capabilities to compile for, without the dot, from FER_EDGE_CUDA_ARCHITECTURES."""
     named = os.environ.get("FER_EDGE_CUDA_ARCHITECTURES", ARCHITECTURES).replace(",", " ").split()
+    if not named or not all(name.isdigit() for name in named):
+        raise FileNotFoundError(
+            "FER_EDGE_CUDA_ARCHITECTURES must be compute capabilities without the dot, got "
+            f"{' '.join(named) or 'none'}; for example {ARCHITECTURES}"
+        )
     return sorted(named, key=int)
 
 
@@ -50,38 +64,62 @@ def sources() -> list[Path]:
     return sorted(FOLDER.glob("*.cu"))
 
 
-def _virtual(target: str) -> int:
-    return max((virtual for virtual in VIRTUAL if virtual <= int(target)), default=int(target))
-
-
-def compile_sources(
-    paths: Sequence[Path], folder: Path, targets: Sequence[str], *extra: str
-) -> dict[Path, tuple[Path, str]]:
+def compile_sources(paths: Sequence[Path], folder: Path, targets: Sequence[str]) -> list[Compiled]:
     """Compile each source for all targets, and to PTX for whatever is newer than all of them.
 
-    Returns:
-        The object of each source, and what nvcc said meanwhile.
+    What has not changed since the last time in the folder is not compiled again.
 
     Raises:
         ChildProcessError: nvcc failed; with its words.
     """
-    nvcc = find() / "bin" / "nvcc"
-    code = [f"-gencode=arch=compute_{_virtual(target)},code=sm_{target}" for target in targets]
+    command = [str(find() / "bin/nvcc"), *FLAGS, "-Xcompiler", HOST_FLAGS]
+    command += [f"-gencode=arch=compute_{_virtual(target)},code=sm_{target}" for target in targets]
     newest = _virtual(targets[-1])
-    code.append(f"-gencode=arch=compute_{newest},code=compute_{newest}")
+    command.append(f"-gencode=arch=compute_{newest},code=compute_{newest}")
     folder.mkdir(parents=True, exist_ok=True)
-
-    def one(path: Path) -> tuple[Path, str]:
-        made = folder / f"{path.stem}.o"
-        command = [nvcc, *FLAGS, "-Xcompiler", HOST_FLAGS, *code, *extra, "-c", path, "-o", made]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise ChildProcessError(
-                f"nvcc failed on {path} for {' '.join(targets)}; FER_EDGE_CUDA_ARCHITECTURES chooses others\n"
-                + done.stdout
-                + done.stderr
-            )
-        return made, done.stdout + done.stderr
-
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(paths, pool.map(one, paths), strict=True))
+        return list(pool.map(lambda path: _compile(command, path, folder / f"{path.stem}.o"), paths))
+
+
+def prepare(extension: Any, folder: Path) -> list[str]:
+    """Compile the kernels for the extension, a setuptools.Extension, and let it find CUDA's runtime.
+
+    The runtime is linked statically and looks for the driver when it is first called, so the extension can be
+    imported where there is none.
+    """
+    home = find()
+    extension.include_dirs.append(str(home / "include"))
+    extension.library_dirs += [str(home / name) for name in ("lib64", "lib") if (home / name).exists()]
+    extension.libraries += ["cudart_static", "dl", "rt", "pthread"]
+    return [str(compiled.path) for compiled in compile_sources(sources(), folder, architectures())]
+
+
+def _virtual(target: str) -> int:
+    return max((virtual for virtual in VIRTUAL if virtual <= int(target)), default=int(target))
+
+
+def _compile(command: Sequence[str], source: Path, made: Path) -> Compiled:
+    key, log = made.with_suffix(".sha256"), made.with_suffix(".log")
+    state = _state(command, source)
+    if made.exists() and log.exists() and key.exists() and key.read_text() == state:
+        return Compiled(made, log.read_text())
+    key.unlink(missing_ok=True)
+    done = subprocess.run(
+        [*command, "-c", str(source), "-o", str(made)], capture_output=True, text=True, check=False
+    )
+    said = done.stdout + done.stderr
+    if done.returncode != 0:
+        raise ChildProcessError(
+            f"nvcc failed on {source}; FER_EDGE_CUDA_ARCHITECTURES chooses what to compile for\n{said}"
+        )
+    log.write_text(said)
+    key.write_text(state)
+    return Compiled(made, said)
+
+
+def _state(command: Sequence[str], source: Path) -> str:
+    """A digest of all that the object depends on; nvcc reads flags from its environment, too."""
+    digest = hashlib.sha256("\n".join([*command, os.environ.get("NVCC_APPEND_FLAGS", "")]).encode())
+    for path in (source, *sorted(FOLDER.glob("*.h")), *sorted(FOLDER.glob("*.cuh"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,161 @@
+"""The operations as `fer_edge._cuda` computes them: tensors become addresses, memory comes from PyTorch.
+
+Everything is launched on PyTorch's current stream and nothing waits, so calls can be captured into a CUDA
+graph. There are no gradients. The functions have the names and arguments of `reference`, which documents
+them.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fer_edge import _cuda
+
+from .fold import fold_multi_branch
+from .reference import DcifWeights, FoldedMultiBranchWeights, MultiBranchWeights, TokenAttentionWeights
+
+# Vector loads and the tensor cores want it; PyTorch's own memory begins at multiples of 512 bytes.
+ALIGNMENT = 32
+FLOATS: dict[torch.dtype, Literal["float32", "float16", "bfloat16"]] = {
+    torch.float32: "float32",
+    torch.float16: "float16",
+    torch.bfloat16: "bfloat16",
+}
+PICTURES: dict[torch.dtype, Literal["float32", "float16", "int8"]] = {
+    torch.float32: "float32",
+    torch.float16: "float16",
+    torch.int8: "int8",
+}
+
+
+def multi_branch_attention(z: Tensor, weights: MultiBranchWeights | FoldedMultiBranchWeights) -> Tensor:
+    """See `reference.multi_branch_attention`; weights that are not folded are folded first, at each call."""
+    folded = weights if isinstance(weights, FoldedMultiBranchWeights) else fold_multi_branch(weights)
+    z, channels_last = _map(z)
+    n, both, height, width = z.shape
+    channels = both // 2
+    held = _weights(folded)
+    scale = z.new_empty((n, channels), dtype=torch.float32)
+    local = z.new_empty((n * height * width, 2 * channels))
+    out = _output(z, channels, channels_last)
+    with _stream(z) as stream:
+        _cuda.multi_branch_attention(
+            z.data_ptr(),
+            z.shape,
+            FLOATS[z.dtype],
+            channels_last,
+            [weight.data_ptr() for weight in held],
+            scale.data_ptr(),
+            local.data_ptr(),
+            out.data_ptr(),
+            stream,
+        )
+    return out
+
+
+def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
+    """See `reference.dcif`."""
+    x, channels_last = _map(x)
+    held = _weights(weights)
+    out = x.new_empty(x.shape[:2])
+    with _stream(x) as stream:
+        _cuda.dcif(
+            x.data_ptr(),
+            x.shape,
+            FLOATS[x.dtype],
+            channels_last,
+            [weight.data_ptr() for weight in held],
+            len(weights.squeeze_b),
+            out.data_ptr(),
+            stream,
+        )
+    return out
+
+
+def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsilon: float = 1e-5) -> Tensor:
+    """See `reference.token_attention`."""
+    x, channels_last = _map(x)
+    n, channels, height, width = x.shape
+    held = _weights(weights)
+    qkv = x.new_empty((n * height * width, 3 * channels))
+    mixed = x.new_empty((n * height * width, channels))
+    out = _output(x, channels, channels_last)
+    with _stream(x) as stream:
+        _cuda.token_attention(
+            x.data_ptr(),
+            x.shape,
+            FLOATS[x.dtype],
+            channels_last,
+            [weight.data_ptr() for weight in held],
+            heads,
+            epsilon,
+            qkv.data_ptr(),
+            mixed.data_ptr(),
+            out.data_ptr(),
+            stream,
+        )
+    return out
+
+
+def warp_normalize(
+    plane: Tensor,
+    matrices: Tensor,
+    out: Tensor,
+    *,
+    mean: float,
+    scale: float,
+    border: Literal["edge", "constant"],
+    fill: float,
+) -> None:
+    """See `reference.warp_normalize`."""
+    with _stream(plane) as stream:
+        _cuda.warp_normalize(
+            plane.data_ptr(),
+            plane.shape,
+            plane.stride(0),
+            matrices.data_ptr(),
+            len(matrices),
+            out.data_ptr(),
+            PICTURES[out.dtype],
+            out.shape[2:],
+            mean,
+            scale,
+            border,
+            fill,
+            stream,
+        )
+
+
+def _map(x: Tensor) -> tuple[Tensor, bool]:
+    """The map as a kernel reads it, and whether that is channels-last."""
+    if x.dtype not in FLOATS:
+        raise TypeError(
+            f"kernels='cuda' needs float32, float16 or bfloat16, got {x.dtype}; cast it with .to()"
+        )
+    channels_last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+    return _aligned(x if channels_last else x.contiguous()), channels_last
+
+
+def _weights(weights: Sequence[Tensor]) -> list[Tensor]:
+    """The weights, to be held until their kernels are launched: some may be copies."""
+    return [_aligned(weight.contiguous()) for weight in weights]
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    return tensor if tensor.data_ptr() % ALIGNMENT == 0 else tensor.clone()
+
+
+def _output(x: Tensor, channels: int, channels_last: bool) -> Tensor:
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    shape = (x.shape[0], channels, *x.shape[2:])
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
+
+
+@contextmanager
+def _stream(tensor: Tensor) -> Iterator[int]:
+    """The current stream of the tensor's device, which is the current device meanwhile."""
+    with torch.cuda.device(tensor.device):
+        yield torch.cuda.current_stream(tensor.device).cuda_stream
