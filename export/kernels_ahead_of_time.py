@@ -19,7 +19,6 @@ from pathlib import Path
 
 import triton
 
-import fer_edge
 from export.kernel_binary import (
     ARCHITECTURES,
     BF16_FROM,
@@ -29,31 +28,19 @@ from export.kernel_binary import (
     compiled,
     prepare_process,
 )
-from export.kernel_shapes import SHAPES, Planned, Shape, planned
+from export.kernel_manifest import Task, manifest_from_plans, sources_from_plan
+from export.kernel_shapes import SHAPES, Shape, planned
 from fer_edge.cubins import __main__ as check_command
 from fer_edge.cubins import manifest as records
 from fer_edge.cubins.binaries import ptx_from_text
 from fer_edge.cubins.check import problems, verified
-from fer_edge.cubins.manifest import (
-    HIDDEN,
-    Binary,
-    Buffer,
-    File,
-    Hidden,
-    Kernel,
-    Launch,
-    Manifest,
-    Operation,
-    Pointer,
-)
-from fer_edge.kernels.jit import launch as plans
+from fer_edge.cubins.manifest import Binary, File, Manifest
 from fer_edge.models import ModelError
 from training.command import told_by
 
 # Binaries that are done while the manifest is not; a line each.
 PROGRESS = "progress.jsonl"
 LAYOUTS = {"contiguous": False, "channels-last": True}
-Task = tuple[Source, int]
 
 
 def build(
@@ -72,7 +59,7 @@ def build(
     for partial in out.glob("sm_*/*.partial"):
         partial.unlink()
     entries = list(planned(shapes, dtypes, channels_last))
-    sources = {source.id: source for entry in entries for source in _sources(entry)}
+    sources = {source.id: source for entry in entries for source in sources_from_plan(entry)}
     tasks = {source.key(a): (source, a) for source in sources.values() for a in architectures}
     out.mkdir(parents=True, exist_ok=True)
     earlier = _earlier(out)
@@ -86,7 +73,7 @@ def build(
             progress.write(json.dumps(asdict(binary)) + "\n")
             progress.flush()
             done[key] = binary
-    manifest = _manifest(entries, tasks, done, architectures)
+    manifest = manifest_from_plans(entries, tasks, done, architectures)
     _write(out / records.NAME, manifest.to_json().encode())
     listed = {file.name for _, _, b in manifest.files() for file in (b.cubin, b.ptx)}
     for name in {file.name for b in earlier.values() for file in (b.cubin, b.ptx)} - listed:
@@ -106,23 +93,8 @@ def _check(architectures: Sequence[int], dtypes: Sequence[str]) -> None:
         )
 
 
-def _sources(entry: Planned) -> Iterator[Source]:
-    """The kernels of a plan, in the order of its launches."""
-    for launch in entry.plan.launches:
-        yield Source(
-            operation=entry.plan.operation,
-            module=launch.kernel.__module__,
-            name=launch.kernel.__name__,
-            digest=launch.kernel.cache_key,
-            pointers=tuple((name, entry.plan.buffers[name].dtype) for name in launch.pointers),
-            constants=tuple(launch.constants.items()),
-            num_warps=launch.num_warps,
-            num_stages=launch.num_stages,
-        )
-
-
 def _earlier(out: Path) -> dict[str, Binary]:
-    """What the folder's manifest and an interrupted build list, by key; nothing where neither is readable."""
+    """What the folder's manifest and an interrupted build list, by key."""
     found: dict[str, Binary] = {}
     if (out / records.NAME).exists():
         found = {binary.key: binary for _, _, binary in records.read(out).files()}
@@ -188,61 +160,6 @@ def _written(out: Path, key: str, source: Source, architecture: int, made: Compi
         stack_bytes=made.stack_bytes,
         spill_bytes=made.spill_bytes,
         **files,
-    )
-
-
-def _manifest(
-    entries: Iterable[Planned],
-    tasks: Mapping[str, Task],
-    done: Mapping[str, Binary],
-    architectures: Sequence[int],
-) -> Manifest:
-    binaries: dict[str, dict[str, Binary]] = {}
-    for key, (source, architecture) in tasks.items():
-        binaries.setdefault(source.id, {})[str(architecture)] = done[key]
-    sources = {source.id: source for source, _ in tasks.values()}
-    return Manifest(
-        format=records.FORMAT,
-        fer_edge=fer_edge.__version__,
-        triton=triton.__version__,
-        architectures=tuple(architectures),
-        operations=tuple(_operation(entry) for entry in entries),
-        kernels={
-            name: Kernel(
-                symbol=source.name,
-                pointers=tuple(Pointer(name=pointer, dtype=dtype) for pointer, dtype in source.pointers),
-                hidden=tuple(Hidden(name=hidden, size=0) for hidden in HIDDEN),
-                constants=dict(source.constants),
-                num_warps=source.num_warps,
-                num_stages=source.num_stages,
-                binaries=binaries[name],
-            )
-            for name, source in sources.items()
-        },
-    )
-
-
-def _operation(entry: Planned) -> Operation:
-    plan = entry.plan
-    return Operation(
-        operation=plan.operation,
-        networks=entry.networks,
-        shape=dict(entry.shape),
-        dtype=entry.dtype,
-        channels_last=entry.channels_last,
-        images=entry.images,
-        buffers={name: Buffer(**asdict(buffer)) for name, buffer in plan.buffers.items()},
-        launches=tuple(
-            Launch(
-                kernel=source.id,
-                pointers=tuple(launch.pointers),
-                grid=tuple(
-                    records.Axis(**asdict(axis)) if isinstance(axis, plans.Axis) else axis
-                    for axis in launch.grid
-                ),
-            )
-            for source, launch in zip(_sources(entry), plan.launches, strict=True)
-        ),
     )
 
 

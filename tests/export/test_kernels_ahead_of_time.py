@@ -1,0 +1,196 @@
+"""Every kernel of the networks is compiled for every GPU, in processes without Triton's interpreter."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pycuda_double import PycudaDriver
+
+from export.kernel_binary import ARCHITECTURES
+from export.kernels_ahead_of_time import PROGRESS, main
+from fer_edge.cubins import Cubins
+from fer_edge.cubins.__main__ import main as check
+from fer_edge.cubins.manifest import NAME, Manifest, read
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., str]
+
+
+def _run(*arguments: object) -> str:
+    """Runs the command as the shell would and returns what it printed."""
+    # What tests/kernels set for this process.
+    clean = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    words = (sys.executable, "-m", "export.kernels_ahead_of_time", *map(str, arguments))
+    done = subprocess.run(words, env=clean, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All operations of all networks in float16 for all GPUs."""
+    folder = tmp_path_factory.mktemp("cubins")
+    out = _run("--out", folder, "--dtypes", "fp16", "--jobs", 2)
+    count = 2 * sum(1 for _ in read(folder).files())
+    assert f"{count} files" in out.splitlines()[-1]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def manifest(built: Path) -> Manifest:
+    """Of the built folder."""
+    return read(built)
+
+
+def test_every_operation_is_there_for_every_gpu(manifest: Manifest) -> None:
+    assert manifest.architectures == tuple(ARCHITECTURES) == (75, 80, 86, 87, 89, 90, 110, 120)
+    there = {(entry.operation, *entry.networks, entry.dtype) for entry in manifest.operations}
+    assert there == {
+        ("multi_branch_attention", "tkfnet", "fp16"),
+        ("multi_branch_attention", "tkfnet-nano", "fp16"),
+        ("dcif", "tkfnet", "fp16"),
+        ("dcif", "tkfnet-nano", "fp16"),
+        ("token_attention", "conv-cut", "fp16"),
+    }
+    used = {launch.kernel for entry in manifest.operations for launch in entry.launches}
+    assert used == manifest.kernels.keys()
+
+
+def test_no_kernel_spills_or_asks_for_more_than_a_gpu_has(manifest: Manifest) -> None:
+    spilled = {
+        (kernel.symbol, architecture): (binary.spill_bytes, binary.stack_bytes)
+        for kernel, architecture, binary in manifest.files()
+        if binary.spill_bytes or binary.stack_bytes
+    }
+    assert spilled == {}
+    for _, architecture, binary in manifest.files():
+        assert 0 < binary.registers <= 255
+        assert binary.registers * binary.threads <= 65536
+        assert binary.shared_bytes <= ARCHITECTURES[int(architecture)][1]
+
+
+def test_the_check_passes(built: Path) -> None:
+    assert check([str(built)]) == 0
+    with pytest.raises(SystemExit) as ended, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["command", "--check", str(built)])
+        main()
+    assert ended.value.code == 0
+
+
+def test_real_files_cannot_be_swapped_or_changed(built: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(built, tmp_path / "copy")
+    name = next(file.cubin.name for _, architecture, file in read(copy).files() if architecture == "87")
+    shutil.copy(copy / name.replace("sm_87", "sm_86"), copy / name)
+    assert check([str(copy)]) == 1
+
+
+def test_jetpack_6_can_read_the_ptx(manifest: Manifest) -> None:
+    for _, architecture, binary in manifest.files():
+        if int(architecture) <= 90:
+            assert tuple(map(int, binary.ptx_version.split("."))) <= (8, 5)
+
+
+def test_files_name_nothing_of_the_builder(built: Path) -> None:
+    private = [str(path).encode() for path in (ROOT, Path(sys.prefix), built.parent, Path.home())]
+    for path in built.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b""
+        assert not [word for word in private if word != b"/" and word in data], path.name
+
+
+def test_the_manifest_comes_back(built: Path, manifest: Manifest) -> None:
+    assert manifest.to_json() == (built / NAME).read_text(encoding="utf-8")
+
+
+def test_launches_are_those_of_the_plans(
+    built: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Here and not above: tests/kernels must have chosen the interpreter before kernels are imported.
+    from export.kernel_shapes import SHAPES, planned
+
+    driver = PycudaDriver((8, 7))
+    driver.install(monkeypatch)
+    stream = driver.Stream()
+    plans = list(planned(SHAPES, ["fp16"], [False]))
+    assert len(plans) == len(manifest.operations)
+    with Cubins(built) as cubins:
+        for entry in plans:
+            loaded = cubins.operation(
+                entry.plan.operation, dtype="fp16", images=entry.images or 1, **entry.shape
+            )
+            assert {n: asdict(b) for n, b in loaded.buffers.items()} == {
+                n: asdict(b) for n, b in entry.plan.buffers.items()
+            }
+            pointers = {name: 16 * (i + 1) for i, name in enumerate(loaded.buffers)}
+            for images in (1, 7):
+                begin = len(driver.given("launch"))
+                loaded(images, pointers, stream)
+                launched = driver.given("launch")[begin:]
+                for launch, given in zip(entry.plan.launches, launched, strict=True):
+                    name, grid, (threads, *_), _, arguments, _ = given
+                    assert (name, grid) == (launch.kernel.__name__, launch.programs(images))
+                    assert threads >= 32 * launch.num_warps
+                    assert arguments == (*(pointers[p] for p in launch.pointers), images, 0, 0)
+
+
+def test_a_damaged_build_goes_on_and_gives_the_same_files(built: Path, tmp_path: Path) -> None:
+    whole = read(built)
+    folder = shutil.copytree(built, tmp_path / "copy")
+    # As if it had been stopped: no manifest, a list whose last line is cut, one file lost and one damaged.
+    here = [binary for _, architecture, binary in whole.files() if architecture in ("75", "87")]
+    lines = [json.dumps(asdict(binary)) for binary in here]
+    (folder / PROGRESS).write_text("\n".join(lines)[:-9], encoding="utf-8")
+    (folder / NAME).unlink()
+    (folder / here[0].cubin.name).unlink()
+    (folder / here[1].ptx.name).write_bytes(b"half")
+    for architecture in (80, 86, 89, 90, 110, 120):
+        shutil.rmtree(folder / f"sm_{architecture}")
+    asked = ("--out", folder, "--dtypes", "fp16", "--architectures", 75, 87)
+    out = _run(*asked)
+    assert f"kept {len(here) - 3} of {len(here)} kernels" in out
+    assert "[3/3]" in out
+    assert [binary for _, _, binary in read(folder).files()] == here
+    assert check([str(folder)]) == 0
+    # What is whole is not compiled again, and what is no longer asked for goes.
+    again = _run(*asked[:-2], 87)
+    assert f"kept {len(here) // 2} of {len(here) // 2} kernels" in again
+    assert "[1/" not in again
+    assert not list((folder / "sm_75").iterdir())
+
+
+def test_other_precisions_compile(tmp_path: Path) -> None:
+    _run("--out", tmp_path, "--dtypes", "fp32", "bf16", "--architectures", 87, "--jobs", 2)
+    made = read(tmp_path)
+    assert {entry.dtype for entry in made.operations} == {"fp32", "bf16"}
+    assert [kernel.symbol for kernel, _, binary in made.files() if binary.spill_bytes] == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "arguments", "message"),
+    [
+        ("1", [], "TRITON_INTERPRET is set: kernels would be interpreted, not compiled; unset it"),
+        ("", ["--dtypes", "fp16", "bf16"], "bf16 needs compute capability 80 or newer, got [75]"),
+        ("", ["--architectures", "72"], "invalid choice: 72 (choose from 75, 80, 86, 87, 89, 90, 110, 120)"),
+    ],
+)
+def test_what_cannot_be_compiled_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: Callable[..., None],
+    variable: str,
+    arguments: list[Any],
+    message: str,
+) -> None:
+    monkeypatch.setenv("TRITON_INTERPRET", variable)
+    with pytest.raises(SystemExit) as ended:
+        command(main, "--out", tmp_path, *arguments)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
