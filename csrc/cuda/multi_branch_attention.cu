@@ -152,6 +152,8 @@ struct GeluRows {
 
 // The tiles of g, then those of s, which is small and stays in float32 throughout: the variance of float16
 // values may exceed the largest float16.
+//
+// The bound's second number: without one the compiler may spill to fit more blocks.
 template <typename T, typename Shape>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
     expand(Rows<T> d, Rows<float> t, Weights<T> weights, T* g, float* s) {
@@ -255,6 +257,7 @@ Weights<T> typed(const MultiBranchWeights& w) {
 
 }  // namespace
 
+// Of the scratch, `scale` holds t and then s, float32 [2, N, C]; `local` holds d and then g, [2, N P, 2 C].
 cudaError_t multi_branch_attention(const Map& z, const MultiBranchWeights& weights, float* scale, void* local,
                                    void* out, cudaStream_t stream) {
     if (z.images == 0) return cudaSuccess;
