@@ -77,7 +77,8 @@ struct Pictures {
 
 extern "C" {
 
-// z [N, 2 C, H, W] -> out [N, C, H, W]. Scratch: scale float32 [N, C], local [N H W, 2 C] of the type of z.
+// z [N, 2 C, H, W] -> out [N, C, H, W]. Scratch: scale float32 [2, N, C], local [2, N H W, 2 C] of the type
+// of z.
 cudaError_t multi_branch_attention(const Map& z, const MultiBranchWeights& weights, float* scale, void* local,
                                    void* out, cudaStream_t stream);
 

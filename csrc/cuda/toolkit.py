@@ -52,7 +52,7 @@ def architectures() -> list[str]:
     """Compute capabilities to compile for, without the dot, from FER_EDGE_CUDA_ARCHITECTURES."""
     named = os.environ.get("FER_EDGE_CUDA_ARCHITECTURES", ARCHITECTURES).replace(",", " ").split()
     if not named or not all(name.isdigit() for name in named):
-        raise FileNotFoundError(
+        raise ValueError(
             "FER_EDGE_CUDA_ARCHITECTURES must be compute capabilities without the dot, got "
             f"{' '.join(named) or 'none'}; for example {ARCHITECTURES}"
         )

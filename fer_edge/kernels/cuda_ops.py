@@ -38,9 +38,9 @@ def multi_branch_attention(z: Tensor, weights: MultiBranchWeights | FoldedMultiB
     n, both, height, width = z.shape
     channels = both // 2
     held = _weights(folded)
-    scale = z.new_empty((n, channels), dtype=torch.float32)
-    local = z.new_empty((n * height * width, 2 * channels))
-    out = _output(z, channels, channels_last)
+    scale = _empty(z, (2, n, channels), torch.float32)
+    local = _empty(z, (2, n * height * width, 2 * channels))
+    out = _empty(z, (n, channels, height, width), channels_last=channels_last)
     with _stream(z) as stream:
         _cuda.multi_branch_attention(
             z.data_ptr(),
@@ -60,7 +60,7 @@ def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
     """See `reference.dcif`."""
     x, channels_last = _map(x)
     held = _weights(weights)
-    out = x.new_empty(x.shape[:2])
+    out = _empty(x, x.shape[:2])
     with _stream(x) as stream:
         _cuda.dcif(
             x.data_ptr(),
@@ -80,9 +80,9 @@ def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsil
     x, channels_last = _map(x)
     n, channels, height, width = x.shape
     held = _weights(weights)
-    qkv = x.new_empty((n * height * width, 3 * channels))
-    mixed = x.new_empty((n * height * width, channels))
-    out = _output(x, channels, channels_last)
+    qkv = _empty(x, (n * height * width, 3 * channels))
+    mixed = _empty(x, (n * height * width, channels))
+    out = _empty(x, x.shape, channels_last=channels_last)
     with _stream(x) as stream:
         _cuda.token_attention(
             x.data_ptr(),
@@ -148,10 +148,12 @@ def _aligned(tensor: Tensor) -> Tensor:
     return tensor if tensor.data_ptr() % ALIGNMENT == 0 else tensor.clone()
 
 
-def _output(x: Tensor, channels: int, channels_last: bool) -> Tensor:
+def _empty(
+    like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None, channels_last: bool = False
+) -> Tensor:
+    """Memory where the tensor is, of its dtype if none is given."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    shape = (x.shape[0], channels, *x.shape[2:])
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
+    return torch.empty(tuple(shape), dtype=dtype or like.dtype, device=like.device, memory_format=layout)
 
 
 @contextmanager

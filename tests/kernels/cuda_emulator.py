@@ -1,33 +1,16 @@
 """The kernels of csrc/cuda on the CPU: built with csrc/cuda/emulator, behind the doors of `fer_edge._cuda`.
 
-What this proves and what not is written in csrc/cuda/emulator/scheduler.h. Each operation is a library of its
-own, built once for a state of the sources.
+What this proves and what not is written in csrc/cuda/emulator/scheduler.h.
 """
 
 import ctypes
-import functools
-import hashlib
-import os
-import subprocess
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Literal
 
-import pytest
 import torch
+from cuda_emulator_build import library
 from torch import Tensor
 
-from csrc.cuda import toolkit
-
-ROOT = Path(__file__).parents[2]
-BUILT = ROOT / "build" / "cuda_emulator"
-COMPILER = os.environ.get("CXX", "c++")
-# -O1 compiles twice as fast as -O2 and runs nearly as fast. Vector loads of a device know no aliasing rule.
-FLAGS = [
-    *("-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-fno-strict-aliasing"),
-    # Checked jumps refuse to leave a fiber's stack.
-    *("-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"),
-]
 SHARED_LIMIT = 227 * 1024
 ORDERS = ("forward", "backward", "shuffled")
 DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16", torch.int8: "int8"}
@@ -76,43 +59,6 @@ class Pictures(ctypes.Structure):
         *((name, ctypes.c_float) for name in ("mean", "scale", "fill")),
         ("edge", ctypes.c_bool),
     )
-
-
-def _source(operation: str) -> Path:
-    return toolkit.FOLDER / f"{operation}.cu"
-
-
-@functools.cache
-def library(operation: str, architecture: int = 900) -> ctypes.CDLL:
-    """The operation's sources, compiled as for a device of the architecture (750 for 7.5)."""
-    try:
-        include = toolkit.find() / "include"
-    except FileNotFoundError as error:
-        pytest.skip(f"no CUDA toolkit, whose headers the emulator needs: {error}")
-    emulator = sorted((toolkit.FOLDER / "emulator").glob("*.cpp"))
-    headers = [
-        *toolkit.FOLDER.glob("*.cuh"),
-        *toolkit.FOLDER.glob("*.h"),
-        *toolkit.FOLDER.glob("emulator/*.h"),
-    ]
-    flags = [*FLAGS, f"-DFER_EDGE_EMULATED={architecture}", f"-isystem{include}"]
-    digest = hashlib.sha256(" ".join([COMPILER, *flags]).encode())
-    for path in sorted([_source(operation), *emulator, *headers]):
-        digest.update(path.read_bytes())
-    made = BUILT / f"{_source(operation).stem}-{digest.hexdigest()[:16]}.so"
-    if not made.exists():
-        BUILT.mkdir(parents=True, exist_ok=True)
-        draft = made.with_suffix(f".{os.getpid()}")
-        command = [COMPILER, *flags, "-x", "c++", _source(operation), *emulator, "-o", draft]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        draft.rename(made)
-    loaded = ctypes.CDLL(str(made))
-    loaded.emulator_message.restype = ctypes.c_char_p
-    loaded.emulator_allocate.restype = ctypes.c_void_p
-    loaded.emulator_allocate.argtypes = (ctypes.c_size_t, ctypes.c_int)
-    loaded.emulator_release.argtypes = (ctypes.c_void_p,)
-    return loaded
 
 
 class Emulator:

@@ -1,0 +1,263 @@
+"""`fer_edge._cuda` and the tensors in front of it, on the emulator instead of a device.
+
+The bindings and kernels are those of csrc/cuda; the numerics of each kernel have tests of their own.
+"""
+
+import ctypes
+import importlib
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from cuda_emulator_build import extension
+from precision import assert_as_exact, cast
+
+import fer_edge
+from fer_edge.kernels import fold_multi_branch, reference
+from fer_edge.kernels.reference import DcifWeights, MultiBranchWeights, TokenAttentionWeights
+
+FLOATS = [torch.float32, torch.float16, torch.bfloat16]
+C, HIDDEN, HEADS = 16, 4, 2
+# More than any array of these tests has.
+GUARD = 1 << 14
+
+
+@pytest.fixture
+def cuda_ops(monkeypatch):
+    """The module on the emulated extension; tensors stay on the CPU, so there is no stream to ask for."""
+    monkeypatch.setitem(sys.modules, "fer_edge._cuda", extension())
+    monkeypatch.setattr(fer_edge, "_cuda", extension(), raising=False)
+    monkeypatch.delitem(sys.modules, "fer_edge.kernels.cuda_ops", raising=False)
+    module = importlib.import_module("fer_edge.kernels.cuda_ops")
+    monkeypatch.setitem(sys.modules, "fer_edge.kernels.cuda_ops", module)
+
+    @contextmanager
+    def no_stream(tensor: torch.Tensor):  # noqa: ANN202
+        yield 0
+
+    monkeypatch.setattr(module, "_stream", no_stream)
+    followed = []
+
+    def empty(
+        like: torch.Tensor,
+        shape: Sequence[int],
+        dtype: torch.dtype | None = None,
+        channels_last: bool = False,
+    ) -> torch.Tensor:
+        """Full of NaN, and more of it behind: a kernel that takes an array for larger must be seen."""
+        n = torch.Size(shape).numel()
+        memory = torch.full((n + GUARD,), torch.nan, dtype=dtype or like.dtype)
+        followed.append(memory[n:])
+        if not channels_last:
+            return memory[:n].view(*shape)
+        return memory[:n].view(shape[0], *shape[2:], shape[1]).permute(0, 3, 1, 2)
+
+    monkeypatch.setattr(module, "_empty", empty)
+    yield module
+    assert all(guard.isnan().all() for guard in followed)
+
+
+def normal(*shape: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def scaled(*shape: int) -> torch.Tensor:
+    """A matrix that keeps the size of what it multiplies."""
+    return normal(*shape) * shape[-1] ** -0.5
+
+
+DCIF = DcifWeights(
+    scaled(HIDDEN, C), normal(HIDDEN), scaled(C, HIDDEN), normal(C), normal(2, 7, 7) * 98**-0.5
+)
+TOKENS = TokenAttentionWeights(scaled(3 * C, C), normal(3 * C), scaled(C, C), normal(C), normal(C), normal(C))
+BRANCHES = MultiBranchWeights(
+    alpha=normal(C),
+    beta=normal(C),
+    texture_w=scaled(C, C),
+    texture_b=normal(C),
+    depthwise_w=normal(2 * C, 3, 3) / 3,
+    depthwise_b=normal(2 * C),
+    pointwise_w=scaled(2 * C, 2 * C),
+    pointwise_b=normal(2 * C),
+    project_w=scaled(C, 2 * C),
+    project_b=normal(C),
+    merge_w=scaled(C, C),
+    merge_b=normal(C),
+)
+OPERATIONS = {
+    "dcif": (C, DCIF, ()),
+    "token_attention": (C, TOKENS, (HEADS,)),
+    "multi_branch_attention": (2 * C, BRANCHES, ()),
+}
+LAYOUTS = {
+    "contiguous": torch.Tensor.contiguous,
+    "channels_last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "neither": lambda x: x.transpose(2, 3).contiguous().transpose(2, 3),
+    "begins anywhere": lambda x: torch.cat([x.flatten()[:1], x.flatten()])[1:].view(x.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_tensors_of_every_layout(cuda_ops, name, dtype, layout):
+    channels, weights, rest = OPERATIONS[name]
+    x, given = LAYOUTS[layout](normal(2, channels, 5, 6).to(dtype)), cast(weights, dtype)
+    got = getattr(cuda_ops, name)(x, given, *rest)
+    oracle = getattr(reference, name)
+    exact = oracle(x.double(), cast(given, torch.float64), *rest)
+    assert_as_exact(name, got, oracle(x, given, *rest), exact)
+    if got.ndim == 4:
+        last = layout == "channels_last"
+        assert got.is_contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
+def test_weights_that_are_views_or_begin_anywhere(cuda_ops):
+    x, given = normal(1, C, 4, 4).float(), cast(DCIF, torch.float32)
+    expected = cuda_ops.dcif(x, given)
+    moved = given._replace(
+        squeeze_w=given.squeeze_w.T.contiguous().T,
+        expand_b=torch.cat([given.expand_b[:1], given.expand_b])[1:],
+    )
+    assert torch.equal(cuda_ops.dcif(x, moved), expected)
+
+
+def test_folded_weights_give_the_same(cuda_ops):
+    x, given = normal(1, 2 * C, 3, 3).float(), cast(BRANCHES, torch.float32)
+    plain = cuda_ops.multi_branch_attention(x, given)
+    assert torch.equal(cuda_ops.multi_branch_attention(x, fold_multi_branch(given)), plain)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_images(cuda_ops, name):
+    channels, weights, rest = OPERATIONS[name]
+    got = getattr(cuda_ops, name)(torch.empty(0, channels, 7, 7), cast(weights, torch.float32), *rest)
+    assert got.shape == ((0, C) if name == "dcif" else (0, C, 7, 7))
+
+
+def test_float64_is_refused(cuda_ops):
+    with pytest.raises(TypeError, match=r"needs float32, float16 or bfloat16, got torch\.float64; cast it"):
+        cuda_ops.dcif(normal(1, C, 3, 3), DCIF)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int8])
+@pytest.mark.parametrize("border", ["edge", "constant"])
+def test_pictures(cuda_ops, dtype, border):
+    rng = np.random.default_rng(0)
+    # Rows that are further apart than they are long, as in a frame with a pitch.
+    plane = torch.from_numpy(rng.integers(0, 256, (40, 64), np.uint8))[:, :50]
+    matrices = torch.tensor([[[1.5, 0.2, -3], [-0.2, 1.5, 4]], [[0.5, 0, 9], [0, 0.5, 9]]])
+    arguments = {"mean": 100.0, "scale": 0.7, "border": border, "fill": 12.0}
+    out, expected = torch.empty(2, 1, 20, 33, dtype=dtype), torch.empty(2, 1, 20, 33, dtype=dtype)
+    cuda_ops.warp_normalize(plane, matrices, out, **arguments)
+    reference.warp_normalize(plane, matrices, expected, **arguments)
+    assert torch.equal(out, expected)
+
+
+MAP = {"shape": (1, 8, 3, 3), "dtype": "float32", "channels_last": False, "stream": 0}
+VALID = {
+    "dcif": {"x": 32, **MAP, "weights": (32,) * 5, "hidden": 2, "out": 32},
+    "token_attention": {
+        "x": 32,
+        **MAP,
+        "weights": (32,) * 6,
+        "heads": 2,
+        "epsilon": 1e-5,
+        "qkv": 32,
+        "mixed": 32,
+        "out": 32,
+    },
+    "multi_branch_attention": {
+        "z": 32,
+        **MAP,
+        "shape": (1, 16, 3, 3),
+        "weights": (32,) * 10,
+        "scale": 32,
+        "local": 32,
+        "out": 32,
+    },
+    "warp_normalize": {
+        "plane": 32,
+        "size": (4, 4),
+        "row_stride": 4,
+        "matrices": 32,
+        "count": 1,
+        "out": 32,
+        "dtype": "int8",
+        "out_size": (4, 4),
+        "mean": 0.0,
+        "scale": 1.0,
+        "border": "edge",
+        "fill": 0.0,
+        "stream": 0,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "message"),
+    [
+        ("dcif", {"x": 0}, "x must be an address on the device, got 0; pass data_ptr() of a tensor there"),
+        ("dcif", {"out": 40}, "out must begin at a multiple of 32 bytes, got 40; clone() the tensor"),
+        ("dcif", {"weights": (32, 32, 0, 32, 32)}, "weights[2] must be an address on the device, got 0"),
+        (
+            "dcif",
+            {"shape": (1, 12, 3, 3)},
+            "x must have a multiple of 8 channels up to 2048, got [1, 12, 3, 3]",
+        ),
+        (
+            "dcif",
+            {"shape": (1, 2056, 3, 3)},
+            "x must have a multiple of 8 channels up to 2048, got [1, 2056,",
+        ),
+        (
+            "dcif",
+            {"shape": (1, 8, 0, 3)},
+            "x must have 1 to 14 places a side, got [1, 8, 0, 3]; pool it first",
+        ),
+        ("dcif", {"shape": (1, 8, 3, 15)}, "x must have 1 to 14 places a side, got [1, 8, 3, 15]"),
+        ("dcif", {"shape": (-1, 8, 3, 3)}, "x must have 0 to 536870912 values, got [-1, 8, 3, 3]; split"),
+        ("dcif", {"shape": (1 << 23, 8, 3, 3)}, "x must have 0 to 536870912 values, got [8388608, 8, 3, 3]"),
+        ("dcif", {"hidden": 0}, "hidden must be from 1 to 2048, got 0"),
+        ("dcif", {"dtype": "int8"}, "dtype must be float32, float16 or bfloat16, got int8; cast the tensor"),
+        ("token_attention", {"heads": 3}, "heads must divide the 8 channels, got 3; choose a divisor"),
+        ("token_attention", {"shape": (1, 8, 9, 9)}, "height * width must be from 1 to 64, got 81"),
+        ("token_attention", {"mixed": 0}, "mixed must be an address on the device"),
+        (
+            "multi_branch_attention",
+            {"shape": (1, 24, 3, 3)},
+            "z must have a multiple of 16 channels up to 4096",
+        ),
+        ("multi_branch_attention", {"local": 0}, "local must be an address on the device"),
+        ("warp_normalize", {"size": (0, 4)}, "plane's sides must be from 1 to 1048576, got 0"),
+        ("warp_normalize", {"out_size": (4, -1)}, "out's sides must be from 0 to 65536, got -1"),
+        ("warp_normalize", {"count": -1}, "count must be from 0 to 2147483647, got -1"),
+        ("warp_normalize", {"row_stride": -4}, "row_stride must be from 0 to 4294967296, got -4"),
+        (
+            "warp_normalize",
+            {"border": "wrap"},
+            "border must be edge or constant, got wrap; choose one of them",
+        ),
+        ("warp_normalize", {"dtype": "bfloat16"}, "dtype must be float32, float16 or int8, got bfloat16"),
+        ("warp_normalize", {"matrices": 34}, "matrices must begin at a multiple of 4 bytes, got 34"),
+    ],
+)
+def test_arguments_that_do_not_fit(name, changed, message):
+    with pytest.raises(ValueError, match="must") as raised:
+        getattr(extension(), name)(**{**VALID[name], **changed})
+    assert message in str(raised.value)
+
+
+def test_errors_of_a_launch_come_as_exceptions(cuda_ops):
+    settings = ctypes.CDLL(extension().__file__)
+    settings.emulator_configure(0, 0, 1024)
+    with pytest.raises(
+        RuntimeError, match="dcif: emulated: the block asks for more shared memory than there is"
+    ):
+        cuda_ops.dcif(normal(1, C, 3, 3).float(), cast(DCIF, torch.float32))
+    settings.emulator_configure(0, 0, 1 << 17)
+    cuda_ops.dcif(normal(1, C, 3, 3).float(), cast(DCIF, torch.float32))
