@@ -1,4 +1,8 @@
-"""Every kernel of the networks is compiled for every GPU, in processes without Triton's interpreter."""
+"""Every kernel of the networks is compiled for every GPU, in processes without Triton's interpreter.
+
+What imports Triton is imported when a test runs and not above: Triton reads TRITON_INTERPRET when it is first
+imported, and tests/kernels sets it while tests are collected.
+"""
 
 import json
 import os
@@ -13,14 +17,12 @@ from typing import Any
 import pytest
 from pycuda_double import PycudaDriver
 
-from export.kernel_binary import ARCHITECTURES
-from export.kernels_ahead_of_time import PROGRESS, main
 from fer_edge.cubins import Cubins
 from fer_edge.cubins.__main__ import main as check
 from fer_edge.cubins.manifest import NAME, Manifest, read
 
 ROOT = Path(__file__).parents[2]
-Run = Callable[..., str]
+PROGRESS = "progress.jsonl"
 
 
 def _run(*arguments: object) -> str:
@@ -50,8 +52,16 @@ def manifest(built: Path) -> Manifest:
     return read(built)
 
 
+@pytest.fixture(scope="module")
+def main() -> Callable[[], None]:
+    """The command, in this process."""
+    from export import kernels_ahead_of_time
+
+    return kernels_ahead_of_time.main
+
+
 def test_every_operation_is_there_for_every_gpu(manifest: Manifest) -> None:
-    assert manifest.architectures == tuple(ARCHITECTURES) == (75, 80, 86, 87, 89, 90, 110, 120)
+    assert manifest.architectures == (75, 80, 86, 87, 89, 90, 110, 120)
     there = {(entry.operation, *entry.networks, entry.dtype) for entry in manifest.operations}
     assert there == {
         ("multi_branch_attention", "tkfnet", "fp16"),
@@ -65,6 +75,8 @@ def test_every_operation_is_there_for_every_gpu(manifest: Manifest) -> None:
 
 
 def test_no_kernel_spills_or_asks_for_more_than_a_gpu_has(manifest: Manifest) -> None:
+    from export.kernel_binary import ARCHITECTURES
+
     spilled = {
         (kernel.symbol, architecture): (binary.spill_bytes, binary.stack_bytes)
         for kernel, architecture, binary in manifest.files()
@@ -77,7 +89,7 @@ def test_no_kernel_spills_or_asks_for_more_than_a_gpu_has(manifest: Manifest) ->
         assert binary.shared_bytes <= ARCHITECTURES[int(architecture)][1]
 
 
-def test_the_check_passes(built: Path) -> None:
+def test_the_check_passes(built: Path, main: Callable[[], None]) -> None:
     assert check([str(built)]) == 0
     with pytest.raises(SystemExit) as ended, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["command", "--check", str(built)])
@@ -112,7 +124,6 @@ def test_the_manifest_comes_back(built: Path, manifest: Manifest) -> None:
 def test_launches_are_those_of_the_plans(
     built: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Here and not above: tests/kernels must have chosen the interpreter before kernels are imported.
     from export.kernel_shapes import SHAPES, planned
 
     driver = PycudaDriver((8, 7))
@@ -185,6 +196,7 @@ def test_what_cannot_be_compiled_is_told(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     command: Callable[..., None],
+    main: Callable[[], None],
     variable: str,
     arguments: list[Any],
     message: str,
