@@ -31,6 +31,8 @@ COMPILE = [
         "-ffp-contract=off",
         "-fno-strict-aliasing",
     ),
+    # What C++ leaves undefined, misaligned vector loads among it, is an illegal instruction.
+    *("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"),
     # Checked jumps refuse to leave a fiber's stack.
     *("-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"),
 ]

@@ -18,6 +18,7 @@ KERNELS = (
     "leaves_early",
     "shuffles_alone",
     "blocks_talk",
+    "misaligned",
 )
 
 
@@ -56,6 +57,7 @@ def test_a_copy_without_a_wait_leaves_nan():
         ("divergent_barriers", "forward", "apart: 64 at a barrier"),
         ("leaves_early", "shuffled", "apart: 48 at a barrier, 0 in a shuffle or warp barrier, 16 have left"),
         ("shuffles_alone", "forward", "16 in a shuffle"),
+        ("misaligned", "forward", r"thread \(0, 0, 0\) does what C\+\+ leaves undefined"),
     ],
 )
 def test_faults_are_named(name, order, message):

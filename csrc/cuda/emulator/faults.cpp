@@ -5,13 +5,13 @@ namespace emulator {
 namespace {
 
 constexpr size_t kStackBytes = 1 << 16;
-void (*handler)(const void*) = nullptr;
+void (*handler)(int, const void*) = nullptr;
 
-void on_signal(int, siginfo_t* info, void*) { handler(info->si_addr); }
+void on_signal(int signal, siginfo_t* info, void*) { handler(signal, info->si_addr); }
 
 }  // namespace
 
-FaultHandler::FaultHandler(void (*on_fault)(const void*)) : stack_(kStackBytes) {
+FaultHandler::FaultHandler(void (*on_fault)(int, const void*)) : stack_(kStackBytes) {
     handler = on_fault;
     stack_t alternative{};
     alternative.ss_sp = stack_.data();
@@ -21,11 +21,11 @@ FaultHandler::FaultHandler(void (*on_fault)(const void*)) : stack_(kStackBytes) 
     action.sa_sigaction = on_signal;
     // The handler does not return, so its signal must not stay blocked.
     action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
-    for (int i = 0; i < 3; ++i) sigaction(kSignals[i], &action, &old_actions_[i]);
+    for (int i = 0; i < 4; ++i) sigaction(kSignals[i], &action, &old_actions_[i]);
 }
 
 FaultHandler::~FaultHandler() {
-    for (int i = 0; i < 3; ++i) sigaction(kSignals[i], &old_actions_[i], nullptr);
+    for (int i = 0; i < 4; ++i) sigaction(kSignals[i], &old_actions_[i], nullptr);
     sigaltstack(&old_stack_, nullptr);
 }
 

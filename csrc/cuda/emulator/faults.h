@@ -10,18 +10,18 @@ namespace emulator {
 
 class FaultHandler {
   public:
-    // The function gets the address of the fault and must not return. It runs on a stack of its own, for the
-    // fault may be that the fiber's is full.
-    explicit FaultHandler(void (*on_fault)(const void* address));
+    // The function gets the signal and the address of the fault and must not return. It runs on a stack of
+    // its own, for the fault may be that the fiber's is full.
+    explicit FaultHandler(void (*on_fault)(int signal, const void* address));
     ~FaultHandler();
     FaultHandler(const FaultHandler&) = delete;
     FaultHandler& operator=(const FaultHandler&) = delete;
 
   private:
-    static constexpr int kSignals[3] = {SIGSEGV, SIGBUS, SIGFPE};
+    static constexpr int kSignals[4] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     std::vector<char> stack_;
     stack_t old_stack_;
-    struct sigaction old_actions_[3];
+    struct sigaction old_actions_[4];
 };
 
 }  // namespace emulator

@@ -69,10 +69,14 @@ __global__ void blocks_talk(const float*, float* out, int count) {
     if (blockIdx.x == 1 && threadIdx.x == 0) out[count - 1] = out[0];
 }
 
+__global__ void misaligned(const float* x, float* out, int) {
+    out[0] = reinterpret_cast<const float4*>(x + 1)->x;
+}
+
 using Kernel = void (*)(const float*, float*, int);
 constexpr Kernel kKernels[] = {prefix_sums,    without_a_barrier, without_a_wait,     reads_behind,
                                writes_before,  shared_behind,     divergent_barriers, leaves_early,
-                               shuffles_alone, blocks_talk};
+                               shuffles_alone, blocks_talk,       misaligned};
 
 }  // namespace
 }  // namespace cuda

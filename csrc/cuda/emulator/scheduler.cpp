@@ -1,5 +1,7 @@
 #include "scheduler.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -173,9 +175,12 @@ void run_block() {
 }
 
 // Faults of a kernel become failures of its launch.
-void on_fault(const void* address) {
-    message = "thread " + text(threadIdx) + " must not access address " +
-              std::to_string(reinterpret_cast<uintptr_t>(address));
+void on_fault(int signal, const void* address) {
+    message = "thread " + text(threadIdx);
+    if (signal == SIGSEGV || signal == SIGBUS)
+        message += " must not access address " + std::to_string(reinterpret_cast<uintptr_t>(address));
+    else
+        message += signal == SIGFPE ? " divides by zero" : " does what C++ leaves undefined";
     if (shared->owns(address)) message += ", " + shared->place_of(address) + " shared ones";
     for (const auto& [begin, memory] : allocations)
         if (memory->owns(address)) message += ", " + memory->place_of(address) + " of an array";
