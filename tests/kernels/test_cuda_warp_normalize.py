@@ -84,8 +84,10 @@ def test_plane_sizes(size, border):
 @pytest.mark.parametrize("width", [320, 321, 322])
 @pytest.mark.parametrize("level", range(7))
 def test_every_level_with_aligned_and_other_rows(level, width):
-    scale = 1.7 * 2.0**level
-    matrices = np.concatenate([similarity(scale, 8, 1, 2), similarity(scale, 30, 160, -50)])
+    # The last scale is the largest of the level.
+    scales = 1.7 * 2.0**level, 1.7 * 2.0**level, 2 * 2.0**level
+    moves = (8, 1, 2), (30, 160, -50), (0, 3, 1)
+    matrices = np.concatenate([similarity(s, *move) for s, move in zip(scales, moves, strict=True)])
     # Rows of 321 and 322 bytes do not begin at multiples of four, those of 320 do.
     assert_equals_reference(random_plane(250, width), matrices, (5, 7))
 
