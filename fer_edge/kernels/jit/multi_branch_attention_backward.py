@@ -1,0 +1,278 @@
+"""Multi-branch attention backward: what lies between the matrix products, which are the library's.
+
+With G the gradient of the output as rows [N P, C] and J = [x s | g] the joined branches:
+
+    dJ = G M,  dM = G^T J                                              library
+    ds = sum over places of dJx x,  du = ds GELU'(u),  dh = dJg GELU'(h)   `joined_gradients`, which makes x s
+    dT = du^T t,  dt = du T;  dW = dh^T d,  dd = dh W                  library
+    dx = dJx s + dt (alpha + 2 beta (x - mean)) / P
+    dy = the transposed depthwise convolution of dd                    `map_gradients`
+    gradients of the taps                                              `tap_gradients`
+
+Every sum has a fixed order and one owner, so that training can be repeated bit by bit.
+"""
+
+import functools
+
+import triton
+import triton.language as tl
+
+from .launch import IMAGES, Axis, Buffer, Launch, Plan
+from .rows import gelu_slope
+
+# Programs that share the images of one block of channels in tap_gradients: with 32 blocks for C = 512 they
+# make 512, about four a multiprocessor of the largest GPUs.
+CHUNKS = 16
+
+
+@triton.jit(do_not_specialize=["images"])
+def joined_gradients(
+    z,  # [N, 2 C, H, W]
+    scale,  # float32 [2, N, C]: s and u
+    local,  # [2, N, P, 2 C]: g and h
+    joined_grad,  # [N, P, 3 C]
+    modulated,  # [N, P, C]: x s
+    gate_grad,  # float32 [N, C]: of u
+    hidden_grad,  # [N, P, 2 C]: of h
+    images,
+    channels: tl.constexpr,
+    places: tl.constexpr,
+    channel_stride: tl.constexpr,
+    place_stride: tl.constexpr,
+    block_places: tl.constexpr,
+    block_channels: tl.constexpr,
+):
+    """Programs (image, block of the C channels of x s, then block of the 2 C of g)."""
+    tiles: tl.constexpr = (channels + block_channels - 1) // block_channels
+    image = tl.program_id(0).to(tl.int64)
+    tile = tl.program_id(1)
+    place = tl.arange(0, block_places)[None, :]
+    column = tl.arange(0, block_channels)[:, None]
+    joined = joined_grad + (image * places + place) * (3 * channels)
+    if tile < tiles:
+        column += tile * block_channels
+        mask = (place < places) & (column < channels)
+        x = z + image * (2 * channels * places) + place * place_stride + (channels + column) * channel_stride
+        x = tl.load(x, mask=mask, other=0.0).to(tl.float32)
+        grad = tl.load(joined + column, mask=mask, other=0.0).to(tl.float32)
+        s = tl.load(scale + image * channels + column, mask=column < channels, other=0.0)
+        target = modulated + (image * places + place) * channels + column
+        tl.store(target, (x * s).to(modulated.dtype.element_ty), mask=mask)
+        u = tl.load(scale + (images + image) * channels + column, mask=column < channels, other=0.0)
+        of_scale = tl.sum(grad * x, 1)[:, None]
+        tl.store(gate_grad + image * channels + column, of_scale * gelu_slope(u), mask=column < channels)
+    else:
+        column += (tile - tiles) * block_channels
+        mask = (place < places) & (column < 2 * channels)
+        grad = tl.load(joined + channels + column, mask=mask, other=0.0).to(tl.float32)
+        before = local + ((images + image) * places + place) * (2 * channels) + column
+        grad *= gelu_slope(tl.load(before, mask=mask, other=0.0).to(tl.float32))
+        target = hidden_grad + (image * places + place) * (2 * channels) + column
+        tl.store(target, grad.to(hidden_grad.dtype.element_ty), mask=mask)
+
+
+@triton.jit(do_not_specialize=["images"])
+def map_gradients(
+    z,  # [N, 2 C, H, W]
+    alpha,  # [C]
+    beta,  # [C]
+    depthwise_w,  # [2 C, 3, 3]
+    moments,  # float32 [N, 2, C]
+    scale,  # float32 [2, N, C]
+    joined_grad,  # [N, P, 3 C]
+    texture_grad,  # float32 [N, C]: of t
+    depthwise_grad,  # [N, P, 2 C]: of d
+    z_grad,  # [N, 2 C, H, W]
+    images,
+    channels: tl.constexpr,
+    height: tl.constexpr,
+    width: tl.constexpr,
+    channel_stride: tl.constexpr,
+    place_stride: tl.constexpr,
+    block_places: tl.constexpr,
+    block_channels: tl.constexpr,
+):
+    """Programs (image, block of channels of y, then block of channels of x)."""
+    places: tl.constexpr = height * width
+    tiles: tl.constexpr = (channels + block_channels - 1) // block_channels
+    image = tl.program_id(0).to(tl.int64)
+    tile = tl.program_id(1)
+    place = tl.arange(0, block_places)
+    channel = tile % tiles * block_channels + tl.arange(0, block_channels)
+    mask = (place < places)[:, None] & (channel < channels)[None, :]
+    maps = image * (2 * channels * places) + place[:, None] * place_stride + channel[None, :] * channel_stride
+    if tile < tiles:
+        column = 2 * tile * block_channels + tl.arange(0, 2 * block_channels)
+        source = depthwise_grad + image * (places * 2 * channels)
+        total = _transposed(source, depthwise_w, place, column, channels, height, width)
+        # Channel c of y has the outputs 2 c and 2 c + 1.
+        of_y = tl.sum(tl.reshape(total, [block_places, block_channels, 2]), 2)
+        tl.store(z_grad + maps, of_y.to(z_grad.dtype.element_ty), mask=mask)
+    else:
+        inside = channel < channels
+        x = tl.load(z + maps + channels * channel_stride, mask=mask, other=0.0).to(tl.float32)
+        mean = tl.load(moments + image * (2 * channels) + channel, mask=inside, other=0.0)
+        of_mean = tl.load(alpha + channel, mask=inside, other=0.0).to(tl.float32)
+        of_variance = tl.load(beta + channel, mask=inside, other=0.0).to(tl.float32)
+        of_texture = tl.load(texture_grad + image * channels + channel, mask=inside, other=0.0) / places
+        texture = of_mean[None, :] + 2.0 * of_variance[None, :] * (x - mean[None, :])
+        joined = joined_grad + (image * places + place[:, None]) * (3 * channels) + channel[None, :]
+        grad = tl.load(joined, mask=mask, other=0.0).to(tl.float32)
+        s = tl.load(scale + image * channels + channel, mask=inside, other=0.0)
+        of_x = grad * s[None, :] + texture * of_texture[None, :]
+        tl.store(z_grad + maps + channels * channel_stride, of_x.to(z_grad.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def _transposed(
+    maps, depthwise_w, place, column, channels: tl.constexpr, height: tl.constexpr, width: tl.constexpr
+):
+    """The depthwise convolution's transpose before channels are paired: float32 [places, columns]."""
+    total = tl.zeros([place.shape[0], column.shape[0]], tl.float32)
+    for tap in tl.static_range(9):
+        weight = tl.load(depthwise_w + column * 9 + tap, mask=column < 2 * channels, other=0.0)
+        shifted = _shifted(maps, place[:, None], column[None, :], tap, channels, height, width)
+        total += shifted * weight.to(tl.float32)[None, :]
+    return total
+
+
+@triton.jit
+def _shifted(maps, place, column, tap, channels: tl.constexpr, height: tl.constexpr, width: tl.constexpr):
+    """The outputs that places reached through a tap, of maps [P, 2 C]: float32, zero if there is none."""
+    row = place // width - (tap // 3 - 1)
+    right = place % width - (tap % 3 - 1)
+    inside = (row >= 0) & (row < height) & (right >= 0) & (right < width) & (place < height * width)
+    source = maps + (row * width + right) * (2 * channels) + column
+    return tl.load(source, mask=inside & (column < 2 * channels), other=0.0).to(tl.float32)
+
+
+@triton.jit(do_not_specialize=["images"])
+def tap_gradients(
+    z,  # [N, 2 C, H, W]
+    depthwise_grad,  # [N, P, 2 C]: of d
+    taps_grad,  # float32 [chunks, 9, 2 C], to be added up
+    images,
+    channels: tl.constexpr,
+    height: tl.constexpr,
+    width: tl.constexpr,
+    channel_stride: tl.constexpr,
+    place_stride: tl.constexpr,
+    chunks: tl.constexpr,
+    block_places: tl.constexpr,
+    block_columns: tl.constexpr,
+):
+    """Programs (block of the 2 C channels, chunk: every chunks-th image).
+
+    The images of a chunk are read once for each tap, all but the first time from the L1 cache.
+    """
+    places: tl.constexpr = height * width
+    chunk = tl.program_id(1)
+    place = tl.arange(0, block_places)[None, :]
+    column = tl.program_id(0) * block_columns + tl.arange(0, block_columns)[:, None]
+    offsets = column // 2 * channel_stride + place * place_stride
+    mask = (column < 2 * channels) & (place < places)
+    for tap in range(9):
+        total = tl.zeros([block_columns, block_places], tl.float32)
+        start = chunk.to(tl.int64) * (places * 2 * channels)
+        for _ in range(chunk, images, chunks):
+            y = tl.load(z + start + offsets, mask=mask, other=0.0).to(tl.float32)
+            total += y * _shifted(depthwise_grad + start, place, column, tap, channels, height, width)
+            start += chunks * places * 2 * channels
+        target = taps_grad + (chunk * 9 + tap) * (2 * channels) + column
+        tl.store(target, tl.sum(total, 1)[:, None], mask=column < 2 * channels)
+
+
+@functools.cache
+def joined_plan(channels: int, height: int, width: int, dtype: str, channels_last: bool) -> Plan:
+    """From the gradient of the joined branches to those before both GELU."""
+    places, double = height * width, 2 * channels
+    block_channels = _block_channels(places)
+    tiles = triton.cdiv(channels, block_channels) + triton.cdiv(double, block_channels)
+    names = ("z", "scale", "local", "joined_grad", "modulated", "gate_grad", "hidden_grad")
+    return Plan(
+        operation="multi_branch_attention",
+        buffers={
+            "z": Buffer("input", dtype, (IMAGES, double, height, width), channels_last),
+            "scale": Buffer("input", "fp32", (2, IMAGES, channels)),
+            "local": Buffer("input", dtype, (2, IMAGES, places, double)),
+            "joined_grad": Buffer("input", dtype, (IMAGES, places, 3 * channels)),
+            "modulated": Buffer("output", dtype, (IMAGES, places, channels)),
+            "gate_grad": Buffer("output", "fp32", (IMAGES, channels)),
+            "hidden_grad": Buffer("output", dtype, (IMAGES, places, double)),
+        },
+        launches=(
+            Launch(
+                kernel=joined_gradients,
+                pointers=names,
+                grid=(Axis(1), tiles),
+                constants={
+                    "channels": channels,
+                    "places": places,
+                    **_strides(channels, places, channels_last),
+                    "block_places": triton.next_power_of_2(places),
+                    "block_channels": block_channels,
+                },
+            ),
+        ),
+    )
+
+
+@functools.cache
+def maps_plan(channels: int, height: int, width: int, dtype: str, channels_last: bool) -> Plan:
+    """From the gradients of the joined branches, t and d to those of z and of the taps."""
+    places, double = height * width, 2 * channels
+    block_channels = _block_channels(places)
+    tiles = triton.cdiv(channels, block_channels)
+    maps = (IMAGES, double, height, width)
+    constants = {
+        "channels": channels,
+        "height": height,
+        "width": width,
+        **_strides(channels, places, channels_last),
+        "block_places": triton.next_power_of_2(places),
+    }
+    names = ("z", "alpha", "beta", "depthwise_w", "moments", "scale", "joined_grad", "texture_grad")
+    return Plan(
+        operation="multi_branch_attention",
+        buffers={
+            "z": Buffer("input", dtype, maps, channels_last),
+            "alpha": Buffer("weight", dtype, (channels,)),
+            "beta": Buffer("weight", dtype, (channels,)),
+            "depthwise_w": Buffer("weight", dtype, (double, 3, 3)),
+            "moments": Buffer("input", "fp32", (IMAGES, 2, channels)),
+            "scale": Buffer("input", "fp32", (2, IMAGES, channels)),
+            "joined_grad": Buffer("input", dtype, (IMAGES, places, 3 * channels)),
+            "texture_grad": Buffer("input", "fp32", (IMAGES, channels)),
+            "depthwise_grad": Buffer("input", dtype, (IMAGES, places, double)),
+            "z_grad": Buffer("output", dtype, maps, channels_last),
+            "taps_grad": Buffer("output", "fp32", (CHUNKS, 9, double)),
+        },
+        launches=(
+            Launch(
+                kernel=map_gradients,
+                pointers=(*names, "depthwise_grad", "z_grad"),
+                grid=(Axis(1), 2 * tiles),
+                constants={**constants, "block_channels": block_channels},
+            ),
+            Launch(
+                kernel=tap_gradients,
+                pointers=("z", "depthwise_grad", "taps_grad"),
+                grid=(tiles, CHUNKS),
+                constants={**constants, "chunks": CHUNKS, "block_columns": 2 * block_channels},
+                # Of 14 x 14 places a tile has 4,096 elements, and the loop holds three such tiles.
+                num_warps=8,
+            ),
+        ),
+    )
+
+
+def _block_channels(places: int) -> int:
+    """A thousand elements a tile; rows of at least a sector of 32 bytes."""
+    return max(8, 1024 // triton.next_power_of_2(places))
+
+
+def _strides(channels: int, places: int, channels_last: bool) -> dict[str, int]:
+    return {
+        "channel_stride": 1 if channels_last else places,
+        "place_stride": 2 * channels if channels_last else 1,
+    }
