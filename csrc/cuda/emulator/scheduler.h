@@ -2,8 +2,9 @@
 //
 // What it proves: that no thread reads or writes outside of its arrays or of the shared memory asked for,
 // that no uninitialised shared memory gets into a result (it is NaN), that all threads meet at the same
-// barriers, that what is computed is right in the arithmetic of IEEE, and, run in several orders with equal
-// results, that no value depends on which thread comes first.
+// barriers, that vector loads are aligned and nothing else happens that C++ leaves undefined (compiled with
+// -fsanitize=undefined), that what is computed is right in the arithmetic of IEEE, and, run in several orders
+// with equal results, that no value depends on which thread comes first.
 //
 // What it does not prove: anything about time, registers or the device's compiler; races whose two orders
 // agree; the memory model (fibers see each other's writes at once); the rounding inside tensor cores.
