@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.kernel_weights import dcif_weights, multi_branch_weights, token_attention_weights
+from export.kernel_shapes import SHAPES
 from fer_edge import kernels
 from fer_edge.kernels import fold_multi_branch
 
@@ -54,13 +55,7 @@ WEIGHTS: dict[str, Callable[[int], tuple[Tensor, ...]]] = {
     "dcif": dcif_weights,
     "token_attention": token_attention_weights,
 }
-CASES = (
-    Case("multi_branch_attention", "tkfnet", 512, 7),
-    Case("multi_branch_attention", "tkfnet-nano", 128, 8),
-    Case("dcif", "tkfnet", 512, 7),
-    Case("dcif", "tkfnet-nano", 128, 8),
-    Case("token_attention", "conv-cut", 256, 4),
-)
+CASES = tuple(Case(s.operation, s.networks[0], s.channels, s.side) for s in SHAPES)
 
 
 def folded(arguments: tuple[Any, ...]) -> tuple[Any, ...]:

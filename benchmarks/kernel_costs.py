@@ -22,8 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks.kernel_cases import CASES, Case
+from export.kernel_shapes import SHAPES
 from fer_edge.kernels import reference
-from fer_edge.kernels.jit import dcif, multi_branch_attention, token_attention
 from fer_edge.kernels.jit.launch import IMAGES, Buffer, Plan
 
 HALF = 2  # bytes
@@ -41,7 +41,7 @@ class Gpu:
 GPUS = {
     "H200": Gpu(4.8e12, 989e12, 1.5e-6),
     "H100 SXM": Gpu(3.35e12, 989e12, 1.5e-6),
-    "Orin AGX 64": Gpu(204.8e9, 85e12 / 2, 3e-6),
+    "Orin AGX 64": Gpu(204.8e9, 42.5e12, 3e-6),
 }
 
 
@@ -114,13 +114,8 @@ def least_bytes(plan: Plan, images: int) -> int:
 
 
 def plan_of(case: Case, images: int) -> Plan:
-    """The Triton launches of an operation for float16, contiguous."""
-    module = {
-        "multi_branch_attention": multi_branch_attention,
-        "dcif": dcif,
-        "token_attention": token_attention,
-    }[case.operation]
-    return module.plan_for(*case.arguments(images, torch.float16, "meta"))
+    """The Triton launches of a case for float16, contiguous."""
+    return SHAPES[CASES.index(case)].plan("fp16", channels_last=False, images=images)
 
 
 def costs(case: Case, images: int) -> dict[str, Any]:

@@ -21,6 +21,17 @@ class Shape:
     # Where a plan depends on the number of images at a time: those for which one is made.
     batches: tuple[int, ...] = ()
 
+    def plan(self, dtype: str, channels_last: bool, images: int | None) -> Plan:
+        """The launches for Triton's dtype; ``images`` is how many at a time where that matters."""
+        module = importlib.import_module(f"fer_edge.kernels.jit.{self.operation}")
+        hint = {"images": images} if self.batches else {}
+        plan: Plan = module.forward_plan(**self.arguments(), dtype=dtype, channels_last=channels_last, **hint)
+        return plan
+
+    def arguments(self) -> dict[str, Number]:
+        """The arguments of forward_plan that say which map it is, and the operation's own."""
+        return {"channels": self.channels, "height": self.side, "width": self.side, **self.settings}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
@@ -60,17 +71,13 @@ def planned(
     """The plans of every shape in each of the dtypes and layouts."""
     dtypes, layouts = tuple(dtypes), tuple(channels_last)
     for shape in shapes:
-        module = importlib.import_module(f"fer_edge.kernels.jit.{shape.operation}")
-        sides = {"channels": shape.channels, "height": shape.side, "width": shape.side} | dict(shape.settings)
         for dtype in dtypes:
             for last in layouts:
                 for images in shape.batches or (None,):
-                    hint = {} if images is None else {"images": images}
-                    plan = module.forward_plan(**sides, dtype=dtype, channels_last=last, **hint)
                     yield Planned(
-                        plan=plan,
+                        plan=shape.plan(dtype, last, images),
                         networks=shape.networks,
-                        shape=sides,
+                        shape=shape.arguments(),
                         dtype=dtype,
                         channels_last=last,
                         images=images,
