@@ -10,7 +10,6 @@
 """
 
 import functools
-import importlib
 import importlib.util
 import os
 from collections.abc import Callable
@@ -20,13 +19,8 @@ import torch
 
 Kernels = Literal["auto", "triton", "cuda", "reference"]
 OPERATIONS = ("multi_branch_attention", "dcif", "filter_and_pool", "token_attention", "warp_normalize")
-# A module each, with functions of the operations' names and the reference's arguments.
-MODULES = {
-    "triton": "fer_edge.kernels.triton_ops",
-    "cuda": "fer_edge.kernels.cuda_ops",
-    "reference": "fer_edge.kernels.reference",
-}
-# What a module leaves out: the CUDA extension is for inference, filter_and_pool for training.
+IMPLEMENTATIONS = ("triton", "cuda", "reference")
+# What one leaves out: the CUDA extension is for inference, filter_and_pool for training.
 LEFT_OUT = {"cuda": ("filter_and_pool",)}
 
 
@@ -34,12 +28,14 @@ def active(device: torch.device | str | None = None) -> dict[str, str]:
     """What "auto" runs for each operation on the device (the current CUDA device, else the CPU), without
     gradients.
     """
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    return {operation: choose(operation, "auto", where, gradients=False) for operation in OPERATIONS}
+    kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")).type
+    return {operation: choose(operation, "auto", kind, gradients=False) for operation in OPERATIONS}
 
 
-def choose(operation: str, kernels: str, device: torch.device, gradients: bool) -> str:
-    """The implementation that will run.
+# Of strings and a truth value only: torch.compile then calls it once, and traces what was chosen.
+@torch.compiler.assume_constant_result
+def choose(operation: str, kernels: str, device: str, gradients: bool) -> str:
+    """The implementation that will run on a type of device ("cuda", "cpu").
 
     Raises:
         ValueError: the name is unknown, or the implementation lacks the operation or its gradients.
@@ -53,18 +49,34 @@ def choose(operation: str, kernels: str, device: torch.device, gradients: bool) 
         if refusal is not None:
             raise refusal
         return kernels
-    return next(name for name in MODULES if _refusal(operation, name, device, gradients) is None)
+    return next(name for name in IMPLEMENTATIONS if _refusal(operation, name, device, gradients) is None)
 
 
-def implementation(operation: str, kernels: str, device: torch.device, gradients: bool) -> Callable[..., Any]:
+def implementation(operation: str, kernels: str, device: str, gradients: bool) -> Callable[..., Any]:
     """The function that computes the operation; raises as `choose`."""
-    function: Callable[..., Any] = getattr(
-        importlib.import_module(MODULES[choose(operation, kernels, device, gradients)]), operation
-    )
+    function: Callable[..., Any] = getattr(module(choose(operation, kernels, device, gradients)), operation)
     return function
 
 
-def _refusal(operation: str, name: str, device: torch.device, gradients: bool) -> Exception | None:
+def module(name: str) -> Any:
+    """Functions of the operations' names with the reference's arguments, imported when they are first used.
+
+    Import statements, because torch.compile traces them, and not importlib.
+    """
+    if name == "triton":
+        from . import triton_ops
+
+        return triton_ops
+    if name == "cuda":
+        from . import cuda_ops
+
+        return cuda_ops
+    from . import reference
+
+    return reference
+
+
+def _refusal(operation: str, name: str, device: str, gradients: bool) -> Exception | None:
     """Why the implementation cannot do the work, None if it can."""
     if name == "reference":
         return None
@@ -78,12 +90,10 @@ def _refusal(operation: str, name: str, device: torch.device, gradients: bool) -
         return ImportError(f"kernels={name!r} is not installed; {fix}")
     if name == "cuda" and gradients:
         return ValueError("kernels='cuda' computes no gradients; use triton, or torch.no_grad()")
-    if device.type == "cuda" or (name == "triton" and interpreted()):
+    if device == "cuda" or (name == "triton" and interpreted()):
         return None
     hint = "; TRITON_INTERPRET=1 runs it on the CPU, very slowly" if name == "triton" else ""
-    return RuntimeError(
-        f"kernels={name!r} needs tensors on a CUDA device, got {device.type}; use reference{hint}"
-    )
+    return RuntimeError(f"kernels={name!r} needs tensors on a CUDA device, got {device}; use reference{hint}")
 
 
 def interpreted() -> bool:

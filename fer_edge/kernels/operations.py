@@ -139,7 +139,7 @@ def warp_normalize(
         ImportError, RuntimeError: the implementation asked for cannot run here.
     """
     _check_warp(plane, matrices, out, border)
-    function = implementation("warp_normalize", kernels, plane.device, gradients=False)
+    function = implementation("warp_normalize", kernels, plane.device.type, gradients=False)
     function(plane, matrices, out, mean=mean, scale=scale, border=border, fill=fill)
 
 
@@ -155,7 +155,7 @@ def _call(operation: str, kernels: Kernels, x: Tensor, *rest: object) -> Tensor:
         if kernels not in ("auto", "reference"):
             raise TypeError(f"kernels={kernels!r} takes float32, float16 or bfloat16, got {x.dtype}")
         kernels = "reference"
-    result: Tensor = implementation(operation, kernels, x.device, gradients)(x, *rest)
+    result: Tensor = implementation(operation, kernels, x.device.type, gradients)(x, *rest)
     return result
 
 
