@@ -1,0 +1,202 @@
+"""Gradients of `token_attention` between its matrix products, which are left to torch.mm.
+
+Only x, qkv and the weights are kept from the forward pass: the softmax of at most 64 tokens is cheaper to
+compute anew than to read. With J = x + O out_w^T + out_b, y = LayerNorm(J) and the loss's gradient dy:
+
+1. `mix` computes O from qkv, torch.mm O out_w^T;
+2. `normalize_backward`: dJ from dy, and each image's part of the gradients of out_b, norm_w and norm_b;
+3. torch.mm: dO = dJ out_w, and the gradient of out_w;
+4. `attend_backward`: for each head dV = P^T dO, dP = dO V^T, dS = P (dP - sum P dP), dQ = dS K / sqrt(d),
+   dK = dS^T Q / sqrt(d), and each image's part of the gradient of qkv_b;
+5. torch.mm: dx = dJ + dqkv qkv_w, and the gradient of qkv_w.
+
+Parts are float32 and summed by torch.sum: gradients of vectors are rounded once, in an order of their own.
+"""
+
+import functools
+
+import triton
+import triton.language as tl
+
+from .attention_rows import head_part, map_offset, softmax
+from .launch import IMAGES, Axis, Buffer, Launch, Plan
+from .token_attention import block_size, mix_launch
+
+
+@triton.jit(do_not_specialize=["images"])
+def normalize_backward(
+    y_grad,
+    x,
+    projected,
+    norm_w,
+    joined_grad,
+    out_b_parts,
+    norm_w_parts,
+    norm_b_parts,
+    images,
+    tokens: tl.constexpr,
+    channels: tl.constexpr,
+    epsilon: tl.constexpr,
+    channels_last: tl.constexpr,
+    block_rows: tl.constexpr,
+    block_channels: tl.constexpr,
+):
+    """LayerNorm's gradients for one image, those of vectors added up over its places in their order."""
+    image = tl.program_id(0).to(tl.int64)
+    channel = tl.arange(0, block_channels)
+    channel_here = channel < channels
+    weight = tl.load(norm_w + channel, channel_here, 0.0).to(tl.float32)[None, :]
+    out_part = tl.zeros((block_channels,), tl.float32)
+    weight_part = tl.zeros((block_channels,), tl.float32)
+    bias_part = tl.zeros((block_channels,), tl.float32)
+    for start in range(0, tokens, block_rows):
+        token = start + tl.arange(0, block_rows)
+        here = (token < tokens)[:, None] & channel_here[None, :]
+        row = image * tokens + token
+        place = map_offset(row, channel, tokens, channels, channels_last)
+        offset = row[:, None] * channels + channel[None, :]
+        joined = tl.load(x + place, here, 0.0).to(tl.float32)
+        joined += tl.load(projected + offset, here, 0.0).to(tl.float32)
+        grad = tl.load(y_grad + place, here, 0.0).to(tl.float32)
+        mean = tl.sum(joined, 1)[:, None] / channels
+        centred = tl.where(here, joined - mean, 0.0)
+        deviation = tl.sqrt_rn(tl.sum(centred * centred, 1)[:, None] / channels + epsilon)
+        normed = centred / deviation
+        weight_part += tl.sum(grad * normed, 0)
+        bias_part += tl.sum(grad, 0)
+        grad *= weight
+        along = tl.sum(grad * normed, 1)[:, None] / channels
+        grad = (grad - tl.sum(grad, 1)[:, None] / channels - normed * along) / deviation
+        out_part += tl.sum(grad, 0)
+        tl.store(joined_grad + offset, grad.to(joined_grad.dtype.element_ty), here)
+    part = image * channels + channel
+    tl.store(out_b_parts + part, out_part, channel_here)
+    tl.store(norm_w_parts + part, weight_part, channel_here)
+    tl.store(norm_b_parts + part, bias_part, channel_here)
+
+
+@triton.jit(do_not_specialize=["images"])
+def attend_backward(
+    qkv,
+    mixed_grad,
+    qkv_grad,
+    qkv_b_parts,
+    images,
+    tokens: tl.constexpr,
+    channels: tl.constexpr,
+    heads: tl.constexpr,
+    block_tokens: tl.constexpr,
+    block_width: tl.constexpr,
+):
+    """Rows of qkv's gradient and their sum, for one head of one image."""
+    image, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    token = tl.arange(0, block_tokens)
+    width: tl.constexpr = channels // heads
+    dtype: tl.constexpr = qkv.dtype.element_ty
+    qkv += image * tokens * 3 * channels
+    qkv_grad += image * tokens * 3 * channels + head * width
+    qkv_b_parts += image * 3 * channels + head * width
+    mixed_grad += image * tokens * channels + head * width
+    scores = tl.zeros((block_tokens, block_tokens), tl.float32)
+    grad = tl.zeros((block_tokens, block_tokens), tl.float32)
+    for start in range(0, width, block_width):
+        column = start + tl.arange(0, block_width)
+        here = (token < tokens)[:, None] & (column < width)[None, :]
+        query = head_part(qkv, token, head, column, 0, tokens, channels, width)
+        key = head_part(qkv, token, head, column, 1, tokens, channels, width)
+        scores = tl.dot(query, tl.trans(key), scores, input_precision="ieee")
+        value = head_part(qkv, token, head, column, 2, tokens, channels, width)
+        out = tl.load(mixed_grad + token[:, None] * channels + column[None, :], here, 0.0)
+        grad = tl.dot(out, tl.trans(value), grad, input_precision="ieee")
+    shares = softmax(scores, tokens, width)
+    grad = (shares * (grad - tl.sum(shares * grad, 1)[:, None])).to(dtype)
+    shares = shares.to(dtype)
+    scale = width**-0.5
+    for start in range(0, width, block_width):
+        column = start + tl.arange(0, block_width)
+        here = (token < tokens)[:, None] & (column < width)[None, :]
+        place = token[:, None] * (3 * channels) + column[None, :]
+        key = head_part(qkv, token, head, column, 1, tokens, channels, width)
+        part = tl.dot(grad, key, input_precision="ieee") * scale
+        tl.store(qkv_grad + place, part.to(dtype), here)
+        tl.store(qkv_b_parts + column, tl.sum(part, 0), column < width)
+        query = head_part(qkv, token, head, column, 0, tokens, channels, width)
+        part = tl.dot(tl.trans(grad), query, input_precision="ieee") * scale
+        tl.store(qkv_grad + channels + place, part.to(dtype), here)
+        tl.store(qkv_b_parts + channels + column, tl.sum(part, 0), column < width)
+        out = tl.load(mixed_grad + token[:, None] * channels + column[None, :], here, 0.0)
+        part = tl.dot(tl.trans(shares), out, input_precision="ieee")
+        tl.store(qkv_grad + 2 * channels + place, part.to(dtype), here)
+        tl.store(qkv_b_parts + 2 * channels + column, tl.sum(part, 0), column < width)
+
+
+@functools.cache
+def mix_plan(channels: int, tokens: int, heads: int, dtype: str) -> Plan:
+    """Attention before out_w, from qkv."""
+    buffers = {
+        "qkv": Buffer("input", dtype, (IMAGES, tokens, 3 * channels)),
+        "mixed": Buffer("output", dtype, (IMAGES, tokens, channels)),
+    }
+    sizes = {"tokens": tokens, "channels": channels, "heads": heads}
+    return Plan("token_attention", buffers, (mix_launch(sizes),))
+
+
+@functools.cache
+def normalize_backward_plan(
+    channels: int, height: int, width: int, epsilon: float, dtype: str, channels_last: bool
+) -> Plan:
+    """Gradient of LayerNorm's argument; those of out_b, norm_w and norm_b in a part for each image."""
+    map_shape, rows = (IMAGES, channels, height, width), (IMAGES, height * width, channels)
+    buffers = {
+        "y_grad": Buffer("input", dtype, map_shape, channels_last),
+        "x": Buffer("input", dtype, map_shape, channels_last),
+        "projected": Buffer("input", dtype, rows),
+        "norm_w": Buffer("weight", dtype, (channels,)),
+        "joined_grad": Buffer("output", dtype, rows),
+        "out_b_parts": Buffer("output", "fp32", (IMAGES, channels)),
+        "norm_w_parts": Buffer("output", "fp32", (IMAGES, channels)),
+        "norm_b_parts": Buffer("output", "fp32", (IMAGES, channels)),
+    }
+    block_channels = block_size(channels)
+    constants = {
+        "tokens": height * width,
+        "channels": channels,
+        "epsilon": epsilon,
+        "channels_last": channels_last,
+        # 4096 numbers, 16 a thread, of each of the arrays at a time.
+        "block_rows": max(1, min(16, 4096 // block_channels)),
+        "block_channels": block_channels,
+    }
+    launch = Launch(normalize_backward, tuple(buffers), (Axis(1),), constants, num_warps=8)
+    return Plan("token_attention", buffers, (launch,))
+
+
+@functools.cache
+def attend_backward_plan(channels: int, tokens: int, heads: int, dtype: str) -> Plan:
+    """From the gradient of what `mix` computes to those of qkv and, in a part for each image, of qkv_b."""
+    rows = (IMAGES, tokens, channels)
+    buffers = {
+        "qkv": Buffer("input", dtype, (IMAGES, tokens, 3 * channels)),
+        "mixed_grad": Buffer("input", dtype, rows),
+        "qkv_grad": Buffer("output", dtype, (IMAGES, tokens, 3 * channels)),
+        "qkv_b_parts": Buffer("output", "fp32", (IMAGES, 3 * channels)),
+    }
+    block_tokens = block_size(tokens)
+    small = block_tokens == 16
+    constants = {
+        "tokens": tokens,
+        "channels": channels,
+        "heads": heads,
+        "block_tokens": block_tokens,
+        # Products over 64 tokens with 32 columns, or by 4 warps, spill registers in float32 and on sm_75.
+        "block_width": min(32 if small else 16, block_size(channels // heads)),
+    }
+    launch = Launch(
+        attend_backward,
+        tuple(buffers),
+        (Axis(1), heads),
+        constants,
+        num_warps=4 if small else 8,
+        num_stages=2,
+    )
+    return Plan("token_attention", buffers, (launch,))

@@ -1,0 +1,86 @@
+"""The kernels of `token_attention` for many channels, and `mix`, which its backward pass computes anew."""
+
+import triton
+import triton.language as tl
+
+from .attention_rows import head_part, head_shares, layer_norm, linear, map_offset
+
+
+@triton.jit(do_not_specialize=["images"])
+def mix(
+    qkv,
+    mixed,
+    images,
+    tokens: tl.constexpr,
+    channels: tl.constexpr,
+    heads: tl.constexpr,
+    block_rows: tl.constexpr,
+    block_keys: tl.constexpr,
+    block_width: tl.constexpr,
+    unroll: tl.constexpr,
+):
+    """Rows [N T, C] of attention before out_w, for a block of tokens and one head of one image."""
+    image, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    token = tl.program_id(2) * block_rows + tl.arange(0, block_rows)
+    key = tl.arange(0, block_keys)
+    width: tl.constexpr = channels // heads
+    dtype: tl.constexpr = qkv.dtype.element_ty
+    qkv += image * tokens * 3 * channels
+    mixed += image * tokens * channels + head * width
+    shares = head_shares(qkv, token, head, tokens, channels, width, block_keys, block_width, unroll).to(dtype)
+    for start in tl.range(0, width, block_width, loop_unroll_factor=unroll):
+        column = start + tl.arange(0, block_width)
+        values = head_part(qkv, key, head, column, 2, tokens, channels, width)
+        result = tl.dot(shares, values, input_precision="ieee").to(dtype)
+        here = (token < tokens)[:, None] & (column < width)[None, :]
+        tl.store(mixed + token[:, None] * channels + column[None, :], result, here)
+
+
+@triton.jit(do_not_specialize=["images"])
+def join(
+    mixed,
+    out_w,
+    out_b,
+    x,
+    joined,
+    images,
+    tokens: tl.constexpr,
+    channels: tl.constexpr,
+    channels_last: tl.constexpr,
+    block_rows: tl.constexpr,
+    block_outputs: tl.constexpr,
+    block_channels: tl.constexpr,
+):
+    """float32 rows [N T, C]: mixed out_w^T + out_b + the places of x."""
+    row = tl.program_id(0).to(tl.int64) * block_rows + tl.arange(0, block_rows)
+    output = tl.program_id(1) * block_outputs + tl.arange(0, block_outputs)
+    here = (row < images * tokens)[:, None] & (output < channels)[None, :]
+    # Rows lie as a channels-last map does.
+    total = linear(mixed, out_w, out_b, row, output, images, channels, tokens, channels, True, block_channels)
+    place = map_offset(row, output, tokens, channels, channels_last)
+    total += tl.load(x + place, here, 0.0).to(tl.float32)
+    tl.store(joined + row[:, None] * channels + output[None, :], total, here)
+
+
+@triton.jit(do_not_specialize=["images"])
+def normalize(
+    joined,
+    norm_w,
+    norm_b,
+    y,
+    images,
+    tokens: tl.constexpr,
+    channels: tl.constexpr,
+    epsilon: tl.constexpr,
+    channels_last: tl.constexpr,
+    block_rows: tl.constexpr,
+    block_channels: tl.constexpr,
+):
+    """LayerNorm of rows [N T, C], stored as places of y."""
+    row = tl.program_id(0).to(tl.int64) * block_rows + tl.arange(0, block_rows)
+    channel = tl.arange(0, block_channels)
+    here = (row < images * tokens)[:, None] & (channel < channels)[None, :]
+    rows = tl.load(joined + row[:, None] * channels + channel[None, :], here, 0.0)
+    normed = layer_norm(rows, norm_w, norm_b, channel, channels, epsilon)
+    place = map_offset(row, channel, tokens, channels, channels_last)
+    tl.store(y + place, normed.to(y.dtype.element_ty), here)

@@ -1,0 +1,301 @@
+"""Triton's `token_attention` against the reference in float64, and compiled for compute capability 9.0.
+
+The interpreter is right in float32 and float16; bfloat16 is left to a GPU. Tolerance: precision.py.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from precision import assert_as_exact, cast, gradients
+
+from benchmarks.kernel_weights import token_attention_weights
+from fer_edge.kernels import reference
+from fer_edge.kernels.jit.launch import DTYPE_NAMES, Buffer
+from fer_edge.kernels.jit.token_attention import forward_plan
+from fer_edge.kernels.triton_ops import token_attention
+
+PRECISIONS = (torch.float32, torch.float16)
+LAYOUTS = ("contiguous", "channels_last", "strided")
+EPSILON = 1e-5
+# The largest error of a few numbers is luck: every comparison is over so many draws of map and weights.
+DRAWS = range(4)
+
+
+@pytest.fixture(autouse=True)
+def nan_in_new_memory(monkeypatch):
+    """Scratch and outputs begin as NaN: what a kernel leaves unwritten, or reads before, shows."""
+    empty = Buffer.empty
+    monkeypatch.setattr(Buffer, "empty", lambda *arguments: empty(*arguments).fill_(float("nan")))
+
+
+def draw(images, channels, size, dtype, layout="contiguous", seed=0):
+    """Normal x [images, channels, *size], with numbers exact in the dtype; strided is neither layout."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(images, channels, *size, generator=generator, dtype=torch.float64).to(dtype)
+    if layout == "strided":
+        return torch.stack([x, x], dim=-1)[..., 0]
+    last = layout == "channels_last"
+    return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
+def leaves(x, weights):
+    """The map and the weights as leaves of a new graph, by name."""
+    found = {"x": x.detach().requires_grad_()}
+    return found | {name: w.detach().requires_grad_() for name, w in weights._asdict().items()}
+
+
+def computed(function, inputs, upstream, heads, epsilon=EPSILON):
+    """The output and the gradients of the inputs, by name."""
+    weights = reference.TokenAttentionWeights(*list(inputs.values())[1:])
+    y = function(inputs["x"], weights, heads, epsilon)
+    return {"y": y.detach()} | gradients(y, upstream, inputs)
+
+
+def check(given, heads, epsilon=EPSILON):
+    """The output and all gradients for maps and weights, compared as one."""
+    got, rounded, exact = [], [], []
+    for seed, (x, weights) in enumerate(given):
+        upstream = draw(*x.shape[:2], x.shape[2:], x.dtype, seed=100 + seed)
+        weights = cast(weights, x.dtype)
+        got.append(computed(token_attention, leaves(x, weights), upstream, heads, epsilon))
+        rounded.append(computed(reference.token_attention, leaves(x, weights), upstream, heads, epsilon))
+        wide = leaves(x.double(), cast(weights, torch.float64))
+        exact.append(computed(reference.token_attention, wide, upstream, heads, epsilon))
+    for name in exact[0]:
+        assert_as_exact(
+            name, *(torch.stack([each[name] for each in found]) for found in (got, rounded, exact))
+        )
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+@pytest.mark.parametrize(
+    ("channels", "heads", "size", "images"),
+    [
+        (8, 1, (4, 4), 3),
+        (24, 3, (3, 5), 2),
+        (40, 5, (7, 7), 1),
+        (40, 1, (4, 4), 1),
+        (64, 2, (8, 8), 1),
+    ],
+)
+def test_output_and_gradients(channels, heads, size, images, dtype):
+    maps = [draw(images, channels, size, dtype, seed=seed) for seed in DRAWS]
+    check([(x, token_attention_weights(channels, seed)) for seed, x in enumerate(maps)], heads)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS[1:])
+def test_every_layout_gives_the_same_bits(layout, dtype):
+    weights = cast(token_attention_weights(24), dtype)
+    upstream = draw(3, 24, (3, 5), dtype, seed=1)
+    x = draw(3, 24, (3, 5), dtype, layout)
+    plain = computed(token_attention, leaves(draw(3, 24, (3, 5), dtype), weights), upstream, 3)
+    got = computed(token_attention, leaves(x, weights), upstream, 3)
+    for name, values in plain.items():
+        assert torch.equal(got[name], values), name
+    expected = x if layout == "channels_last" else x.contiguous()
+    assert got["y"].stride() == got["x"].stride() == expected.stride()
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+def test_one_place(dtype):
+    x, weights = draw(3, 64, (1, 1), dtype), cast(token_attention_weights(64), dtype)
+    exact = reference.token_attention(x.double(), cast(weights, torch.float64), 2)
+    assert_as_exact("y", token_attention(x, weights, 2), reference.token_attention(x, weights, 2), exact)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS[:2])
+def test_kernels_for_many_channels(layout, dtype):
+    plan = forward_plan(40, 3, 5, 5, EPSILON, DTYPE_NAMES[dtype], layout == "channels_last", fused_channels=0)
+    assert [launch.kernel.__name__ for launch in plan.launches] == ["project", "mix", "join", "normalize"]
+    got, rounded, exact = [], [], []
+    for seed in DRAWS:
+        x = draw(2, 40, (3, 5), dtype, layout, seed)
+        weights = cast(token_attention_weights(40, seed), dtype)
+        got.append(plan.run(2, x=x, **weights._asdict())["y"])
+        assert got[-1].stride() == x.stride()
+        rounded.append(reference.token_attention(x, weights, 5, EPSILON))
+        exact.append(reference.token_attention(x.double(), cast(weights, torch.float64), 5, EPSILON))
+    assert_as_exact("y", *map(torch.stack, (got, rounded, exact)))
+
+
+@pytest.mark.parametrize(("channels", "launches"), [(8, 2), (512, 2), (520, 4), (2048, 4)])
+def test_launches(channels, launches):
+    assert len(forward_plan(channels, 4, 4, 8, EPSILON, "fp16", False).launches) == launches
+
+
+@pytest.mark.parametrize(
+    ("factor", "dtype"),
+    [(1e3, torch.float32), (1e-4, torch.float32), (8.0, torch.float16), (1e-3, torch.float16)],
+)
+def test_saturated_softmax_and_small_numbers(factor, dtype):
+    maps = [(draw(1, 64, (4, 4), torch.float64, seed=seed) * factor).to(dtype) for seed in DRAWS]
+    check([(x, token_attention_weights(64, seed)) for seed, x in enumerate(maps)], 2)
+
+
+def test_scores_beyond_the_range_of_float16():
+    # Every query and key is 400 in 8 channels: their product is 1.28e6, where float16 ends at 65504, and as
+    # they are all the same it does not matter. The reference in float16 can have them smaller only.
+    weights, x = token_attention_weights(8), draw(1, 8, (4, 4), torch.float16)
+    weights = weights._replace(
+        qkv_w=weights.qkv_w * torch.tensor([0.0, 0.0, 1.0]).repeat_interleave(8)[:, None]
+    )
+    large = torch.cat([torch.full((16,), 400.0, dtype=torch.float64), weights.qkv_b[16:]])
+    y = token_attention(x, cast(weights._replace(qkv_b=large), torch.float16), 1)
+    half = cast(weights, torch.float16)
+    exact = reference.token_attention(x.double(), cast(half, torch.float64), 1)
+    assert_as_exact("y", y, reference.token_attention(x, half, 1), exact)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+def test_maps_that_are_constant_over_places(dtype):
+    maps = [draw(1, 64, (1, 1), dtype, seed=seed).expand(1, 64, 3, 5).contiguous() for seed in DRAWS]
+    check([(x, token_attention_weights(64, seed)) for seed, x in enumerate(maps)], 2)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+def test_places_without_variance_over_channels(dtype):
+    weights = [token_attention_weights(64, seed) for seed in DRAWS]
+    x = torch.full((1, 64, 4, 4), 1.5, dtype=dtype)
+    # LayerNorm's argument is 2 everywhere.
+    check([(x, w._replace(out_w=w.out_w * 0, out_b=w.out_b * 0 + 0.5)) for w in weights], 2)
+
+
+def test_another_epsilon():
+    maps = [draw(1, 64, (4, 4), torch.float32, seed=seed) for seed in DRAWS]
+    check([(x, token_attention_weights(64, seed)) for seed, x in enumerate(maps)], 2, epsilon=1.0)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_no_images(layout):
+    weights = cast(token_attention_weights(8), torch.float32)
+    x = draw(3, 8, (4, 4), torch.float32, layout)[:0]
+    got = computed(token_attention, leaves(x, weights), torch.empty(0, 8, 4, 4), 1)
+    assert got["y"].shape == got["x"].shape == (0, 8, 4, 4)
+    for name, weight in weights._asdict().items():
+        assert torch.equal(got[name], torch.zeros_like(weight)), name
+
+
+def test_the_same_bits_again_and_whatever_else_is_in_the_batch():
+    weights = cast(token_attention_weights(8), torch.float16)
+    x, upstream = draw(3, 8, (4, 4), torch.float16), draw(3, 8, (4, 4), torch.float16, seed=1)
+    first, again = (computed(token_attention, leaves(x, weights), upstream, 1) for _ in range(2))
+    for name, values in first.items():
+        assert torch.equal(values, again[name]), name
+    for image in range(3):
+        alone = computed(token_attention, leaves(x[image, None], weights), upstream[image, None], 1)
+        assert torch.equal(alone["y"][0], first["y"][image])
+        assert torch.equal(alone["x"][0], first["x"][image])
+
+
+def test_nothing_is_kept_without_gradients():
+    weights = cast(token_attention_weights(8), torch.float32)
+    x = draw(1, 8, (4, 4), torch.float32)
+    operation = torch.ops.fer_edge.token_attention
+    y, kept = operation(x, *weights, 1, EPSILON, False)
+    assert kept.numel() == 0
+    trained, qkv = operation(x, *weights, 1, EPSILON, True)
+    assert torch.equal(trained, y)
+    assert qkv.shape == (1, 16, 24)
+    with torch.no_grad():
+        assert token_attention(x.requires_grad_(), weights, 1).grad_fn is None
+
+
+def test_another_dtype_is_refused():
+    with pytest.raises(TypeError, match="float64; use kernels='reference'"):
+        token_attention(draw(1, 8, (4, 4), torch.float64), token_attention_weights(8), 1)
+
+
+def test_gradients_of_the_reference():
+    x = draw(2, 8, (2, 3), torch.float64).requires_grad_()
+    weights = [w.requires_grad_() for w in token_attention_weights(8)]
+
+    assert torch.autograd.gradcheck(
+        lambda x, *weights: reference.token_attention(x, reference.TokenAttentionWeights(*weights), 2),
+        (x, *weights),
+        fast_mode=True,
+    )
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[:2])
+def test_opcheck(layout):
+    x = draw(1, 8, (4, 4), torch.float32, layout)
+    weights = cast(token_attention_weights(8), torch.float32)
+    given = [tensor.requires_grad_() for tensor in (x, *weights)]
+    operations = torch.ops.fer_edge
+    torch.library.opcheck(operations.token_attention, (*given, 1, EPSILON, True))
+    plain = [tensor.detach() for tensor in given]
+    torch.library.opcheck(operations.token_attention, (*plain, 1, EPSILON, False))
+    y, qkv = operations.token_attention(*plain, 1, EPSILON, True)
+    kept = (plain[0], qkv, *(plain[i] for i in (1, 3, 4, 5)))
+    torch.library.opcheck(operations.token_attention_backward, (y, *kept, 1, EPSILON))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[:2])
+def test_compiled_by_pytorch(layout):
+    weights = cast(token_attention_weights(8), torch.float32)
+    x = draw(2, 8, (4, 4), torch.float32, layout)
+    compiled = torch.compile(token_attention, fullgraph=True, backend="aot_eager")
+    upstream = torch.ones_like(x)
+    eager = computed(token_attention, leaves(x, weights), upstream, 1)
+    for name, values in computed(compiled, leaves(x, weights), upstream, 1).items():
+        assert torch.equal(values, eager[name]), name
+        assert values.stride() == eager[name].stride(), name
+
+
+COMPILE = """
+import sys
+from export.kernel_binary import Source, compiled, prepare_process
+from fer_edge.kernels.jit import token_attention_backward as backward
+from fer_edge.kernels.jit.token_attention import forward_plan
+
+prepare_process(sys.argv[1])
+for channels, heads, dtype in ((256, 8, "fp16"), (256, 8, "fp32"), (128, 4, "bf16"), (1024, 8, "fp16")):
+    plans = (
+        forward_plan(channels, 4, 4, heads, 1e-5, dtype, False),
+        backward.normalize_backward_plan(channels, 4, 4, 1e-5, dtype, False),
+        backward.attend_backward_plan(channels, 16, heads, dtype),
+        backward.mix_plan(channels, 16, heads, dtype),
+    )
+    for plan, launch in ((plan, launch) for plan in plans for launch in plan.launches):
+        made = compiled(
+            Source(
+                operation=plan.operation,
+                module=launch.kernel.__module__,
+                name=launch.kernel.__name__,
+                digest="",
+                pointers=tuple((name, plan.buffers[name].dtype) for name in launch.pointers),
+                constants=tuple(launch.constants.items()),
+                num_warps=launch.num_warps,
+                num_stages=launch.num_stages,
+            ),
+            90,
+        )
+        print(launch.kernel.__name__, channels, dtype, made.spill_bytes, made.stack_bytes, made.shared_bytes)
+"""
+
+
+def test_kernels_compile_and_do_not_spill(tmp_path):
+    # In a process of its own, without TRITON_INTERPRET, which conftest.py sets.
+    clean = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    done = subprocess.run(
+        (sys.executable, "-c", COMPILE, str(tmp_path)),
+        env=clean,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    names = {line[0] for line in lines}
+    assert names >= {"project", "attend", "mix", "join", "normalize", "normalize_backward", "attend_backward"}
+    assert len(lines) == 3 * 5 + 7
+    for name, channels, dtype, spilled, stack, shared in lines:
+        assert spilled == stack == "0", (name, channels, dtype)
+        assert int(shared) <= 48 * 1024, (name, channels, dtype)
