@@ -161,25 +161,26 @@ def tap_gradients(
     block_places: tl.constexpr,
     block_columns: tl.constexpr,
 ):
-    """Programs (block of the 2 C channels, chunk: every chunks-th image).
+    """Programs (block of the 2 C channels, chunk: every chunks-th image); an empty chunk writes nothing.
 
     The images of a chunk are read once for each tap, all but the first time from the L1 cache.
     """
     places: tl.constexpr = height * width
     chunk = tl.program_id(1)
-    place = tl.arange(0, block_places)[None, :]
-    column = tl.program_id(0) * block_columns + tl.arange(0, block_columns)[:, None]
-    offsets = column // 2 * channel_stride + place * place_stride
-    mask = (column < 2 * channels) & (place < places)
-    for tap in range(9):
-        total = tl.zeros([block_columns, block_places], tl.float32)
-        start = chunk.to(tl.int64) * (places * 2 * channels)
-        for _ in range(chunk, images, chunks):
-            y = tl.load(z + start + offsets, mask=mask, other=0.0).to(tl.float32)
-            total += y * _shifted(depthwise_grad + start, place, column, tap, channels, height, width)
-            start += chunks * places * 2 * channels
-        target = taps_grad + (chunk * 9 + tap) * (2 * channels) + column
-        tl.store(target, tl.sum(total, 1)[:, None], mask=column < 2 * channels)
+    if chunk < images:
+        place = tl.arange(0, block_places)[None, :]
+        column = tl.program_id(0) * block_columns + tl.arange(0, block_columns)[:, None]
+        offsets = column // 2 * channel_stride + place * place_stride
+        mask = (column < 2 * channels) & (place < places)
+        for tap in range(9):
+            total = tl.zeros([block_columns, block_places], tl.float32)
+            start = chunk.to(tl.int64) * (places * 2 * channels)
+            for _ in range(chunk, images, chunks):
+                y = tl.load(z + start + offsets, mask=mask, other=0.0).to(tl.float32)
+                total += y * _shifted(depthwise_grad + start, place, column, tap, channels, height, width)
+                start += chunks * places * 2 * channels
+            target = taps_grad + (chunk * 9 + tap) * (2 * channels) + column
+            tl.store(target, tl.sum(total, 1)[:, None], mask=column < 2 * channels)
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from torch import Tensor
 from fer_edge.kernels.fold import fold_multi_branch
 from fer_edge.kernels.jit.launch import DTYPE_NAMES
 from fer_edge.kernels.jit.multi_branch_attention import forward_plan
-from fer_edge.kernels.jit.multi_branch_attention_backward import CHUNKS, joined_plan, maps_plan
+from fer_edge.kernels.jit.multi_branch_attention_backward import joined_plan, maps_plan
 from fer_edge.kernels.reference import FoldedMultiBranchWeights, MultiBranchWeights
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -141,8 +141,8 @@ def _backward(
         texture_grad=texture_grad,
         depthwise_grad=depthwise_grad,
     )
-    # Without images nothing was launched, and the taps are not even zero.
-    taps_grad = maps["taps_grad"][: CHUNKS if images else 0].sum(0).t().reshape(depthwise_w.shape)
+    # Chunks without images were not written.
+    taps_grad = maps["taps_grad"][:images].sum(0).t().reshape(depthwise_w.shape)
     weights += [taps_grad, depthwise_grad.sum(0), pointwise_w_grad, hidden_grad.sum(0)]
     weights += [merged_w_grad, grad.sum(0)]
     return [maps["z_grad"], *(weight.to(z.dtype) for weight in weights)]
