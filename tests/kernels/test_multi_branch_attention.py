@@ -25,7 +25,7 @@ PRECISIONS = (torch.float32, torch.float16)
 LAYOUTS = ("contiguous", "channels_last", "strided")
 # Channels, map, images; more than 4 images take the larger tiles.
 SMALL = (8, (4, 4), 1)
-DRAWS = 6
+DRAWS = 10
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +124,7 @@ def test_layouts(layout, concatenate, dtype, monkeypatch):
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize(
     "shape",
-    [SMALL, (24, (5, 9), 3), (40, (7, 7), 1), (8, (14, 14), 1), (24, (1, 1), 3), (40, (4, 4), 5)],
+    [(24, (4, 4), 1), (24, (5, 9), 3), (40, (7, 7), 1), (8, (14, 14), 1), (24, (1, 1), 5), (40, (4, 4), 5)],
     ids=str,
 )
 def test_shapes(shape, dtype, monkeypatch):
@@ -148,13 +148,13 @@ def test_all_tiles(images, dtype):
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
-@pytest.mark.parametrize(("factor", "centre"), [(1e-3, 0.0), (5.0, 0.0), (0.1, 20.0)])
+@pytest.mark.parametrize(("factor", "centre"), [(1e-3, 0.0), (5.0, 0.0), (0.2, 5.0)])
 def test_magnitudes(factor, centre, dtype, monkeypatch):
-    check(drawn((8, (4, 4), 2), dtype, factor=factor, centre=centre), monkeypatch, training=True)
+    check(drawn((24, (4, 4), 2), dtype, factor=factor, centre=centre), monkeypatch, training=True)
 
 
 def test_large_values_of_float32(monkeypatch):
-    check(drawn((8, (4, 4), 2), torch.float32, factor=1e5), monkeypatch, training=True)
+    check(drawn((24, (4, 4), 2), torch.float32, factor=1e5), monkeypatch, training=True)
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
