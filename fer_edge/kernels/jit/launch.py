@@ -94,12 +94,14 @@ class Plan:
             name: given[name] if name in given else buffer.empty(images, device)
             for name, buffer in self.buffers.items()
         }
-        for launch in self.launches if images else ():
-            launch.kernel[launch.programs(images)](
-                *(tensors[name] for name in launch.pointers),
-                images,
-                **launch.constants,
-                num_warps=launch.num_warps,
-                num_stages=launch.num_stages,
-            )
+        # Triton launches on the current device, which need not be the tensors'.
+        with torch.cuda.device(device if device.type == "cuda" else -1):
+            for launch in self.launches if images else ():
+                launch.kernel[launch.programs(images)](
+                    *(tensors[name] for name in launch.pointers),
+                    images,
+                    **launch.constants,
+                    num_warps=launch.num_warps,
+                    num_stages=launch.num_stages,
+                )
         return {name: tensors[name] for name, buffer in self.buffers.items() if buffer.role == "output"}
