@@ -30,13 +30,18 @@ class Case:
         return f"{self.operation} {self.channels} x {self.side} x {self.side}"
 
     def arguments(
-        self, images: int, dtype: torch.dtype, device: torch.device | str, channels_last: bool = False
+        self,
+        images: int,
+        dtype: torch.dtype,
+        device: torch.device | str,
+        channels_last: bool = False,
+        seed: int = 0,
     ) -> tuple[Any, ...]:
         """Map, weights and, for attention, the number of heads."""
         wide = 2 * self.channels if self.operation == "multi_branch_attention" else self.channels
-        draw = torch.Generator().manual_seed(images)
+        draw = torch.Generator().manual_seed(seed)
         x = torch.randn(images, wide, self.side, self.side, generator=draw).to(device, dtype)
-        weights = WEIGHTS[self.operation](self.channels)
+        weights = WEIGHTS[self.operation](self.channels, seed=seed)
         placed = type(weights)(*(w.to(device, dtype) for w in weights))
         if channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
@@ -50,7 +55,7 @@ class Case:
         return result
 
 
-WEIGHTS: dict[str, Callable[[int], tuple[Tensor, ...]]] = {
+WEIGHTS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
     "multi_branch_attention": multi_branch_weights,
     "dcif": dcif_weights,
     "token_attention": token_attention_weights,

@@ -39,3 +39,19 @@ def gradients(output: Tensor, upstream: Tensor, inputs: Mapping[str, Tensor]) ->
     """Gradients of <output, upstream> by input."""
     found: Iterable[Tensor] = torch.autograd.grad(output, list(inputs.values()), upstream.to(output.dtype))
     return dict(zip(inputs, found, strict=True))
+
+
+def relative_error(values: Tensor, exact: Tensor) -> float:
+    """`largest_error` in units of the largest value, of 1 where every value is zero."""
+    scale = float(exact.detach().abs().max()) if exact.numel() else 0.0
+    return largest_error(values, exact) / (scale or 1.0)
+
+
+def assert_as_exact_as_the_worst(name: str, values: Tensor, exact: Tensor, worst: float) -> None:
+    """As `assert_as_exact`, with the reference's relative error on several draws: the largest error of a few
+    numbers is a matter of luck.
+    """
+    assert values.shape == exact.shape, f"{name}: shape {list(values.shape)}, not {list(exact.shape)}"
+    allowed = max(2 * worst, torch.finfo(values.dtype).eps)
+    error = relative_error(values, exact)
+    assert error <= allowed, f"{name}: relative error {error:.3g}, allowed {allowed:.3g}"
