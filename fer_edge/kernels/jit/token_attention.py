@@ -1,4 +1,4 @@
-"""Attention over the places of a map, residual and LayerNorm: two launches up to 512 channels, four beyond.
+"""Attention over the places of a map, residual and LayerNorm: two launches up to 256 channels, four beyond.
 
 1. `project`: qkv = x qkv_w^T + qkv_b. Its rows are flattened over the images and its outputs cut in narrow
    blocks, because at batch 1 what takes time is to read the weights, which many multiprocessors do together.
@@ -6,7 +6,7 @@
    its columns of out_w at once and added up in registers, float32 [16, C], where residual and LayerNorm find
    it: nothing but qkv passes through memory.
 
-Beyond 512 channels `mix` (a program for each head), `join` (as `project`) and `normalize` do the work of
+Beyond 256 channels `mix` (a program for each head), `join` (as `project`) and `normalize` do the work of
 `attend`. In half precision the operands of every product are rounded to it, as in the reference; sums and the
 softmax are float32. Vaswani et al., 2017; Conv-cut (arXiv 2504.09077).
 """
@@ -24,10 +24,10 @@ from .token_attention_wide import join, mix, normalize
 # Rows of a block: the fewest that tensor cores multiply, so that a batch of one has as many blocks as it can.
 ROWS = 16
 OUTPUTS = 32
-# `attend` holds float32 [16, C] and multiplies [16, C] of out_w at a time: at 512 channels and 8 warps, 32
-# registers a thread and in float32 32 KiB of shared memory. At 1024 it would be 64 and 64 KiB, more than any
-# grants unasked and sm_75 has, and registers would spill on sm_75 and sm_120.
-FUSED_CHANNELS = 512
+# `attend` holds float32 [16, C] and multiplies [16, C] of out_w at a time. Up to 256 channels nothing spills
+# anywhere; at 512 (32 KiB of out_w in float32) registers do on sm_75, sm_90 and sm_120, and at batch 1 one
+# multiprocessor would read half a megabyte of out_w that `join` spreads over all.
+FUSED_CHANNELS = 256
 # Shared memory for what is loaded ahead; the rest of 48 KiB is for changes of layout.
 STAGED_BYTES = 44 * 1024
 # Iterations that are unrolled at most.
@@ -160,13 +160,10 @@ def block_size(count: int) -> int:
 def mix_launch(sizes: dict[str, Any]) -> Launch:
     """From qkv to mixed; ``sizes`` are its constants tokens, channels and heads."""
     tokens, width = sizes["tokens"], sizes["channels"] // sizes["heads"]
-    block_width = min(32, block_size(width))
-    count = -(-width // block_width)
     blocks = {
         "block_rows": ROWS,
         "block_keys": block_size(tokens),
-        "block_width": block_width,
-        "unroll": count if count <= UNROLLED else 1,
+        "block_width": min(32, block_size(width)),
     }
     grid = (Axis(1), sizes["heads"], -(-tokens // ROWS))
     return Launch(mix, ("qkv", "mixed"), grid, sizes | blocks)
@@ -184,8 +181,7 @@ def _attend_launch(constants: dict[str, Any], dtype: str) -> Launch:
     tokens, channels = constants["tokens"], constants["channels"]
     width = channels // constants["heads"]
     keys, wide = block_size(tokens), block_size(channels)
-    # More columns of out_w at a time spill on sm_75, which has no tensor cores for Triton.
-    block_width = 16 if dtype == "fp32" or channels > 256 else min(32, block_size(width))
+    block_width = 16 if dtype == "fp32" else min(32, block_size(width))
     count = -(-width // block_width)
     # Only innermost loops load ahead. Unrolled, those over a head's width leave one, over the heads, which
     # stages the tiles of all; else the larger of the two stages its own.

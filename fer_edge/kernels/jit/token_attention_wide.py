@@ -17,7 +17,6 @@ def mix(
     block_rows: tl.constexpr,
     block_keys: tl.constexpr,
     block_width: tl.constexpr,
-    unroll: tl.constexpr,
 ):
     """Rows [N T, C] of attention before out_w, for a block of tokens and one head of one image."""
     image, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
@@ -27,8 +26,8 @@ def mix(
     dtype: tl.constexpr = qkv.dtype.element_ty
     qkv += image * tokens * 3 * channels
     mixed += image * tokens * channels + head * width
-    shares = head_shares(qkv, token, head, tokens, channels, width, block_keys, block_width, unroll).to(dtype)
-    for start in tl.range(0, width, block_width, loop_unroll_factor=unroll):
+    shares = head_shares(qkv, token, head, tokens, channels, width, block_keys, block_width, 1).to(dtype)
+    for start in range(0, width, block_width):
         column = start + tl.arange(0, block_width)
         values = head_part(qkv, key, head, column, 2, tokens, channels, width)
         result = tl.dot(shares, values, input_precision="ieee").to(dtype)

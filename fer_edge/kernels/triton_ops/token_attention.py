@@ -18,7 +18,7 @@ DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsilon: float = 1e-5) -> Tensor:
-    """`fer_edge.kernels.reference.token_attention` in two launches, four beyond 512 channels, with gradients.
+    """`fer_edge.kernels.reference.token_attention` in two launches, four beyond 256 channels, with gradients.
 
     Args:
         x: float32, float16 or bfloat16 [N, C, H, W] on a CUDA device, or on the CPU where Triton's
