@@ -160,13 +160,10 @@ def block_size(count: int) -> int:
 def mix_launch(sizes: dict[str, Any]) -> Launch:
     """From qkv to mixed; ``sizes`` are its constants tokens, channels and heads."""
     tokens, width = sizes["tokens"], sizes["channels"] // sizes["heads"]
-    blocks = {
-        "block_rows": ROWS,
-        "block_keys": block_size(tokens),
-        "block_width": min(32, block_size(width)),
-    }
+    keys = block_size(tokens)
+    blocks = {"block_rows": ROWS, "block_keys": keys, "block_width": min(32, block_size(width))}
     grid = (Axis(1), sizes["heads"], -(-tokens // ROWS))
-    return Launch(mix, ("qkv", "mixed"), grid, sizes | blocks)
+    return Launch(mix, ("qkv", "mixed"), grid, sizes | blocks, num_warps=4 if keys == ROWS else 8)
 
 
 def _linear_launch(kernel: Any, pointers: str, outputs: int, constants: dict[str, Any], dtype: str) -> Launch:
