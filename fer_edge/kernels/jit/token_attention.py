@@ -24,10 +24,10 @@ from .token_attention_wide import join, mix, normalize
 # Rows of a block: the fewest that tensor cores multiply, so that a batch of one has as many blocks as it can.
 ROWS = 16
 OUTPUTS = 32
-# `attend` holds float32 [16, C] and multiplies [16, C] of out_w at a time. Up to 256 channels that fits (float32
-# with one head, or heads of 8, can spill up to 76 bytes on sm_120, where ptxas stops at 80 registers). At 512
-# it spills on sm_75, sm_90 and sm_120, and at batch 1 one multiprocessor would read half a megabyte of out_w,
-# which `join` spreads over all.
+# `attend` holds float32 [16, C] and multiplies [16, C] of out_w at a time. Up to 256 channels that fits: only
+# float32 with one head, or heads of 8, spills up to 76 bytes on sm_120, where ptxas stops at 80 registers. At
+# 512 it spills on sm_75, sm_90 and sm_120, and at batch 1 one multiprocessor would read half a megabyte of
+# out_w, which `join` spreads over all.
 FUSED_CHANNELS = 256
 # Shared memory for what is loaded ahead; the rest of 48 KiB is for changes of layout.
 STAGED_BYTES = 44 * 1024
