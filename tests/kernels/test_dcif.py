@@ -1,0 +1,341 @@
+"""Triton's `dcif` and `filter_and_pool` against the references in float64, and compiled for sm_90.
+
+The interpreter is right in float32 and float16; bfloat16 is left to a GPU. Tolerance: precision.py.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from precision import assert_as_exact, cast, gradients
+from torch.nn import functional as F
+
+from benchmarks.kernel_weights import dcif_weights
+from fer_edge.kernels import reference
+from fer_edge.kernels.jit.dcif import forward_plan
+from fer_edge.kernels.jit.dcif_backward import backward_plan
+from fer_edge.kernels.jit.launch import DTYPE_NAMES, Buffer
+from fer_edge.kernels.reference import DcifWeights
+from fer_edge.kernels.triton_ops import dcif, filter_and_pool
+
+PRECISIONS = (torch.float32, torch.float16)
+LAYOUTS = ("contiguous", "channels_last", "strided")
+# The largest error of a few numbers is luck: every comparison is over so many draws of map and weights.
+DRAWS = range(12)
+SIZES = [(8, (4, 4), 3), (24, (7, 7), 1), (40, (5, 9), 1)]
+every_dtype = pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+both = pytest.mark.parametrize("operation", ["dcif", "filter_and_pool"])
+FUNCTIONS = {
+    "dcif": (
+        lambda x, *weights: dcif(x, DcifWeights(*weights)),
+        lambda x, *weights: reference.dcif(x, DcifWeights(*weights)),
+    ),
+    "filter_and_pool": (filter_and_pool, reference.filter_and_pool),
+}
+
+
+@pytest.fixture(autouse=True)
+def nan_in_new_memory(monkeypatch):
+    """Outputs begin as NaN: what a kernel leaves unwritten shows."""
+    empty = Buffer.empty
+    monkeypatch.setattr(Buffer, "empty", lambda *arguments: empty(*arguments).fill_(float("nan")))
+
+
+def draw(images, channels, size, dtype, layout="contiguous", seed=0):
+    """Normal x [images, channels, *size], with numbers exact in the dtype; strided is neither layout."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(images, channels, *size, generator=generator, dtype=torch.float64).to(dtype)
+    if layout == "strided":
+        return torch.stack([x, x], dim=-1)[..., 0]
+    last = layout == "channels_last"
+    return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
+def given(operation, x, seed=0):
+    """The map and the other arguments of an operation, by name, in the dtype of x."""
+    weights = dcif_weights(x.shape[1], seed=seed)
+    if operation == "dcif":
+        return {"x": x, **cast(weights, x.dtype)._asdict()}
+    gate = torch.sigmoid(draw(len(x), x.shape[1], (), torch.float64, seed=seed + 50))
+    return {"x": x, "gate": gate.to(x.dtype), "spatial_w": weights.spatial_w.to(x.dtype)}
+
+
+def computed(function, inputs, upstream, dtype=None):
+    """The output and the gradients of the inputs, by name."""
+    leaves = {
+        name: value.detach().to(dtype or value.dtype).requires_grad_() for name, value in inputs.items()
+    }
+    out = function(*leaves.values())
+    return {"out": out.detach()} | gradients(out, upstream, leaves)
+
+
+def check(operation, cases, function=None):
+    """The output and all gradients for several inputs, compared as one."""
+    triton, plain = FUNCTIONS[operation]
+    got, rounded, exact = [], [], []
+    for seed, inputs in enumerate(cases):
+        upstream = draw(*inputs["x"].shape[:2], (), inputs["x"].dtype, seed=100 + seed)
+        got.append(computed(function or triton, inputs, upstream))
+        rounded.append(computed(plain, inputs, upstream))
+        exact.append(computed(plain, inputs, upstream, torch.float64))
+    for name in exact[0]:
+        assert_as_exact(
+            name, *(torch.stack([each[name] for each in found]) for found in (got, rounded, exact))
+        )
+
+
+@both
+@every_dtype
+@pytest.mark.parametrize(("channels", "size", "images"), SIZES)
+def test_output_and_gradients(operation, channels, size, images, dtype):
+    check(operation, [given(operation, draw(images, channels, size, dtype, seed=s), s) for s in DRAWS])
+
+
+@both
+@every_dtype
+def test_the_largest_map(operation, dtype):
+    # Slow, and many numbers.
+    check(operation, [given(operation, draw(1, 72, (14, 14), dtype, seed=s), s) for s in DRAWS[:6]])
+
+
+@both
+@every_dtype
+def test_channels_last(operation, dtype):
+    maps = [draw(3, 24, (5, 3), dtype, "channels_last", seed) for seed in DRAWS]
+    check(operation, [given(operation, x, seed) for seed, x in enumerate(maps)])
+    dx = computed(FUNCTIONS[operation][0], given(operation, maps[0]), draw(3, 24, (), dtype))["x"]
+    assert dx.stride() == maps[0].stride()
+
+
+@both
+def test_another_layout_is_as_contiguous(operation):
+    upstream = draw(3, 24, (), torch.float16, seed=1)
+    plain, strided = (draw(3, 24, (5, 3), torch.float16, layout) for layout in ("contiguous", "strided"))
+    expected = computed(FUNCTIONS[operation][0], given(operation, plain), upstream)
+    for name, values in computed(FUNCTIONS[operation][0], given(operation, strided), upstream).items():
+        assert torch.equal(values, expected[name]), name
+        assert values.is_contiguous()
+
+
+class InChunks(torch.autograd.Function):
+    """`filter_and_pool` by plans that hold few elements at a time."""
+
+    TILE = 4096
+
+    @staticmethod
+    def forward(ctx, x, gate, spatial_w) -> torch.Tensor:
+        ctx.save_for_backward(x, gate, spatial_w)
+        ctx.shape = (*x.shape[1:], DTYPE_NAMES[x.dtype], x.is_contiguous(memory_format=torch.channels_last))
+        plan = forward_plan(*ctx.shape, gate_given=True, tile=InChunks.TILE)
+        assert plan.launches[0].constants["block"] < x.shape[2] * x.shape[3] / 2, "too few chunks"
+        return plan.run(len(x), x=x, gate=gate, spatial_w=spatial_w)["out"]
+
+    @staticmethod
+    def backward(ctx, dout) -> tuple[torch.Tensor, ...]:
+        x, gate, spatial_w = ctx.saved_tensors
+        plan = backward_plan(*ctx.shape, tile=2 * InChunks.TILE)
+        assert plan.launches[0].constants["block"] < x.shape[2] * x.shape[3] / 2, "too few chunks"
+        made = plan.run(len(x), x=x, gate=gate.float(), spatial_w=spatial_w, dout=dout)
+        taps = torch.einsum("nkp,np->k", F.unfold(made["summary"], 7, padding=3), made["dbefore"])
+        return made["dx"], made["dgate"].to(x.dtype), taps.view(2, 7, 7).to(x.dtype)
+
+
+@every_dtype
+@pytest.mark.parametrize("layout", LAYOUTS[:2])
+def test_a_map_in_chunks(layout, dtype):
+    maps = [draw(1, 24, (5, 7), dtype, layout, seed) for seed in DRAWS]
+    cases = [given("filter_and_pool", x, seed) for seed, x in enumerate(maps)]
+    check("filter_and_pool", cases, InChunks.apply)
+
+
+@every_dtype
+@pytest.mark.parametrize("layout", LAYOUTS[:2])
+def test_a_map_and_hidden_units_in_chunks(layout, dtype):
+    hidden = 5
+    plan = forward_plan(24, 3, 5, DTYPE_NAMES[dtype], layout == "channels_last", hidden=hidden, tile=256)
+    constants = plan.launches[0].constants
+    assert constants["block"] == 4
+    assert constants["block_hidden"] < hidden
+    got, rounded, exact = [], [], []
+    for seed in DRAWS:
+        x, weights = draw(1, 24, (3, 5), dtype, layout, seed), cast(dcif_weights(24, hidden, seed), dtype)
+        got.append(plan.run(1, x=x, **weights._asdict())["out"])
+        rounded.append(reference.dcif(x, weights))
+        exact.append(reference.dcif(x.double(), cast(weights, torch.float64)))
+    assert_as_exact("out", *map(torch.stack, (got, rounded, exact)))
+
+
+@both
+@pytest.mark.parametrize(
+    ("factor", "dtype"),
+    [(1e10, torch.float32), (1e-10, torch.float32), (1e3, torch.float16), (1e-3, torch.float16)],
+)
+def test_large_and_small_numbers(operation, factor, dtype):
+    maps = [(draw(1, 24, (4, 4), torch.float64, seed=seed) * factor).to(dtype) for seed in DRAWS]
+    check(operation, [given(operation, x, seed) for seed, x in enumerate(maps)])
+
+
+@both
+@every_dtype
+@pytest.mark.parametrize("value", [0.0, 1.5])
+def test_constant_maps(operation, value, dtype):
+    maps = [torch.full((2, 8, 4, 4), value, dtype=dtype) for _ in DRAWS]
+    check(operation, [given(operation, x, seed) for seed, x in enumerate(maps)])
+
+
+@every_dtype
+def test_channels_that_share_the_maximum_share_its_gradient(dtype):
+    cases = []
+    for seed in DRAWS:
+        x = draw(2, 24, (4, 5), dtype, seed=seed)
+        x[:, 1] = x[:, 17] = x[:, 20] = 3.5
+        inputs = given("filter_and_pool", x, seed)
+        cases.append(inputs | {"gate": torch.full_like(inputs["gate"], 0.75)})
+    check("filter_and_pool", cases)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, in the interpreter
+def test_what_is_not_finite_shows_and_stays_in_its_image(bad):
+    inputs = given("dcif", draw(3, 8, (14, 14), torch.float32))
+    clean = FUNCTIONS["dcif"][0](*inputs.values())
+    inputs["x"][1, 3, 2, 2] = bad
+    got, plain = (function(*inputs.values()) for function in FUNCTIONS["dcif"])
+    assert not plain[1, 3].isfinite()
+    torch.testing.assert_close(got[1], plain[1], equal_nan=True)
+    assert torch.equal(got[::2], clean[::2])
+
+
+@both
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_no_images(operation, layout):
+    inputs = given(operation, draw(3, 8, (4, 4), torch.float32, layout)[:0])
+    got = computed(FUNCTIONS[operation][0], inputs, torch.empty(0, 8))
+    assert got["out"].shape == (0, 8)
+    for name, value in inputs.items():
+        assert torch.equal(got[name], torch.zeros_like(value)), name
+
+
+@both
+def test_the_same_bits_again_and_whatever_else_is_in_the_batch(operation):
+    function, inputs = FUNCTIONS[operation][0], given(operation, draw(5, 8, (4, 4), torch.float16))
+    upstream = draw(5, 8, (), torch.float16, seed=1)
+    first, again = (computed(function, inputs, upstream) for _ in range(2))
+    for name, values in first.items():
+        assert torch.equal(values, again[name]), name
+    for image in range(5):
+        own = {n: v[image, None] if n in ("x", "gate") else v for n, v in inputs.items()}
+        alone = computed(function, own, upstream[image, None])
+        assert torch.equal(alone["out"][0], first["out"][image])
+        # The other gradients of `dcif` pass through products of matrices, whose order is the library's.
+        if operation == "filter_and_pool":
+            assert torch.equal(alone["x"][0], first["x"][image])
+            assert torch.equal(alone["gate"][0], first["gate"][image])
+
+
+@both
+def test_gradients_of_the_reference(operation):
+    inputs = given(operation, draw(2, 8, (3, 4), torch.float64))
+    leaves = [value.requires_grad_() for value in inputs.values()]
+    assert torch.autograd.gradcheck(FUNCTIONS[operation][1], leaves, fast_mode=True)
+
+
+def test_another_dtype_is_refused():
+    x = draw(1, 8, (4, 4), torch.float64)
+    with pytest.raises(TypeError, match="float64; use kernels='reference'"):
+        dcif(x, dcif_weights(8))
+    with pytest.raises(TypeError, match="float64; use kernels='reference'"):
+        filter_and_pool(*given("filter_and_pool", x).values())
+
+
+@both
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_opcheck(operation, layout):
+    inputs = given(operation, draw(2, 8, (4, 4), torch.float32, layout))
+    leaves = [value.requires_grad_() for value in inputs.values()]
+    torch.library.opcheck(getattr(torch.ops.fer_edge, operation), leaves)
+    plain = [value.detach() for value in leaves]
+    backward = getattr(torch.ops.fer_edge, f"{operation}_backward")
+    torch.library.opcheck(backward, (draw(2, 8, (), torch.float32), *plain))
+
+
+@both
+@pytest.mark.parametrize("layout", LAYOUTS[:2])
+def test_compiled_by_pytorch(operation, layout):
+    function, inputs = FUNCTIONS[operation][0], given(operation, draw(2, 8, (4, 4), torch.float32, layout))
+    upstream = draw(2, 8, (), torch.float32, seed=1)
+    eager = computed(function, inputs, upstream)
+    compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+    for name, values in computed(compiled, inputs, upstream).items():
+        assert torch.equal(values, eager[name]), name
+        assert values.stride() == eager[name].stride(), name
+
+
+def test_under_autocast_sums_stay_float32():
+    inputs = given("dcif", draw(2, 8, (4, 4), torch.float32))
+    upstream = draw(2, 8, (), torch.float32, seed=1)
+    expected = computed(FUNCTIONS["dcif"][0], inputs, upstream)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = computed(FUNCTIONS["dcif"][0], inputs, upstream)
+    for name, values in expected.items():
+        assert torch.equal(got[name], values), name
+
+
+COMPILE = """
+import sys
+from export.kernel_binary import Source, compiled, prepare_process
+from fer_edge.kernels.jit.dcif import forward_plan
+from fer_edge.kernels.jit.dcif_backward import backward_plan
+
+prepare_process(sys.argv[1])
+for channels, side, dtype, last in (
+    (512, 7, "fp16", False),
+    (512, 7, "fp32", True),
+    (128, 8, "bf16", False),
+    (2048, 14, "fp16", False),
+):
+    shape = (channels, side, side, dtype, last)
+    plans = (
+        forward_plan(*shape, hidden=channels // 16),
+        forward_plan(*shape, gate_given=True),
+        backward_plan(*shape),
+    )
+    for plan, launch in ((plan, launch) for plan in plans for launch in plan.launches):
+        made = compiled(
+            Source(
+                operation=plan.operation,
+                module=launch.kernel.__module__,
+                name=launch.kernel.__name__,
+                digest="",
+                pointers=tuple((name, plan.buffers[name].dtype) for name in launch.pointers),
+                constants=tuple(launch.constants.items()),
+                num_warps=launch.num_warps,
+                num_stages=launch.num_stages,
+            ),
+            90,
+        )
+        print(launch.kernel.__name__, channels, dtype, made.spill_bytes, made.stack_bytes, made.shared_bytes)
+"""
+
+
+def test_kernels_compile_and_do_not_spill(tmp_path):
+    # In a process of its own, without TRITON_INTERPRET, which conftest.py sets.
+    clean = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    done = subprocess.run(
+        (sys.executable, "-c", COMPILE, str(tmp_path)),
+        env=clean,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert {line[0] for line in lines} == {"dcif", "filter_and_pool", "filter_and_pool_backward"}
+    assert len(lines) == 4 * 3
+    for name, channels, dtype, spilled, stack, shared in lines:
+        assert spilled == stack == "0", (name, channels, dtype)
+        assert int(shared) <= 48 * 1024, (name, channels, dtype)
