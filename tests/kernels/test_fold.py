@@ -22,13 +22,15 @@ def test_one_matrix_does_the_work_of_project_and_merge(concatenate):
 
 @pytest.mark.parametrize("concatenate", [False, True])
 def test_gradients_pass_through_the_fold(concatenate):
-    weights = [w.requires_grad_() for w in multi_branch_weights(8, concatenate)]
+    *others, project_w, project_b, merge_w, merge_b = multi_branch_weights(8, concatenate)
+    folded = [w.requires_grad_() for w in (project_w, project_b, merge_w, merge_b)]
     z = torch.randn(2, 16, 3, 3, dtype=torch.float64)
 
-    def folded(*values: torch.Tensor) -> torch.Tensor:
-        return reference.multi_branch_attention(z, fold_multi_branch(reference.MultiBranchWeights(*values)))
+    def output(*values: torch.Tensor) -> torch.Tensor:
+        weights = reference.MultiBranchWeights(*others, *values)
+        return reference.multi_branch_attention(z, fold_multi_branch(weights))
 
-    assert torch.autograd.gradcheck(folded, weights)
+    assert torch.autograd.gradcheck(output, folded)
 
 
 def test_half_precision_is_rounded_once():
