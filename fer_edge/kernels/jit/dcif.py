@@ -48,6 +48,7 @@ def channel_gate(
         squeezed = tl.sum(squeeze * mean[None, :], 1) + tl.load(squeeze_b + unit, unit < hidden, 0.0)
         # Not a maximum, which would lose what is not a number.
         squeezed = tl.where(squeezed < 0.0, 0.0, squeezed)
+        # Not loaded along with the other, because the two do not fit beside a tile.
         expand = tl.load(expand_w + channel[None, :] * hidden + unit[:, None], here, 0.0).to(tl.float32)
         expanded += tl.sum(expand * squeezed[:, None], 0)
     return sigmoid(expanded)
@@ -167,6 +168,7 @@ def sizes_of(
     block_channels = triton.next_power_of_2(channels)
     block_all = max(8, triton.next_power_of_2(places))
     held = max(block_channels, MATRICES * block_all)
+    # A loop over chunks keeps more beside each, so they are half as large.
     block = block_all if block_all * held <= tile else max(4, tile // 2 // held)
     # Eight lanes of a warp along the places, whether each loads one place at a time or a vector of 16 bytes.
     vector = 1 if channels_last else math.gcd(places, 16 // DTYPES[dtype].itemsize)
@@ -206,6 +208,7 @@ def forward_plan(
     """The one launch of `dcif` with so many hidden channels, or of `filter_and_pool` if the gate is given.
 
     Its buffers are named as the arguments of the reference; ``dtype`` is Triton's name of the dtype of all.
+    ``tile`` elements of a map are held at a time.
     """
     sizes = sizes_of(channels, height, width, dtype, channels_last, tile)
     buffers = {"x": Buffer("input", dtype, (IMAGES, channels, height, width), channels_last)}

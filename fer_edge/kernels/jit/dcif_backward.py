@@ -202,6 +202,7 @@ def backward_plan(
     Of the outputs dx is the gradient of x, dgate that of the gate; summary and dbefore are the mean and the
     maximum over the channels and the gradient of their convolution, from which that of spatial_w follows.
     """
+    # Beside a tile its gradient is held.
     sizes = sizes_of(channels, height, width, dtype, channels_last, tile // 2)
     places = height * width
     map_shape = (IMAGES, channels, height, width)
