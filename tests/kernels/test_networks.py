@@ -100,7 +100,19 @@ def halved(block: nn.Module) -> None:
     block.half()
 
 
-@pytest.mark.parametrize("change", [replaced, updated, loaded, halved])
+def stepped(block: nn.Module) -> None:
+    """By an optimiser that bumps no version."""
+    block.train()
+    parameters = list(block.parameters())
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    versions = [parameter._version for parameter in parameters]
+    torch.optim.AdamW(parameters, lr=0.1, fused=True).step()
+    assert versions == [parameter._version for parameter in parameters]
+    block.eval()
+
+
+@pytest.mark.parametrize("change", [replaced, updated, loaded, halved, stepped])
 @pytest.mark.parametrize("make", [Tafe, Dcif])
 def test_weights_are_folded_again_when_they_have_changed(make, change):
     block = make(32).eval()
@@ -113,6 +125,38 @@ def test_weights_are_folded_again_when_they_have_changed(make, change):
         for kept, fresh in zip(again, block.fold(), strict=True):
             assert torch.equal(kept, fresh)
     assert all(weight.requires_grad for weight in block.folded()[:2])
+
+
+@pytest.mark.parametrize("make", [Tafe, Dcif])
+def test_new_values_stand_where_a_recorded_graph_reads_them(make):
+    block = make(32).eval()
+    parameters = {parameter.data_ptr() for parameter in block.parameters()}
+    with torch.inference_mode():
+        first = block.folded()
+        updated(block)
+        again = block.folded()
+    made = [weight for weight in first if weight.data_ptr() not in parameters]
+    assert len(made) == 2
+    assert [weight.data_ptr() for weight in first] == [weight.data_ptr() for weight in again]
+
+
+def test_what_was_replaced_is_not_written_to():
+    block = Dcif(32).eval()
+    with torch.no_grad():
+        block.folded()
+        old = block.channel[3].weight.data
+        before = old.clone()
+        block.channel[3].weight.data = old + 1
+        block.folded()
+    assert torch.equal(old, before)
+
+
+def test_parameters_made_in_inference_mode_are_folded_in_every_call():
+    with torch.inference_mode():
+        block = Dcif(32).eval()
+        first = block.folded()
+        block.load_state_dict({name: value * 1.5 for name, value in block.state_dict().items()})
+        assert not torch.equal(block.folded().squeeze_w, first.squeeze_w)
 
 
 def test_ablations_and_unknown_names_are_refused():

@@ -1,7 +1,8 @@
 """Weights multiplied out for the kernels, once, and again whenever a parameter has changed."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,19 +25,60 @@ class Folding(nn.Module, ABC):
         """The kernel's weights, as a differentiable function of the parameters."""
 
     def folded(self) -> tuple[Tensor, ...]:
-        """What `fold` returns. Without gradients it is kept until a parameter or statistic changes; a
-        compiled graph folds in every call, since it cannot look at versions.
+        """What `fold` returns. Without gradients it is kept until a parameter or statistic changes.
+
+        A change is seen by its version, as autograd sees it. What bumps none, like a fused optimiser or a
+        write through ``.data``, must be followed by ``eval()`` or ``train()``, which forget what was kept.
+        New values are written where the old ones stood, so that a CUDA graph reads them too. Compiled graphs,
+        graphs that are being recorded before anything is kept, and parameters made in inference mode fold in
+        every call. With several streams, call it once before they part.
         """
-        if torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return self.fold()
         sources = [*self.parameters(), *self.buffers()]
-        # Tensors that were made in inference mode never change in place outside it.
-        versions = [0 if source.is_inference() else source._version for source in sources]
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or _untracked(sources):
+            return self.fold()
+        versions = [source._version for source in sources]
         kept = self._kept
-        if kept is None or kept.versions != versions or not _same_memory(kept.sources, sources):
-            kept = self._kept = _Kept([source.detach() for source in sources], versions, self.fold())
-        return kept.folded
+        if kept is not None and kept.versions == versions and _same_memory(kept.sources, sources):
+            return kept.folded
+        if sources[0].is_cuda and torch.cuda.is_current_stream_capturing():
+            return self.fold()
+        # Not inference tensors, which could not be written to later.
+        with torch.inference_mode(False), torch.no_grad():
+            folded = self.fold() if kept is None else _renewed(kept, self.fold())
+        self._kept = _Kept([source.detach() for source in sources], versions, folded)
+        return folded
+
+    def train(self, mode: bool = True) -> "Folding":
+        """As of nn.Module; what was kept is looked at no more."""
+        if self._kept is not None:
+            self._kept = self._kept._replace(versions=[])
+        super().train(mode)
+        return self
+
+    def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        # Moved or cast: the memory that the old weights hold is to be freed.
+        self._kept = None
+        return super()._apply(function, recurse)
+
+
+def _untracked(sources: list[Tensor]) -> bool:
+    return any(source.is_inference() for source in sources)
 
 
 def _same_memory(before: list[Tensor], now: list[Tensor]) -> bool:
     return all(a.data_ptr() == b.data_ptr() and a.dtype == b.dtype for a, b in zip(before, now, strict=True))
+
+
+def _renewed(kept: _Kept, fresh: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The fresh weights, in the old ones' memory where that is ours: others are parameters, or were."""
+    theirs = {source.data_ptr() for source in kept.sources}
+    return type(fresh)(
+        *(
+            value if old.data_ptr() in theirs or not _alike(old, value) else old.copy_(value)
+            for old, value in zip(kept.folded, fresh, strict=True)
+        )
+    )
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return (a.shape, a.dtype, a.device) == (b.shape, b.dtype, b.device)
