@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from .checks import MAX_TOKENS, check_dtypes, check_map, check_shape, check_warp, check_weights
 from .dispatch import Kernels, implementation
 from .reference import (
     DcifWeights,
@@ -13,9 +14,6 @@ from .reference import (
     TokenAttentionWeights,
 )
 
-MAX_CHANNELS = 2048
-MAX_SIDE = 14
-MAX_TOKENS = 64
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -27,8 +25,7 @@ def multi_branch_attention(
     Args:
         z: float32, float16 or bfloat16 [N, 2 C, H, W], contiguous or channels-last, C a multiple of 8 up to
             2048, at most 14 x 14 places.
-        weights: folded weights save the multiplication of two matrices at each call; the reference takes
-            unfolded ones only.
+        weights: of the dtype of z; folded ones save the multiplication of two matrices at each call.
         kernels: which implementation.
 
     Returns:
@@ -38,8 +35,8 @@ def multi_branch_attention(
         ValueError, TypeError: an argument does not fit.
         ImportError, RuntimeError: the implementation asked for cannot run here.
     """
-    _check_map("z", z, 2)
-    _check_weights(z, weights, z.shape[1] // 2)
+    check_map("z", z, 2)
+    check_weights(weights, z.shape[1] // 2)
     return _call("multi_branch_attention", kernels, z, weights)
 
 
@@ -59,8 +56,8 @@ def dcif(x: Tensor, weights: DcifWeights, *, kernels: Kernels = "auto") -> Tenso
         ValueError, TypeError: an argument does not fit.
         ImportError, RuntimeError: the implementation asked for cannot run here.
     """
-    _check_map("x", x, 1)
-    _check_weights(x, weights, x.shape[1])
+    check_map("x", x, 1)
+    check_weights(weights, x.shape[1])
     return _call("dcif", kernels, x, weights)
 
 
@@ -69,9 +66,9 @@ def filter_and_pool(x: Tensor, gate: Tensor, spatial_w: Tensor, *, kernels: Kern
 
     Args and errors as for `dcif`; gate [N, C] and spatial_w [2, 7, 7] are of the dtype of x.
     """
-    _check_map("x", x, 1)
-    if gate.shape != x.shape[:2]:
-        raise ValueError(f"gate must be [{x.shape[0]}, {x.shape[1]}], got {list(gate.shape)}; one a channel")
+    check_map("x", x, 1)
+    check_shape("gate", gate, list(x.shape[:2]))
+    check_shape("spatial_w", spatial_w, [2, 7, 7])
     return _call("filter_and_pool", kernels, x, gate, spatial_w)
 
 
@@ -100,13 +97,13 @@ def token_attention(
         ValueError, TypeError: an argument does not fit.
         ImportError, RuntimeError: the implementation asked for cannot run here.
     """
-    _check_map("x", x, 1)
+    check_map("x", x, 1)
     channels, places = x.shape[1], x.shape[2] * x.shape[3]
     if places > MAX_TOKENS:
         raise ValueError(f"x must have at most {MAX_TOKENS} places, got {places}; pool it first")
     if heads < 1 or channels % heads:
         raise ValueError(f"heads must divide the {channels} channels, got {heads}")
-    _check_weights(x, weights, channels)
+    check_weights(weights, channels)
     return _call("token_attention", kernels, x, weights, heads, epsilon)
 
 
@@ -138,7 +135,7 @@ def warp_normalize(
         ValueError, TypeError: an argument does not fit.
         ImportError, RuntimeError: the implementation asked for cannot run here.
     """
-    _check_warp(plane, matrices, out, border)
+    check_warp(plane, matrices, out, border)
     function = implementation("warp_normalize", kernels, plane.device.type, gradients=False)
     function(plane, matrices, out, mean=mean, scale=scale, border=border, fill=fill)
 
@@ -146,11 +143,12 @@ def warp_normalize(
 def _call(operation: str, kernels: Kernels, x: Tensor, *rest: object) -> Tensor:
     tensors = [x, *_tensors(rest)]
     gradients = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    if torch.is_autocast_enabled(x.device.type):
+    # float64 is left alone, as by PyTorch's own autocast.
+    if torch.is_autocast_enabled(x.device.type) and x.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(x.device.type)
         x, rest = x.to(dtype), tuple(_cast(value, dtype) for value in rest)
     else:
-        _check_dtypes(tensors)
+        check_dtypes(tensors)
     if x.dtype not in FLOATS:
         if kernels not in ("auto", "reference"):
             raise TypeError(f"kernels={kernels!r} takes float32, float16 or bfloat16, got {x.dtype}")
@@ -174,66 +172,3 @@ def _cast(value: object, dtype: torch.dtype) -> object:
     if isinstance(value, Tensor):
         return value.to(dtype)
     return type(value)(*(field.to(dtype) for field in value)) if isinstance(value, tuple) else value
-
-
-def _check_dtypes(tensors: list[Tensor]) -> None:
-    expected, device = tensors[0].dtype, tensors[0].device
-    for tensor in tensors[1:]:
-        if tensor.dtype != expected or tensor.device != device:
-            raise TypeError(
-                f"weights must be {expected} on {device} like the map, "
-                f"got {tensor.dtype} on {tensor.device}; convert them with .to()"
-            )
-
-
-def _check_map(name: str, x: Tensor, multiple: int) -> None:
-    """A floating map [N, multiple * C, H, W]. float64 passes: the reference takes it."""
-    if x.ndim != 4 or not x.is_floating_point():
-        raise TypeError(f"{name} must be floating [N, C, H, W], got {x.dtype} {list(x.shape)}")
-    channels, extra = divmod(x.shape[1], multiple)
-    if extra or channels % 8 or not 8 <= channels <= MAX_CHANNELS:
-        raise ValueError(
-            f"{name} must have {'2 x ' if multiple == 2 else ''}C channels, C a multiple of 8 up to "
-            f"{MAX_CHANNELS}, got {x.shape[1]}; pad them with zeros"
-        )
-    if not (1 <= x.shape[2] <= MAX_SIDE and 1 <= x.shape[3] <= MAX_SIDE):
-        raise ValueError(
-            f"{name} must have 1 to {MAX_SIDE} places a side, got {list(x.shape)}; pool it first"
-        )
-
-
-def _check_weights(x: Tensor, weights: tuple[Tensor, ...], channels: int) -> None:
-    """Rows that read the map must be as long as the map has channels."""
-    first = {
-        "MultiBranchWeights": "texture_w",
-        "FoldedMultiBranchWeights": "texture_w",
-        "DcifWeights": "squeeze_w",
-    }
-    name = first.get(type(weights).__name__, "qkv_w")
-    width = getattr(weights, name).shape[1]
-    if width != channels:
-        raise ValueError(f"{name} must be [*, {channels}] for this map, got [*, {width}]")
-
-
-def _check_warp(plane: Tensor, matrices: Tensor, out: Tensor, border: str) -> None:
-    if plane.ndim != 2 or plane.dtype != torch.uint8 or plane.stride(1) != 1 or plane.numel() == 0:
-        raise TypeError(
-            f"plane must be uint8 [H, W] with contiguous rows, got {plane.dtype} {list(plane.shape)}"
-        )
-    if matrices.dtype != torch.float32 or matrices.ndim != 3 or matrices.shape[1:] != (2, 3):
-        raise TypeError(f"matrices must be float32 [N, 2, 3], got {matrices.dtype} {list(matrices.shape)}")
-    if out.dtype not in (torch.float32, torch.float16, torch.int8):
-        raise TypeError(f"out must be float32, float16 or int8, got {out.dtype}")
-    if out.ndim != 4 or out.shape[0] != len(matrices) or out.shape[1] != 1:
-        raise ValueError(
-            f"out must be [{len(matrices)}, 1, h, w], got {list(out.shape)}; one for each matrix"
-        )
-    if not (out.is_contiguous() and matrices.is_contiguous()):
-        raise ValueError("out and matrices must be contiguous, got strided views; use .contiguous()")
-    if not plane.device == matrices.device == out.device:
-        raise ValueError(
-            "plane, matrices and out must be on one device, "
-            f"got {plane.device}, {matrices.device} and {out.device}"
-        )
-    if border not in ("edge", "constant"):
-        raise ValueError(f"border must be edge or constant, got {border}; choose one of them")

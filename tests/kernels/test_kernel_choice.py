@@ -108,7 +108,11 @@ MAP = {
     "odd channels": (torch.zeros(2, 12, 4, 4), ValueError, "multiple of 8 up to 2048"),
     "too many channels": (torch.zeros(1, 2056, 4, 4), ValueError, "2056"),
     "a wide map": (torch.zeros(1, 16, 4, 15), ValueError, "1 to 14 places"),
-    "other weights": (torch.zeros(2, 24, 4, 4), ValueError, r"squeeze_w must be \[\*, 24\]"),
+    "other weights": (
+        torch.zeros(2, 24, 4, 4),
+        ValueError,
+        r"squeeze_w must be \[1, 24\] for this map, got \[1, 16\]",
+    ),
     "double": (X.double(), TypeError, "weights must be torch.float64 on cpu"),
 }
 
@@ -118,6 +122,34 @@ def test_dcif_refuses(x, error, words):
     weights = kernels.DcifWeights(*(w.float() for w in dcif_weights(16)))
     with pytest.raises(error, match=words):
         kernels.dcif(x, weights)
+
+
+def test_autocast_leaves_float64_alone():
+    with torch.autocast("cpu", torch.bfloat16):
+        assert kernels.dcif(X.double(), dcif_weights(16)).dtype == torch.float64
+        assert kernels.dcif(X, dcif_weights(16)).dtype == torch.bfloat16
+
+
+WRONG = [
+    ("dcif", dcif_weights(16), 16),
+    ("multi_branch_attention", multi_branch_weights(16), 32),
+    ("multi_branch_attention", kernels.fold_multi_branch(multi_branch_weights(16, concatenate=True)), 32),
+    ("token_attention", token_attention_weights(16), 16),
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "weights", "channels"), WRONG, ids=[type(w).__name__ for _, w, _ in WRONG]
+)
+def test_every_weight_of_another_shape_is_refused(operation, weights, channels):
+    rest = (2,) if operation == "token_attention" else ()
+    x = torch.zeros(1, channels, 4, 4, dtype=torch.float64)
+    getattr(kernels, operation)(x, weights, *rest)
+    for field in weights._fields:
+        value = getattr(weights, field)
+        wrong = weights._replace(**{field: torch.cat([value, value[..., :1]], dim=-1)})
+        with pytest.raises(ValueError, match=r"must be \[.*\] for this map, got"):
+            getattr(kernels, operation)(x, wrong, *rest)
 
 
 def test_float64_goes_to_the_reference_and_nowhere_else():
@@ -135,7 +167,7 @@ def test_other_operations_refuse():
         kernels.token_attention(torch.zeros(1, 16, 9, 9).double(), weights, 2)
     with pytest.raises(ValueError, match="2 x C channels"):
         kernels.multi_branch_attention(torch.zeros(1, 8, 4, 4).double(), multi_branch_weights(8))
-    with pytest.raises(ValueError, match=r"gate must be \[2, 16\], got \[2, 8\]"):
+    with pytest.raises(ValueError, match=r"gate must be \[2, 16\] for this map, got \[2, 8\]"):
         kernels.filter_and_pool(X, torch.zeros(2, 8), torch.zeros(2, 7, 7))
 
 
