@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 FOLDER = Path(__file__).parent
 ARCHITECTURES = "75 80 86 87 89 90 110 120"
+# sm_110 is new in nvcc 13.0 and sm_120 in 12.8, while JetPack 6 has 12.6.
+NEEDED = "all of them need nvcc 13.0; on JetPack 6, with 12.6, set FER_EDGE_CUDA_ARCHITECTURES=87"
 # What the sources ask the architecture for is new in these. Everything between is translated from the same
 # intermediate code, which takes half of the time and behaves the same: __CUDA_ARCH__ is one of them.
 VIRTUAL = (75, 80)
@@ -44,7 +46,8 @@ def find() -> Path:
             return folder
     raise FileNotFoundError(
         "FER_EDGE_CUDA=1 needs a CUDA toolkit in CUDA_HOME, around the nvcc on PATH or in /usr/local/cuda, "
-        f"got none in {', '.join(map(str, folders))}; install one from 12.6 on, or leave FER_EDGE_CUDA out"
+        f"got none in {', '.join(map(str, folders))}; install one, or leave FER_EDGE_CUDA out. "
+        f"It compiles for {ARCHITECTURES} by default: {NEEDED}"
     )
 
 
@@ -72,13 +75,15 @@ def compile_sources(paths: Sequence[Path], folder: Path, targets: Sequence[str])
     Raises:
         ChildProcessError: nvcc failed; with its words.
     """
-    command = [str(find() / "bin/nvcc"), *FLAGS, "-Xcompiler", HOST_FLAGS]
+    compiler = str(find() / "bin/nvcc")
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
+    command = [compiler, *FLAGS, "-Xcompiler", HOST_FLAGS]
     command += [f"-gencode=arch=compute_{_virtual(target)},code=sm_{target}" for target in targets]
     newest = _virtual(targets[-1])
     command.append(f"-gencode=arch=compute_{newest},code=compute_{newest}")
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda path: _compile(command, path, folder / f"{path.stem}.o"), paths))
+        return list(pool.map(lambda path: _compile(command, version, path, folder / f"{path.stem}.o"), paths))
 
 
 def prepare(extension: Any, folder: Path) -> list[str]:
@@ -98,9 +103,9 @@ def _virtual(target: str) -> int:
     return max((virtual for virtual in VIRTUAL if virtual <= int(target)), default=int(target))
 
 
-def _compile(command: Sequence[str], source: Path, made: Path) -> Compiled:
+def _compile(command: Sequence[str], version: str, source: Path, made: Path) -> Compiled:
     key, log = made.with_suffix(".sha256"), made.with_suffix(".log")
-    state = _state(command, source)
+    state = _state(command, version, source)
     if made.exists() and log.exists() and key.exists() and key.read_text() == state:
         return Compiled(made, log.read_text())
     key.unlink(missing_ok=True)
@@ -110,16 +115,20 @@ def _compile(command: Sequence[str], source: Path, made: Path) -> Compiled:
     said = done.stdout + done.stderr
     if done.returncode != 0:
         raise ChildProcessError(
-            f"nvcc failed on {source}; FER_EDGE_CUDA_ARCHITECTURES chooses what to compile for\n{said}"
+            f"nvcc failed on {source}; FER_EDGE_CUDA_ARCHITECTURES chooses what to compile for, "
+            f"{ARCHITECTURES} if unset: {NEEDED}\n{said}"
         )
     log.write_text(said)
     key.write_text(state)
     return Compiled(made, said)
 
 
-def _state(command: Sequence[str], source: Path) -> str:
-    """A digest of all that the object depends on; nvcc reads flags from its environment, too."""
-    digest = hashlib.sha256("\n".join([*command, os.environ.get("NVCC_APPEND_FLAGS", "")]).encode())
+def _state(command: Sequence[str], version: str, source: Path) -> str:
+    """A digest of all that the object depends on: nvcc reads flags from its environment, too, and a newer one
+    may lie where the old one did.
+    """
+    words = [*command, os.environ.get("NVCC_APPEND_FLAGS", ""), version]
+    digest = hashlib.sha256("\n".join(words).encode())
     for path in (source, *sorted(FOLDER.glob("*.h")), *sorted(FOLDER.glob("*.cuh"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()

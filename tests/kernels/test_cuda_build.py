@@ -102,8 +102,54 @@ def test_no_toolkit_is_one_clear_error(monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_HOME", str(tmp_path))
     with pytest.raises(
         FileNotFoundError, match=f"needs a CUDA toolkit in CUDA_HOME.*none in {tmp_path}; install"
-    ):
+    ) as raised:
         toolkit.find()
+    assert toolkit.NEEDED in str(raised.value)
+
+
+# Stands in for a compiler: it has a version, counts its calls, and knows no newer GPU than JetPack 6 has.
+NVCC = """#!/bin/sh
+case "$*" in
+--version) echo release {version} ;;
+*sm_110*) echo "nvcc fatal   : Unsupported gpu architecture 'sm_110'"; exit 1 ;;
+*) echo made >> {made}; for path; do :; done; touch "$path" ;;
+esac
+"""
+
+
+@pytest.fixture
+def install(monkeypatch, tmp_path):
+    """Installs a compiler of a version, always in the same folder."""
+    home = tmp_path / "cuda"
+    (home / "bin").mkdir(parents=True)
+    (home / "include").mkdir()
+    (home / "include/cuda_runtime.h").touch()
+    monkeypatch.setenv("CUDA_HOME", str(home))
+
+    def nvcc(version: str) -> None:
+        (home / "bin/nvcc").write_text(NVCC.format(version=version, made=tmp_path / "made"))
+        (home / "bin/nvcc").chmod(0o755)
+
+    return nvcc
+
+
+def test_only_a_new_compiler_compiles_again(install, tmp_path):
+    source = tmp_path / "kernel.cu"
+    source.touch()
+    counts = []
+    for version in ("12.6", "12.6", "13.0", "13.0"):
+        install(version)
+        toolkit.compile_sources([source], tmp_path / "build", ["87"])
+        counts.append(len((tmp_path / "made").read_text().splitlines()))
+    assert counts == [1, 1, 2, 2]
+
+
+def test_an_older_compiler_is_told_what_to_choose(install, tmp_path):
+    source = tmp_path / "kernel.cu"
+    source.touch()
+    install("12.6")
+    with pytest.raises(ChildProcessError, match=r"need nvcc 13\.0; on JetPack 6.*=87\nnvcc fatal .*'sm_110'"):
+        toolkit.compile_sources([source], tmp_path, toolkit.ARCHITECTURES.split())
 
 
 def test_architectures(monkeypatch):
