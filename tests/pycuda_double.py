@@ -33,6 +33,7 @@ class PycudaDriver(ModuleType):
         self.calls: list[tuple[Any, ...]] = []
         self.stack: list[str] = []  # CUDA's contexts, the current one last
         self.fails: dict[str, str] = {}  # call -> text of CUDA's error
+        self.refused: tuple[bytes, ...] = ()  # how modules begin that it does not take
         self.Context = SimpleNamespace(get_current=lambda: None)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +74,8 @@ class PycudaDriver(ModuleType):
         """As cuModuleLoadDataEx."""
         self.note("module_from_buffer", data)
         self.require_context("module_from_buffer")
+        if data.startswith(self.refused):
+            raise self.Error("module_from_buffer failed: device kernel image is invalid")
         return Module(self)
 
     def _library(self, name: str) -> SimpleNamespace:

@@ -51,6 +51,7 @@ class Cubins:
         self._driver = _pycuda_driver()
         self._thread = threading.get_ident()
         self._functions: dict[str, Any] = {}
+        self._refused = False
         with self._told(f"GPU {device} cannot be used"):
             self._driver.init()
             gpu = self._driver.Device(device)
@@ -152,25 +153,42 @@ class Cubins:
         """Loads a kernel's verified bytes into the current context."""
         if any(hidden.size for hidden in kernel.hidden):
             raise ModelError(f"{kernel.symbol} needs hidden memory, which this loader does not allocate")
-        binary, file = self._chosen(kernel)
-        try:
-            data = verified(self._folder, file)
-        except ModelError as error:
-            raise ModelError(f"{self._folder / file.name} {error}") from error
-        with self._told(f"{file.name} cannot be loaded"):
-            # A PTX text must end in a zero byte; a cubin does not mind one.
-            function = self._driver.module_from_buffer(data + b"\0").get_function(kernel.symbol)
+        binary, *files = self._chosen(kernel)
+        function = self._loaded(kernel.symbol, *files)
+        with self._told(f"{kernel.symbol} cannot be prepared"):
             if binary.shared_bytes > _SHARED_WITHOUT_ASKING:
                 largest = self._driver.function_attribute.MAX_DYNAMIC_SHARED_SIZE_BYTES
                 function.set_attribute(largest, binary.shared_bytes)
             function.prepare("P" * len(kernel.pointers) + "i" + "P" * len(kernel.hidden))
         return function, binary
 
-    def _chosen(self, kernel: Kernel) -> tuple[Binary, File]:
-        """The cubin for this GPU, or the newest PTX that its driver can compile."""
+    def _loaded(self, symbol: str, file: File, instead: File | None = None) -> Any:
+        """The function of a file, or of the one to take instead where the driver refuses the first."""
+        try:
+            data = verified(self._folder, file)
+        except ModelError as error:
+            raise ModelError(f"{self._folder / file.name} {error}") from error
+        try:
+            # A PTX text must end in a zero byte; a cubin does not mind one.
+            return self._driver.module_from_buffer(data + b"\0").get_function(symbol)
+        except self._driver.Error as error:
+            if instead is None:
+                raise RuntimeError(f"{file.name} cannot be loaded: {error}") from error
+            # A driver older than the assembler refuses all of them: one warning is enough.
+            if not self._refused:
+                _LOG.warning(
+                    "the driver refuses %s (%s), a newer one may not: it compiles PTX, which takes seconds",
+                    file.name,
+                    error,
+                )
+            self._refused = True
+        return self._loaded(symbol, instead)
+
+    def _chosen(self, kernel: Kernel) -> tuple[Binary, File] | tuple[Binary, File, File]:
+        """The cubin for this GPU and its PTX, or the newest PTX that its driver can compile."""
         architecture = self._architecture
         if exact := kernel.binaries.get(str(architecture)):
-            return exact, exact.cubin
+            return exact, exact.cubin, exact.ptx
         # PTX for sm_90a and the like is for that GPU only. Cubins for a lower minor version would run on some
         # GPUs and not on Jetson's, so none is tried.
         plain = {int(name): b for name, b in kernel.binaries.items() if b.target == f"sm_{name}"}

@@ -1,6 +1,5 @@
 """Loading and launching, pycuda being a double: what reaches CUDA, in which context, what is refused."""
 
-import logging
 import subprocess
 import sys
 import threading
@@ -144,30 +143,6 @@ def test_a_stream_that_pycuda_cannot_use_is_refused(
         attention = _attention(cubins)
         with pytest.raises(TypeError, match=r"stream must be a pycuda\.driver\.Stream.*give its handle"):
             attention(1, ADDRESSES, stream)
-
-
-@pytest.mark.parametrize(("capability", "source"), [((8, 9), 87), ((8, 0), 75), ((12, 1), 87), ((9, 1), 87)])
-def test_ptx_of_an_older_gpu_is_the_fall_back_and_logged(
-    folder: Path,
-    driver: PycudaDriver,
-    caplog: pytest.LogCaptureFixture,
-    capability: tuple[int, int],
-    source: int,
-) -> None:
-    driver.capability = capability
-    with caplog.at_level(logging.WARNING, "fer_edge"), Cubins(folder) as cubins:
-        _attention(cubins)
-    loaded = [data for (data,) in driver.given("module_from_buffer")]
-    # CUDA wants a text to end in a zero byte. PTX for sm_90a runs nowhere else.
-    expected = [(folder / f"sm_{source}/{symbol}.ptx").read_bytes() for symbol in ("first", "second")]
-    assert loaded == [text + b"\0" for text in expected]
-    assert f"compute capability {capability[0]}.{capability[1]}: the driver compiles PTX" in caplog.text
-
-
-def test_a_gpu_that_nothing_is_compiled_for_is_told(folder: Path, driver: PycudaDriver) -> None:
-    driver.capability = (7, 2)
-    with Cubins(folder) as cubins, pytest.raises(ModelError, match=r"capability 7\.2 .*got 75, 87, 90, 110"):
-        _attention(cubins)
 
 
 def test_the_plan_for_the_number_of_images_is_taken(folder: Path, driver: PycudaDriver) -> None:
