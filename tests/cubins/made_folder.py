@@ -64,33 +64,18 @@ def ptx(target: str, symbol: str, version: str = "8.0", threads: int = THREADS) 
 
 def write(folder: Path, architectures: tuple[int, ...] = (75, 87, 90, 110)) -> Manifest:
     """Writes the files and the manifest of an operation of two launches."""
-    kernels = {}
-    for symbol, pointers in POINTERS.items():
-        binaries = {}
-        for architecture in architectures:
-            target = f"sm_{architecture}{'a' if architecture >= 90 else ''}"
-            binaries[str(architecture)] = Binary(
-                key=f"{symbol}-{architecture}",
-                target=target,
-                ptx_version="8.0",
-                assembler="12.8",
-                threads=THREADS,
-                shared_bytes=SHARED[symbol],
-                registers=32,
-                stack_bytes=0,
-                spill_bytes=0,
-                cubin=write_file(folder, f"sm_{architecture}/{symbol}.cubin", elf(architecture, symbol)),
-                ptx=write_file(folder, f"sm_{architecture}/{symbol}.ptx", ptx(target, symbol)),
-            )
-        kernels[f"{symbol}-0123"] = Kernel(
+    kernels = {
+        f"{symbol}-0123": Kernel(
             symbol=symbol,
             pointers=tuple(Pointer(name=name, dtype=dtype) for name, dtype in pointers),
             hidden=tuple(Hidden(name=name, size=0) for name in HIDDEN),
             constants={"channels": 16, "epsilon": 1e-5, "wide": True},
             num_warps=2,
             num_stages=3,
-            binaries=binaries,
+            binaries={str(a): write_binary(folder, symbol, a) for a in architectures},
         )
+        for symbol, pointers in POINTERS.items()
+    }
     operation = Operation(
         operation="attention",
         networks=("tiny",),
@@ -116,6 +101,24 @@ def write(folder: Path, architectures: tuple[int, ...] = (75, 87, 90, 110)) -> M
         kernels=kernels,
     )
     return write_manifest(folder, made)
+
+
+def write_binary(folder: Path, symbol: str, architecture: int) -> Binary:
+    """Writes a kernel's cubin and PTX and returns what the manifest says about them."""
+    target = f"sm_{architecture}{'a' if architecture >= 90 else ''}"
+    return Binary(
+        key=f"{symbol}-{architecture}",
+        target=target,
+        ptx_version="8.0",
+        assembler="12.8",
+        threads=THREADS,
+        shared_bytes=SHARED[symbol],
+        registers=32,
+        stack_bytes=0,
+        spill_bytes=0,
+        cubin=write_file(folder, f"sm_{architecture}/{symbol}.cubin", elf(architecture, symbol)),
+        ptx=write_file(folder, f"sm_{architecture}/{symbol}.ptx", ptx(target, symbol)),
+    )
 
 
 def write_file(folder: Path, name: str, content: bytes) -> File:

@@ -75,6 +75,25 @@ def normalize_backward(
     tl.store(norm_b_parts + part, bias_part, channel_here)
 
 
+@triton.jit
+def store_part(
+    part,
+    qkv_grad,
+    qkv_b_parts,
+    token,
+    column,
+    which: tl.constexpr,
+    tokens: tl.constexpr,
+    channels: tl.constexpr,
+    width: tl.constexpr,
+):
+    """The gradient [R, D] of what `head_part` reads, and its sum; qkv_grad and parts begin at the head."""
+    here = (token < tokens)[:, None] & (column < width)[None, :]
+    place = qkv_grad + which * channels + token[:, None] * (3 * channels) + column[None, :]
+    tl.store(place, part.to(qkv_grad.dtype.element_ty), here)
+    tl.store(qkv_b_parts + which * channels + column, tl.sum(part, 0), column < width)
+
+
 @triton.jit(do_not_specialize=["images"])
 def attend_backward(
     qkv,
@@ -115,19 +134,15 @@ def attend_backward(
     for start in range(0, width, block_width):
         column = start + tl.arange(0, block_width)
         here = (token < tokens)[:, None] & (column < width)[None, :]
-        place = token[:, None] * (3 * channels) + column[None, :]
         key = head_part(qkv, token, head, column, 1, tokens, channels, width)
         part = tl.dot(grad, key, input_precision="ieee") * scale
-        tl.store(qkv_grad + place, part.to(dtype), here)
-        tl.store(qkv_b_parts + column, tl.sum(part, 0), column < width)
+        store_part(part, qkv_grad, qkv_b_parts, token, column, 0, tokens, channels, width)
         query = head_part(qkv, token, head, column, 0, tokens, channels, width)
         part = tl.dot(tl.trans(grad), query, input_precision="ieee") * scale
-        tl.store(qkv_grad + channels + place, part.to(dtype), here)
-        tl.store(qkv_b_parts + channels + column, tl.sum(part, 0), column < width)
+        store_part(part, qkv_grad, qkv_b_parts, token, column, 1, tokens, channels, width)
         out = tl.load(mixed_grad + token[:, None] * channels + column[None, :], here, 0.0)
         part = tl.dot(tl.trans(shares), out, input_precision="ieee")
-        tl.store(qkv_grad + 2 * channels + place, part.to(dtype), here)
-        tl.store(qkv_b_parts + 2 * channels + column, tl.sum(part, 0), column < width)
+        store_part(part, qkv_grad, qkv_b_parts, token, column, 2, tokens, channels, width)
 
 
 @functools.cache
