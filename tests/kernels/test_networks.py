@@ -83,6 +83,13 @@ def test_compiled(name):
         torch.testing.assert_close(compiled(x), model(x), rtol=1e-5, atol=1e-6)
 
 
+def test_the_compiler_itself_takes_an_operation():
+    block = use_kernels(Tafe(8), "triton").eval()
+    x = torch.randn(2, 8, 4, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.compile(block, fullgraph=True)(x), block(x))
+
+
 def replaced(block: nn.Module) -> None:
     next(block.parameters()).data = next(block.parameters()) + 1
 
