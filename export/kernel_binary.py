@@ -19,6 +19,7 @@ from triton import knobs
 from triton._C.libtriton import get_cache_invalidating_env_vars
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
+from triton.errors import TritonError
 
 from fer_edge.cubins.manifest import HIDDEN, IMAGES, Number
 
@@ -123,7 +124,8 @@ def compiled(source: Source, architecture: int) -> Compiled:
                     "ptx_version": version,
                 },
             )
-    except Exception as error:
+    # The front end and ptxas raise the one, the passes between them the other.
+    except (TritonError, RuntimeError) as error:
         raise RuntimeError(f"{source.id} cannot be compiled for sm_{architecture}: {error}") from error
     data = kernel.metadata
     _check(source, architecture, data, limit)
