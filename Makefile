@@ -58,7 +58,7 @@ soak: .venv/test.stamp
 	FER_EDGE_CUDA=1 $(PIP) install -e '.[test,train,export,kernels,cubins]'
 	@touch $@
 
-SANITIZED := $(PY) -m pytest tests/gpu/test_operations.py -k "test_forward and 24-5 and 3"
+SANITIZED := $(PY) -m pytest tests/gpu/test_operations.py -k sanitizer
 test-cuda: .venv/test-cuda.stamp
 	FAIL_WITHOUT_CUDA=1 $(PY) -m pytest tests/gpu
 	for tool in memcheck racecheck synccheck initcheck; do \

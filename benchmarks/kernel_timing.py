@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, Protocol
 
 import torch
@@ -61,6 +62,7 @@ class CudaTimer:
     def graph(self, work: Work) -> Timing:
         """The same launches, recorded once and replayed."""
         side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
                 work()
@@ -91,6 +93,9 @@ class CudaTimer:
             "capability": f"{properties.major}.{properties.minor}",
             "multiprocessors": properties.multi_processor_count,
             "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+            "torch": torch.__version__,
+            "triton": version("triton"),
             "nvidia_smi": _nvidia_smi(),
             "bandwidth_gb_s": self._bandwidth() / 1e9,
             "float16_tflop_s": self._arithmetic() / 1e12,

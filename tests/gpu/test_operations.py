@@ -100,6 +100,20 @@ def test_compiled(case, device):
     torch.testing.assert_close(compiled(x), case.run((x, leaves, *rest), "triton"))
 
 
+@pytest.mark.parametrize("case", SMALL[:1] + SMALL[2:3] + SMALL[4:5], ids=lambda case: case.operation)
+def test_every_kernel_once_for_the_sanitizer(case, device):
+    for dtype in (torch.float32, torch.float16):
+        for images in (1, 8):
+            check(case, dtype, "triton", train=True, images=images, device=device)
+            check(case, dtype, "cuda", train=False, images=images, device=device)
+    plane = torch.randint(0, 256, (67, 131), dtype=torch.uint8, device=device)
+    matrices = torch.tensor([[[3.0, 0.1, -5.0], [0.2, 2.5, 9.0]]], device=device)
+    for implementation in ("triton", "cuda"):
+        out = torch.empty(1, 1, 17, 33, device=device)
+        kernels.warp_normalize(plane, matrices, out, mean=0.0, scale=1.0, kernels=implementation)
+    torch.cuda.synchronize()
+
+
 @pytest.mark.parametrize("implementation", ["triton", "cuda"])
 @pytest.mark.parametrize("border", ["edge", "constant"])
 def test_warp_normalize_gives_the_bits_of_the_reference(implementation, border, device):
