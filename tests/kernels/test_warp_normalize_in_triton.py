@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from fer_edge.kernels import warp_normalize
+from fer_edge.kernels.jit import warp_normalize as kernels
 
 TONE = {"mean": 127.5, "fill": 77.0}
 
@@ -16,11 +17,11 @@ TONE = {"mean": 127.5, "fill": 77.0}
 def both(plane, matrices, shape, border="edge", dtype=torch.float32, scale=0.5):
     """Filled by the reference and by Triton; NaN (or 99) before."""
     results = []
-    for kernels in ("reference", "triton"):
+    for name in ("reference", "triton"):
         out = torch.full((len(matrices), 1, *shape), 99, dtype=dtype)
         if dtype.is_floating_point:
             out.fill_(float("nan"))
-        warp_normalize(plane, matrices, out, border=border, kernels=kernels, **TONE, scale=scale)
+        warp_normalize(plane, matrices, out, border=border, kernels=name, **TONE, scale=scale)
         results.append(out)
     return results
 
@@ -105,6 +106,20 @@ def test_no_pictures_and_empty_pictures():
         assert answer.shape == expected.shape
 
 
+def test_more_blocks_than_a_grid_has_along_y(monkeypatch):
+    # Stands in for the device: what the interpreter would take minutes for is only counted here.
+    class Counted:
+        def __getitem__(self, grid: tuple[int, ...]) -> object:
+            grids.append(grid)
+            return lambda *_, **__: None
+
+    grids = []
+    monkeypatch.setattr(kernels, "warp_normalize", Counted())
+    out = torch.empty(3, 1, 4096, 4096, dtype=torch.int8)
+    warp_normalize(frame(), torch.zeros(3, 2, 3), out, kernels="triton", **TONE, scale=1.0)
+    assert grids == [(3 * 4096 * 4096 // kernels.BLOCK,)]
+
+
 def test_opcheck():
     out = torch.zeros(1, 1, 4, 4)
     arguments = (frame(9, 9), scaled([1.5]), out, 0.0, 1.0, True, 0.0)
@@ -130,10 +145,36 @@ for element in ("fp32", "fp16", "i8"):
 """
 
 
-def test_it_compiles_and_nothing_is_contracted():
+def without_interpreter(program):
+    """The lines that a process without Triton's interpreter prints."""
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run(
-        [sys.executable, "-c", COMPILED], capture_output=True, text=True, check=False, env=environment
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
     )
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 6
+    return done.stdout.splitlines()
+
+
+def test_it_compiles_and_nothing_is_contracted():
+    assert len(without_interpreter(COMPILED)) == 6
+
+
+BOUND = """
+import torch
+from triton.backends.compiler import GPUTarget
+from triton.compiler import make_backend
+from triton.runtime.jit import create_function_from_signature
+from fer_edge.kernels.jit.warp_normalize import warp_normalize as kernel
+backend = make_backend(GPUTarget("cuda", 87, 32))
+bind = create_function_from_signature(kernel.signature, kernel.params, backend)
+plane, matrices, out = torch.empty(1, dtype=torch.uint8), torch.empty(1), torch.empty(1)
+for sizes in ((61, 83, 83, 5, 7), (1, 1, 1, 1, 1), (1080, 1920, 2048, 112, 112), (16, 1, 3, 1, 16)):
+    _, key, _ = bind(plane, matrices, out, *sizes, 1.0, 2.5, 0.0, edge=True, block=128)
+    print(key)
+"""
+
+
+def test_a_new_size_is_no_new_compilation():
+    keys = without_interpreter(BOUND)
+    assert len(keys) == 4
+    assert len(set(keys)) == 1

@@ -19,7 +19,8 @@ WHOLE = tl.constexpr(8388608.0)
 BLOCK = 128
 
 
-@triton.jit
+# Cameras differ, and pitches: none of these is worth another compilation.
+@triton.jit(do_not_specialize=["height", "width", "stride", "out_height", "out_width"])
 def warp_normalize(
     plane,  # uint8 [height, width], rows `stride` bytes apart
     matrices,  # float32 [N, 2, 3]
@@ -35,9 +36,10 @@ def warp_normalize(
     edge: tl.constexpr,
     block: tl.constexpr,
 ):
-    """Programs (picture, block of pixels)."""
-    picture = tl.program_id(0).to(tl.int64)
-    pixel = tl.program_id(1) * block + tl.arange(0, block)
+    """A program for each block of pixels of each picture, along x: CUDA has no more than 65535 along y."""
+    blocks = tl.cdiv(out_height * out_width, block)
+    picture = (tl.program_id(0) // blocks).to(tl.int64)
+    pixel = tl.program_id(0) % blocks * block + tl.arange(0, block)
     matrix = matrices + picture * 6
     level = level_of(matrix)
     x = (pixel % out_width).to(tl.float32) + 0.5

@@ -42,7 +42,7 @@ def _fill(
     if out.numel() == 0:
         return
     one = np.float32(kernels.ONE)
-    grid = (count, triton.cdiv(out_height * out_width, kernels.BLOCK))
+    grid = (count * triton.cdiv(out_height * out_width, kernels.BLOCK),)
     with torch.cuda.device(plane.device if plane.is_cuda else -1):
         kernels.warp_normalize[grid](
             plane,
