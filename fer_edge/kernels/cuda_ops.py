@@ -1,8 +1,8 @@
 """The operations as `fer_edge._cuda` computes them: tensors become addresses, memory comes from PyTorch.
 
 Everything is launched on PyTorch's current stream and nothing waits, so calls can be captured into a CUDA
-graph. There are no gradients. The functions have the names and arguments of `reference`, which documents
-them.
+graph. There are no gradients. torch.compile cannot trace addresses: its graph breaks at each call. The
+functions have the names and arguments of `reference`, which documents them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,11 @@ PICTURES: dict[torch.dtype, Literal["float32", "float16", "int8"]] = {
     torch.int8: "int8",
 }
 
+# Under fullgraph=True the reason is what the error says.
+_untraced = torch.compiler.disable(reason="kernels='cuda' cannot be traced; use triton, or fullgraph=False")
 
+
+@_untraced
 def multi_branch_attention(z: Tensor, weights: MultiBranchWeights | FoldedMultiBranchWeights) -> Tensor:
     """See `reference.multi_branch_attention`; weights that are not folded are folded first, at each call."""
     folded = weights if isinstance(weights, FoldedMultiBranchWeights) else fold_multi_branch(weights)
@@ -56,6 +60,7 @@ def multi_branch_attention(z: Tensor, weights: MultiBranchWeights | FoldedMultiB
     return out
 
 
+@_untraced
 def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
     """See `reference.dcif`."""
     x, channels_last = _map(x)
@@ -75,6 +80,7 @@ def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
     return out
 
 
+@_untraced
 def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsilon: float = 1e-5) -> Tensor:
     """See `reference.token_attention`."""
     x, channels_last = _map(x)
@@ -100,6 +106,7 @@ def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsil
     return out
 
 
+@_untraced
 def warp_normalize(
     plane: Tensor,
     matrices: Tensor,

@@ -139,6 +139,37 @@ def test_no_images(cuda_ops, name):
     assert got.shape == ((0, C) if name == "dcif" else (0, C, 7, 7))
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_torch_compile_breaks_the_graph(cuda_ops, name):
+    channels, weights, rest = OPERATIONS[name]
+    x, given = normal(2, channels, 4, 4).float(), cast(weights, torch.float32)
+
+    def network(x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(getattr(cuda_ops, name)(x * 0.5, given, *rest))
+
+    torch.compiler.reset()
+    with torch.no_grad():
+        assert torch.equal(torch.compile(network, backend="aot_eager")(x), network(x))
+        torch.compiler.reset()
+        with pytest.raises(
+            torch._dynamo.exc.Unsupported, match="kernels='cuda' cannot be traced; use triton"
+        ):
+            torch.compile(network, backend="aot_eager", fullgraph=True)(x)
+
+
+def test_torch_compile_breaks_the_graph_for_pictures(cuda_ops):
+    plane, matrices = torch.arange(64, dtype=torch.uint8).view(8, 8), torch.eye(3)[None, :2].contiguous()
+    arguments = {"mean": 10.0, "scale": 0.5, "border": "edge", "fill": 0.0}
+
+    def doubled(plane: torch.Tensor) -> torch.Tensor:
+        out = torch.empty(1, 1, 4, 4)
+        cuda_ops.warp_normalize(plane, matrices, out, **arguments)
+        return 2 * out
+
+    torch.compiler.reset()
+    assert torch.equal(torch.compile(doubled, backend="aot_eager")(plane), doubled(plane))
+
+
 def test_float64_is_refused(cuda_ops):
     with pytest.raises(TypeError, match=r"needs float32, float16 or bfloat16, got torch\.float64; cast it"):
         cuda_ops.dcif(normal(1, C, 3, 3), DCIF)
