@@ -179,6 +179,13 @@ def test_large_and_small_numbers(operation, factor, dtype):
     check(operation, [given(operation, x, seed) for seed, x in enumerate(maps)])
 
 
+@every_dtype
+def test_maps_below_zero(dtype):
+    # The channels and places that pad a tile are not a maximum.
+    maps = [-0.5 - draw(1, 24, (4, 5), dtype, seed=seed).abs() for seed in DRAWS[dtype]]
+    check("filter_and_pool", [given("filter_and_pool", x, seed) for seed, x in enumerate(maps)])
+
+
 @both
 @every_dtype
 @pytest.mark.parametrize("value", [0.0, 1.5])
@@ -198,15 +205,21 @@ def test_channels_that_share_the_maximum_share_its_gradient(dtype):
     check("filter_and_pool", cases)
 
 
+@both
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, in the interpreter
-def test_what_is_not_finite_shows_and_stays_in_its_image(bad):
-    inputs = given("dcif", draw(3, 8, (14, 14), torch.float32))
-    clean = FUNCTIONS["dcif"][0](*inputs.values())
+def test_what_is_not_finite_shows_and_stays_in_its_image_and_window(operation, bad):
+    inputs = given(operation, draw(3, 8, (4, 10), torch.float32))
+    inputs["spatial_w"] = inputs["spatial_w"].abs()
+    triton, plain = FUNCTIONS[operation]
+    clean = triton(*inputs.values())
     inputs["x"][1, 3, 2, 2] = bad
-    got, plain = (function(*inputs.values()) for function in FUNCTIONS["dcif"])
-    assert not plain[1, 3].isfinite()
-    torch.testing.assert_close(got[1], plain[1], equal_nan=True)
+    got, expected = triton(*inputs.values()), plain(*inputs.values())
+    assert not expected[1, 3].isfinite()
+    if operation == "filter_and_pool" and bad == float("inf"):
+        # The place gate is 1 in the window and what it was elsewhere.
+        assert expected[1, :3].isfinite().all()
+    torch.testing.assert_close(got[1], expected[1], equal_nan=True)
     assert torch.equal(got[::2], clean[::2])
 
 
