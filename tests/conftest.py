@@ -15,8 +15,8 @@ from fer_edge.cli import main
 from fer_edge.models import ModelSpec
 from fer_edge.recognizer import Recognizer
 
-# Without a GPU tests/gpu can only fail; `make test-cuda` runs it, and there nothing may be left out. The other
-# tests of the kernels need Triton's interpreter, which is chosen for good when something imports Triton.
+# Without a GPU tests/gpu can only fail; `make test-cuda` runs it, and there nothing may be left out. Other
+# tests of the kernels need Triton's interpreter, which is chosen for good when Triton is first imported.
 ON_GPU = os.environ.get("FAIL_WITHOUT_CUDA") == "1"
 collect_ignore = ["kernels"] if ON_GPU else ["gpu"]
 if not ON_GPU:
