@@ -114,6 +114,54 @@ def gradient_of_tile(
     return dgated + tl.where(shares, dmost[:, None, :], 0.0)
 
 
+@triton.jit
+def second_pass(
+    rows,
+    targets,
+    inside,
+    kept,
+    gate,
+    upstream,
+    place_gate,
+    dbefore,
+    spatial_w,
+    channels: tl.constexpr,
+    height: tl.constexpr,
+    width: tl.constexpr,
+    stride_place: tl.constexpr,
+    block: tl.constexpr,
+    block_all: tl.constexpr,
+    lanes: tl.constexpr,
+):
+    """Writes dx to the targets; returns dg, float32 [C]."""
+    places: tl.constexpr = height * width
+    total = tl.zeros([rows.shape[0]], tl.float32)
+    for start in range(0, places, block):
+        tile = kept if block >= places else tile_of(rows, inside, start, places, stride_place, block, lanes)
+        gated = tile * gate[None, :, None]
+        dgated = gradient_of_tile(
+            gated,
+            inside,
+            upstream,
+            place_gate,
+            dbefore,
+            spatial_w,
+            start,
+            channels,
+            height,
+            width,
+            block,
+            block_all,
+            lanes,
+        )
+        total += over_places(dgated * tile)
+        place = places_of(start, block, lanes)
+        result = (dgated * gate[None, :, None]).to(targets.dtype.element_ty)
+        target = targets[None, :, None] + place * stride_place
+        tl.store(target, result, inside[None, :, None] & (place < places))
+    return total
+
+
 @triton.jit(do_not_specialize=["images"])
 def filter_and_pool_backward(
     x,
@@ -161,33 +209,24 @@ def filter_and_pool_backward(
         block_all,
         lanes,
     )
-    total = tl.zeros([block_channels], tl.float32)
-    for start in range(0, places, block):
-        tile = (
-            kept
-            if block >= places
-            else tile_of(x + offset, inside, start, places, stride_place, block, lanes)
-        )
-        dgated = gradient_of_tile(
-            tile * given[None, :, None],
-            inside,
-            upstream,
-            place_gate,
-            dlogit,
-            spatial_w,
-            start,
-            channels,
-            height,
-            width,
-            block,
-            block_all,
-            lanes,
-        )
-        total += over_places(dgated * tile)
-        place = places_of(start, block, lanes)
-        result = (dgated * given[None, :, None]).to(dx.dtype.element_ty)
-        target = (dx + offset)[None, :, None] + place * stride_place
-        tl.store(target, result, inside[None, :, None] & (place < places))
+    total = second_pass(
+        x + offset,
+        dx + offset,
+        inside,
+        kept,
+        given,
+        upstream,
+        place_gate,
+        dlogit,
+        spatial_w,
+        channels,
+        height,
+        width,
+        stride_place,
+        block,
+        block_all,
+        lanes,
+    )
     tl.store(dgate + vector, total, inside)
     place = row_of_places(0, block_all, lanes)
     tl.store(dbefore + image * places + place, dlogit, place < places)
