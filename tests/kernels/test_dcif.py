@@ -12,10 +12,11 @@ from benchmarks.kernel_weights import dcif_weights
 from fer_edge.kernels import reference
 from fer_edge.kernels.jit.dcif import forward_plan
 from fer_edge.kernels.jit.dcif_backward import backward_plan
-from fer_edge.kernels.jit.launch import DTYPE_NAMES, Buffer
+from fer_edge.kernels.jit.launch import DTYPE_NAMES
 from fer_edge.kernels.reference import DcifWeights
 from fer_edge.kernels.triton_ops import dcif, filter_and_pool
 
+pytestmark = pytest.mark.usefixtures("nan_in_new_memory")
 PRECISIONS = (torch.float32, torch.float16)
 LAYOUTS = ("contiguous", "channels_last", "strided")
 # The largest error of a few numbers is luck: every comparison is over so many draws of map and weights. In
@@ -31,13 +32,6 @@ FUNCTIONS = {
     ),
     "filter_and_pool": (filter_and_pool, reference.filter_and_pool),
 }
-
-
-@pytest.fixture(autouse=True)
-def nan_in_new_memory(monkeypatch):
-    """Outputs begin as NaN: what a kernel leaves unwritten shows."""
-    empty = Buffer.empty
-    monkeypatch.setattr(Buffer, "empty", lambda *arguments: empty(*arguments).fill_(float("nan")))
 
 
 def draw(images, channels, size, dtype, layout="contiguous", seed=0):

@@ -1,13 +1,8 @@
-"""Triton's `multi_branch_attention` against the reference in float64, and compiled without the interpreter.
+"""Triton's `multi_branch_attention` against the reference in float64.
 
 The interpreter is right in float32 and float16; bfloat16 is left to a GPU. Tolerance: precision.py, with the
 reference's error measured on several draws, because the largest error of eight numbers is a matter of luck.
 """
-
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,23 +11,17 @@ from torch.nn import functional as F
 
 from benchmarks.kernel_weights import multi_branch_weights
 from fer_edge.kernels import MultiBranchWeights, fold_multi_branch, reference
-from fer_edge.kernels.jit.launch import DTYPE_NAMES, Buffer
+from fer_edge.kernels.jit.launch import DTYPE_NAMES
 from fer_edge.kernels.jit.multi_branch_attention import forward_plan
 from fer_edge.kernels.triton_ops import multi_branch_attention
 
+pytestmark = pytest.mark.usefixtures("nan_in_new_memory")
 OPERATOR = torch.ops.fer_edge.multi_branch_attention.default
 PRECISIONS = (torch.float32, torch.float16)
 LAYOUTS = ("contiguous", "channels_last", "strided")
 # Channels, map, images; more than 4 images take the larger tiles.
 SMALL = (8, (4, 4), 1)
 DRAWS = 10
-
-
-@pytest.fixture(autouse=True)
-def nan_in_new_memory(monkeypatch):
-    """Scratch and outputs begin as NaN: what a kernel leaves unwritten, or reads before, shows."""
-    empty = Buffer.empty
-    monkeypatch.setattr(Buffer, "empty", lambda *arguments: empty(*arguments).fill_(float("nan")))
 
 
 def draw(channels, size, images, dtype, layout="contiguous", seed=0):
@@ -246,45 +235,3 @@ def test_only_training_keeps_anything():
 def test_float64_is_refused():
     with pytest.raises(TypeError, match="kernels='reference'"):
         multi_branch_attention(draw(*SMALL, torch.float64), weights_of(8, torch.float64))
-
-
-# The forward pass without saving is compiled for every GPU in tests/export.
-COMPILE = """
-import sys
-from export.kernel_binary import compiled, prepare_process
-from export.kernel_manifest import sources_from_plan
-from export.kernel_shapes import Planned
-from fer_edge.kernels.jit import multi_branch_attention_backward as backward
-from fer_edge.kernels.jit.multi_branch_attention import forward_plan
-
-prepare_process(sys.argv[1])
-for channels, side, dtype in ((512, 7, "fp16"), (128, 8, "fp32")):
-    shape = (channels, side, side, dtype, False)
-    plans = [forward_plan(*shape, images=64, save=True, tensor_cores=True)]
-    plans += [backward.joined_plan(*shape), backward.maps_plan(*shape)]
-    for plan in plans:
-        for source in sources_from_plan(
-            Planned(plan=plan, networks=(), shape={}, dtype=dtype, channels_last=False, images=None)
-        ):
-            made = compiled(source, 90)
-            print(source.name, channels, dtype, made.spill_bytes, made.stack_bytes, made.shared_bytes)
-"""
-
-
-def test_kernels_compile_and_do_not_spill(tmp_path):
-    # In a process of its own, without TRITON_INTERPRET, which conftest.py sets.
-    clean = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run(
-        (sys.executable, "-c", COMPILE, str(tmp_path)),
-        env=clean,
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert len(lines) == 2 * (3 + 1 + 2)
-    for name, channels, dtype, spilled, stack, shared in lines:
-        assert spilled == stack == "0", (name, channels, dtype)
-        assert int(shared) <= 48 * 1024, (name, channels, dtype)

@@ -1,12 +1,7 @@
-"""Triton's `token_attention` against the reference in float64, and compiled for compute capability 9.0.
+"""Triton's `token_attention` against the reference in float64.
 
 The interpreter is right in float32 and float16; bfloat16 is left to a GPU. Tolerance: precision.py.
 """
-
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,22 +9,16 @@ from precision import assert_as_exact, cast, gradients
 
 from benchmarks.kernel_weights import token_attention_weights
 from fer_edge.kernels import reference
-from fer_edge.kernels.jit.launch import DTYPE_NAMES, Buffer
+from fer_edge.kernels.jit.launch import DTYPE_NAMES
 from fer_edge.kernels.jit.token_attention import forward_plan
 from fer_edge.kernels.triton_ops import token_attention
 
+pytestmark = pytest.mark.usefixtures("nan_in_new_memory")
 PRECISIONS = (torch.float32, torch.float16)
 LAYOUTS = ("contiguous", "channels_last", "strided")
 EPSILON = 1e-5
 # The largest error of a few numbers is luck: every comparison is over so many draws of map and weights.
 DRAWS = range(4)
-
-
-@pytest.fixture(autouse=True)
-def nan_in_new_memory(monkeypatch):
-    """Scratch and outputs begin as NaN: what a kernel leaves unwritten, or reads before, shows."""
-    empty = Buffer.empty
-    monkeypatch.setattr(Buffer, "empty", lambda *arguments: empty(*arguments).fill_(float("nan")))
 
 
 def draw(images, channels, size, dtype, layout="contiguous", seed=0):
@@ -241,56 +230,3 @@ def test_compiled_by_pytorch(layout):
     for name, values in computed(compiled, leaves(x, weights), upstream, 1).items():
         assert torch.equal(values, eager[name]), name
         assert values.stride() == eager[name].stride(), name
-
-
-COMPILE = """
-import sys
-from export.kernel_binary import Source, compiled, prepare_process
-from fer_edge.kernels.jit import token_attention_backward as backward
-from fer_edge.kernels.jit.token_attention import forward_plan
-
-prepare_process(sys.argv[1])
-for channels, heads, dtype in ((256, 8, "fp16"), (256, 8, "fp32"), (128, 4, "bf16"), (2048, 8, "fp32")):
-    plans = (
-        forward_plan(channels, 4, 4, heads, 1e-5, dtype, False),
-        backward.normalize_backward_plan(channels, 4, 4, 1e-5, dtype, False),
-        backward.attend_backward_plan(channels, 16, heads, dtype),
-        backward.mix_plan(channels, 16, heads, dtype),
-    )
-    for plan, launch in ((plan, launch) for plan in plans for launch in plan.launches):
-        made = compiled(
-            Source(
-                operation=plan.operation,
-                module=launch.kernel.__module__,
-                name=launch.kernel.__name__,
-                digest="",
-                pointers=tuple((name, plan.buffers[name].dtype) for name in launch.pointers),
-                constants=tuple(launch.constants.items()),
-                num_warps=launch.num_warps,
-                num_stages=launch.num_stages,
-            ),
-            90,
-        )
-        print(launch.kernel.__name__, channels, dtype, made.spill_bytes, made.stack_bytes, made.shared_bytes)
-"""
-
-
-def test_kernels_compile_and_do_not_spill(tmp_path):
-    # In a process of its own, without TRITON_INTERPRET, which conftest.py sets.
-    clean = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run(
-        (sys.executable, "-c", COMPILE, str(tmp_path)),
-        env=clean,
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
-    names = {line[0] for line in lines}
-    assert names >= {"project", "attend", "mix", "join", "normalize", "normalize_backward", "attend_backward"}
-    assert len(lines) == 3 * 5 + 7
-    for name, channels, dtype, spilled, stack, shared in lines:
-        assert spilled == stack == "0", (name, channels, dtype)
-        assert int(shared) <= 48 * 1024, (name, channels, dtype)
