@@ -15,6 +15,7 @@ from torch import Tensor
 from fer_edge import _cuda
 
 from .fold import fold_multi_branch
+from .layout import dense, is_channels_last
 from .reference import DcifWeights, FoldedMultiBranchWeights, MultiBranchWeights, TokenAttentionWeights
 
 # Vector loads and the tensor cores want it; PyTorch's own memory begins at multiples of 512 bytes.
@@ -142,8 +143,7 @@ def _map(x: Tensor) -> tuple[Tensor, bool]:
         raise TypeError(
             f"kernels='cuda' needs float32, float16 or bfloat16, got {x.dtype}; cast it with .to()"
         )
-    channels_last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-    return _aligned(x if channels_last else x.contiguous()), channels_last
+    return _aligned(dense(x)), is_channels_last(x)
 
 
 def _weights(weights: Sequence[Tensor]) -> list[Tensor]:

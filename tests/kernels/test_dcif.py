@@ -246,14 +246,6 @@ def test_gradients_of_the_reference(operation):
     assert torch.autograd.gradcheck(FUNCTIONS[operation][1], leaves, fast_mode=True)
 
 
-def test_another_dtype_is_refused():
-    x = draw(1, 8, (4, 4), torch.float64)
-    with pytest.raises(TypeError, match="float64; use kernels='reference'"):
-        dcif(x, dcif_weights(8))
-    with pytest.raises(TypeError, match="float64; use kernels='reference'"):
-        filter_and_pool(*given("filter_and_pool", x).values())
-
-
 @both
 @pytest.mark.parametrize("layout", LAYOUTS[1:])
 def test_opcheck(operation, layout):

@@ -230,8 +230,3 @@ def test_only_training_keeps_anything():
     assert torch.equal(out, OPERATOR(z, *folded, True)[0])
     assert torch.equal(out, multi_branch_attention(z, folded))
     assert len(forward_plan(8, 4, 4, "fp32", False).launches) == 3
-
-
-def test_float64_is_refused():
-    with pytest.raises(TypeError, match="kernels='reference'"):
-        multi_branch_attention(draw(*SMALL, torch.float64), weights_of(8, torch.float64))

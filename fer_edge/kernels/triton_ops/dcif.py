@@ -9,9 +9,8 @@ from torch.nn import functional as F
 from fer_edge.kernels.jit.dcif import forward_plan
 from fer_edge.kernels.jit.dcif_backward import backward_plan
 from fer_edge.kernels.jit.launch import DTYPE_NAMES
+from fer_edge.kernels.layout import dense, is_channels_last, layout_of
 from fer_edge.kernels.reference import DcifWeights
-
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
@@ -24,11 +23,7 @@ def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
 
     Returns:
         [N, C] of the dtype of x, rounded once: everything before is float32.
-
-    Raises:
-        TypeError: x has another dtype.
     """
-    _check_dtype(x)
     out: Tensor = _dcif(x, *weights)
     return out
 
@@ -43,31 +38,14 @@ def filter_and_pool(x: Tensor, gate: Tensor, spatial_w: Tensor) -> Tensor:
 
     Returns:
         [N, C] of the dtype of x, rounded once.
-
-    Raises:
-        TypeError: x has another dtype.
     """
-    _check_dtype(x)
     out: Tensor = _filter_and_pool(x, gate, spatial_w)
     return out
 
 
-def _check_dtype(x: Tensor) -> None:
-    if x.dtype not in DTYPES:
-        raise TypeError(f"x must be {', '.join(map(str, DTYPES))}, got {x.dtype}; use kernels='reference'")
-
-
-def _channels_last(x: Tensor) -> bool:
-    return not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-
-
-def _dense(x: Tensor) -> Tensor:
-    return x if _channels_last(x) else x.contiguous()
-
-
 def _shape(x: Tensor) -> tuple[int, int, int, str, bool]:
     """What the plans of a map want to know."""
-    return x.shape[1], x.shape[2], x.shape[3], DTYPE_NAMES[x.dtype], _channels_last(x)
+    return x.shape[1], x.shape[2], x.shape[3], DTYPE_NAMES[x.dtype], is_channels_last(x)
 
 
 @torch.library.custom_op("fer_edge::dcif", mutates_args=())
@@ -77,7 +55,7 @@ def _dcif(
     plan = forward_plan(*_shape(x), hidden=len(squeeze_b))
     made = plan.run(
         len(x),
-        x=_dense(x),
+        x=dense(x),
         squeeze_w=squeeze_w.contiguous(),
         squeeze_b=squeeze_b.contiguous(),
         expand_w=expand_w.contiguous(),
@@ -118,7 +96,7 @@ def _dcif_backward(
 @torch.library.custom_op("fer_edge::filter_and_pool", mutates_args=())
 def _filter_and_pool(x: Tensor, gate: Tensor, spatial_w: Tensor) -> Tensor:
     plan = forward_plan(*_shape(x), gate_given=True)
-    return plan.run(len(x), x=_dense(x), gate=gate.contiguous(), spatial_w=spatial_w.contiguous())["out"]
+    return plan.run(len(x), x=dense(x), gate=gate.contiguous(), spatial_w=spatial_w.contiguous())["out"]
 
 
 @torch.library.custom_op("fer_edge::filter_and_pool_backward", mutates_args=())
@@ -135,7 +113,7 @@ def _filter_gradients(
     """Gradients of x, in its dtype, and of gate and spatial_w, in float32."""
     made = backward_plan(*_shape(x)).run(
         len(x),
-        x=_dense(x),
+        x=dense(x),
         gate=gate.float().contiguous(),
         spatial_w=spatial_w.contiguous(),
         dout=dout.contiguous(),
@@ -155,7 +133,7 @@ def _(x: Tensor, *rest: Tensor) -> Tensor:
 @_dcif_backward.register_fake
 @_filter_and_pool_backward.register_fake
 def _(dout: Tensor, x: Tensor, *rest: Tensor) -> list[Tensor]:
-    layout = torch.channels_last if _channels_last(x) else torch.contiguous_format
+    layout = layout_of(x)
     dx = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=layout)
     return [dx, *(torch.empty(weight.shape, dtype=x.dtype, device=x.device) for weight in rest)]
 

@@ -9,9 +9,9 @@ from fer_edge.kernels.fold import fold_multi_branch
 from fer_edge.kernels.jit.launch import DTYPE_NAMES
 from fer_edge.kernels.jit.multi_branch_attention import forward_plan
 from fer_edge.kernels.jit.multi_branch_attention_backward import joined_plan, maps_plan
+from fer_edge.kernels.layout import dense, is_channels_last, layout_of
 from fer_edge.kernels.reference import FoldedMultiBranchWeights, MultiBranchWeights
 
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 # What the backward pass reads, by its names in the plan; empty where no gradient is needed.
 SAVED = ("depthwise", "moments", "local", "scale")
 
@@ -27,12 +27,7 @@ def multi_branch_attention(z: Tensor, weights: MultiBranchWeights | FoldedMultiB
     Returns:
         [N, C, H, W] of the dtype and memory format of z. In 16 bits the modulated map and the activations of
         the local branch must be representable; the texture, its gate and all sums are float32.
-
-    Raises:
-        TypeError: z has another dtype.
     """
-    if z.dtype not in DTYPES:
-        raise TypeError(f"z must be {', '.join(map(str, DTYPES))}, got {z.dtype}; use kernels='reference'")
     folded = weights if isinstance(weights, FoldedMultiBranchWeights) else fold_multi_branch(weights)
     training = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (z, *folded))
     out: Tensor = _forward(z, *folded, training)[0]
@@ -60,14 +55,14 @@ def _forward(
         height=z.shape[2],
         width=z.shape[3],
         dtype=DTYPE_NAMES[z.dtype],
-        channels_last=_channels_last(z),
+        channels_last=is_channels_last(z),
         images=len(z),
         save=training,
         tensor_cores=z.is_cuda and torch.cuda.get_device_capability(z.device) >= (8, 0),
     )
     made = plan.run(
         len(z),
-        z=_dense(z),
+        z=dense(z),
         alpha=alpha.contiguous(),
         beta=beta.contiguous(),
         texture_w=texture_w.contiguous(),
@@ -87,7 +82,7 @@ def _forward(
 def _(z: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     training = rest[-1]
     images, channels, places = z.shape[0], z.shape[1] // 2, z.shape[2] * z.shape[3]
-    layout = torch.channels_last if _channels_last(z) else torch.contiguous_format
+    layout = layout_of(z)
     out = torch.empty(images, channels, *z.shape[2:], dtype=z.dtype, device=z.device, memory_format=layout)
     if not training:
         return out, z.new_empty(0), z.new_empty(0), z.new_empty(0), z.new_empty(0)
@@ -116,8 +111,8 @@ def _backward(
     """Gradients of z and of the folded weights, in their order."""
     images, double, height, width = z.shape
     channels = double // 2
-    shape = (channels, height, width, DTYPE_NAMES[z.dtype], _channels_last(z))
-    z = _dense(z)
+    shape = (channels, height, width, DTYPE_NAMES[z.dtype], is_channels_last(z))
+    z = dense(z)
     grad = out_grad.permute(0, 2, 3, 1).reshape(-1, channels)
     # Every product has its dtype already.
     with torch.autocast(z.device.type, enabled=False):
@@ -163,7 +158,7 @@ def _gate_gradients(
 def _(out_grad: Tensor, z: Tensor, *rest: Tensor) -> list[Tensor]:
     alpha, beta, texture_w, depthwise_w, pointwise_w, merged_w = rest[:6]
     channels = len(alpha)
-    layout = torch.channels_last if _channels_last(z) else torch.contiguous_format
+    layout = layout_of(z)
     z_grad = torch.empty(z.shape, dtype=z.dtype, device=z.device, memory_format=layout)
     shapes: list[tuple[int, ...]] = [alpha.shape, beta.shape, texture_w.shape, (channels,)]
     shapes += [depthwise_w.shape, (2 * channels,), pointwise_w.shape, (2 * channels,)]
@@ -183,11 +178,3 @@ def _differentiate(ctx: Any, out_grad: Tensor, *_: None) -> tuple[Tensor | None,
 
 
 _forward.register_autograd(_differentiate, setup_context=_setup_context)
-
-
-def _channels_last(z: Tensor) -> bool:
-    return not z.is_contiguous() and z.is_contiguous(memory_format=torch.channels_last)
-
-
-def _dense(z: Tensor) -> Tensor:
-    return z if _channels_last(z) else z.contiguous()

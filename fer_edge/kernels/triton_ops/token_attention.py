@@ -12,9 +12,8 @@ from fer_edge.kernels.jit.token_attention_backward import (
     mix_plan,
     normalize_backward_plan,
 )
+from fer_edge.kernels.layout import dense, is_channels_last, layout_of
 from fer_edge.kernels.reference import TokenAttentionWeights
-
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsilon: float = 1e-5) -> Tensor:
@@ -29,12 +28,7 @@ def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsil
 
     Returns:
         [N, C, H, W] of the dtype and memory format of x. Sums, softmax and LayerNorm are float32.
-
-    Raises:
-        TypeError: x has another dtype.
     """
-    if x.dtype not in DTYPES:
-        raise TypeError(f"x must be {', '.join(map(str, DTYPES))}, got {x.dtype}; use kernels='reference'")
     training = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights))
     y: Tensor = _forward(x, *weights, heads, epsilon, training)[0]
     return y
@@ -55,12 +49,12 @@ def _forward(
 ) -> tuple[Tensor, Tensor]:
     """The output, and qkv [N, T, 3 C] for the backward pass, empty if not in training."""
     images, channels, height, width = x.shape
-    last = _layout(x) == torch.channels_last
+    last = is_channels_last(x)
     plan = forward_plan(channels, height, width, heads, epsilon, DTYPE_NAMES[x.dtype], last)
     kept = {"qkv": plan.buffers["qkv"].empty(images, x.device)} if training else {}
     made = plan.run(
         images,
-        x=x.contiguous(memory_format=_layout(x)),
+        x=dense(x),
         qkv_w=qkv_w.contiguous(),
         qkv_b=qkv_b.contiguous(),
         out_w=out_w.contiguous(),
@@ -76,7 +70,7 @@ def _forward(
 def _(x: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
     images, channels, height, width = x.shape
     qkv = x.new_empty(images, height * width, 3 * channels) if rest[-1] else x.new_empty(0)
-    return torch.empty_like(x, memory_format=_layout(x)), qkv
+    return torch.empty_like(x, memory_format=layout_of(x)), qkv
 
 
 @torch.library.custom_op("fer_edge::token_attention_backward", mutates_args=())
@@ -93,7 +87,7 @@ def _backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x and of the weights, in their order."""
     images, channels, height, width = x.shape
-    tokens, dtype, layout = height * width, DTYPE_NAMES[x.dtype], _layout(x)
+    tokens, dtype, layout = height * width, DTYPE_NAMES[x.dtype], layout_of(x)
     x = x.contiguous(memory_format=layout)
     # Every product has its dtype already.
     with torch.autocast(x.device.type, enabled=False):
@@ -132,7 +126,7 @@ def _(
     channels = x.shape[1]
     shapes = (3 * channels, channels), (3 * channels,), (channels, channels), channels, channels, channels
     qkv_w_grad, qkv_b_grad, out_w_grad, out_b_grad, norm_w_grad, norm_b_grad = map(x.new_empty, shapes)
-    x_grad = torch.empty_like(x, memory_format=_layout(x))
+    x_grad = torch.empty_like(x, memory_format=layout_of(x))
     return x_grad, qkv_w_grad, qkv_b_grad, out_w_grad, out_b_grad, norm_w_grad, norm_b_grad
 
 
@@ -148,9 +142,3 @@ def _gradients(ctx: Any, y_grad: Tensor, _: Tensor | None) -> tuple[Tensor | Non
 
 
 _forward.register_autograd(_gradients, setup_context=_keep)
-
-
-def _layout(x: Tensor) -> torch.memory_format:
-    """Channels-last if x lies so and not contiguously; what lies in neither way is made contiguous."""
-    last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.contiguous_format
