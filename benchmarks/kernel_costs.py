@@ -2,18 +2,16 @@
 
 Nothing is run: shapes are traced on PyTorch's meta device, launches are read from the Triton plans.
 
-    python -m benchmarks.kernel_costs [--batch 1] [--json FILE]
+    python -m benchmarks.kernel_costs [--batch 1]
 
 "eager" counts every PyTorch operation that computes something as one launch which reads its operands from and
 writes its result to memory. A library may need more than one kernel for one of them, never less.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -167,13 +165,10 @@ def main() -> None:
     """Prints the costs of every operation at the networks' shapes."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
-    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    found = [costs(case, images) for case in CASES for images in arguments.batch]
-    for cost in found:
-        show(cost)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    for case in CASES:
+        for images in arguments.batch:
+            show(costs(case, images))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ reference's error measured on several draws, because the largest error of eight 
 
 import pytest
 import torch
-from precision import assert_as_exact, cast, gradients, largest_error
+from precision import assert_as_exact, cast, gradients, relative_error
 from torch.nn import functional as F
 
 from benchmarks.kernel_weights import multi_branch_weights
@@ -63,9 +63,7 @@ def in_rows(x, weight, bias=None, padding=0, groups=1):
 
 
 def relative_errors(values, exact):
-    """Of the largest value, by name; of 1 where every value is zero, as the gradient of beta at one place."""
-    scales = {name: float(correct.detach().abs().max()) or 1.0 for name, correct in exact.items()}
-    return {name: largest_error(values[name], exact[name]) / scale for name, scale in scales.items()}
+    return {name: relative_error(values[name], correct) for name, correct in exact.items()}
 
 
 def check(draws, monkeypatch, training=False):
