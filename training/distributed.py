@@ -56,8 +56,8 @@ def process() -> Iterator[Process]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield Process(device, dist.get_rank(), dist.get_world_size())
-        # Waiting gives up the interpreter's lock, which gloo's threads need to let go of the last tensors. Torch
-        # 2.13 holds the lock when it takes the group down, and waits for those threads, for ever if need be.
+        # Waiting gives up the interpreter's lock, which gloo's threads need to let go of the last tensors.
+        # Torch 2.13 takes the group down with the lock held, and waits for those threads, perhaps for ever.
         dist.barrier()
     finally:
         dist.destroy_process_group()
