@@ -60,7 +60,7 @@ WEIGHTS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
     "dcif": dcif_weights,
     "token_attention": token_attention_weights,
 }
-CASES = tuple(Case(s.operation, s.networks[0], s.channels, s.side) for s in SHAPES)
+CASES = tuple(Case(s.operation, s.networks[0], s.channels, s.height) for s in SHAPES)
 
 
 def folded(arguments: tuple[Any, ...]) -> tuple[Any, ...]:

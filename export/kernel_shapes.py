@@ -1,21 +1,27 @@
-"""The kernels that the networks need, as data: which operation, for which maps, of which network."""
+"""The kernels to compile, as data: which operation, for which maps, of which network."""
 
 import importlib
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import torch
+
 from fer_edge.cubins.manifest import Number
+from fer_edge.kernels.checks import check_map, check_tokens
 from fer_edge.kernels.jit.launch import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """An operation as some networks use it."""
+    """An operation as some networks use it, or as somebody's own does."""
 
     operation: str  # name of the module with its forward_plan
     networks: tuple[str, ...]
     channels: int
-    side: int  # places a side of the map
+    height: int  # of the map, in places
+    width: int
     # Arguments of forward_plan that are the operation's own.
     settings: Mapping[str, Number] = field(default_factory=dict)
     # Where a plan depends on the number of images at a time: those for which one is made.
@@ -30,7 +36,7 @@ class Shape:
 
     def arguments(self) -> dict[str, Number]:
         """The arguments of forward_plan that say which map it is, and the operation's own."""
-        return {"channels": self.channels, "height": self.side, "width": self.side, **self.settings}
+        return {"channels": self.channels, "height": self.height, "width": self.width, **self.settings}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,20 +55,98 @@ class Planned:
 # for 32 and more with tensor cores, spills on 7.5; who has so many images has PyTorch.)
 _BATCHES = (4, 8)
 SHAPES = (
-    Shape(operation="multi_branch_attention", networks=("tkfnet",), channels=512, side=7, batches=_BATCHES),
     Shape(
-        operation="multi_branch_attention", networks=("tkfnet-nano",), channels=128, side=8, batches=_BATCHES
+        operation="multi_branch_attention",
+        networks=("tkfnet",),
+        channels=512,
+        height=7,
+        width=7,
+        batches=_BATCHES,
     ),
-    Shape(operation="dcif", networks=("tkfnet",), channels=512, side=7, settings={"hidden": 32}),
-    Shape(operation="dcif", networks=("tkfnet-nano",), channels=128, side=8, settings={"hidden": 8}),
+    Shape(
+        operation="multi_branch_attention",
+        networks=("tkfnet-nano",),
+        channels=128,
+        height=8,
+        width=8,
+        batches=_BATCHES,
+    ),
+    Shape(operation="dcif", networks=("tkfnet",), channels=512, height=7, width=7, settings={"hidden": 32}),
+    Shape(
+        operation="dcif", networks=("tkfnet-nano",), channels=128, height=8, width=8, settings={"hidden": 8}
+    ),
     Shape(
         operation="token_attention",
         networks=("conv-cut",),
         channels=256,
-        side=4,
+        height=4,
+        width=4,
         settings={"heads": 8, "epsilon": 1e-5},
     ),
 )
+# What an operation wants to know beside its map.
+_SETTINGS: dict[str, dict[str, type[int] | type[float]]] = {
+    "multi_branch_attention": {},
+    "dcif": {"hidden": int},
+    "token_attention": {"heads": int, "epsilon": float},
+}
+_DEFAULTS: dict[str, dict[str, Number]] = {"token_attention": {"epsilon": 1e-5}}
+FORM = "OPERATION:CxHxW[:NAME=NUMBER...]"
+
+
+def shape_from_text(text: str) -> Shape:
+    """The shape of anybody's network, as a command line has it.
+
+    Args:
+        text: operation, channels x height x width of its map (C, not 2 C), and what else it wants to know:
+            ``multi_branch_attention:384x6x6``, ``dcif:384x6x6:hidden=24`` or
+            ``token_attention:384x6x6:heads=12:epsilon=1e-6`` (1e-5 if it is left out).
+
+    Raises:
+        ValueError: there is no such operation, or it cannot have this shape.
+    """
+    operation, _, rest = text.partition(":")
+    size, *settings = rest.split(":")
+    if operation not in _SETTINGS or not re.fullmatch(r"\d+x\d+x\d+", size):
+        raise ValueError(
+            f"a shape must be {FORM} with one of {', '.join(_SETTINGS)} as its OPERATION, got {text}"
+        )
+    channels, height, width = map(int, size.split("x"))
+    shape = Shape(
+        operation=operation,
+        networks=(),
+        channels=channels,
+        height=height,
+        width=width,
+        settings=_settings(operation, settings),
+        batches=_BATCHES if operation == "multi_branch_attention" else (),
+    )
+    # What the operation itself would say.
+    x = torch.empty(1, channels, height, width, device="meta")
+    check_map(text, x, 1)
+    if operation == "token_attention":
+        check_tokens(text, x, int(shape.settings["heads"]))
+    return shape
+
+
+def _settings(operation: str, texts: Iterable[str]) -> dict[str, Number]:
+    """An operation's settings from "heads=12" and the like."""
+    kinds = _SETTINGS[operation]
+    given = dict(_DEFAULTS.get(operation, {}))
+    for text in texts:
+        name, _, number = text.partition("=")
+        if name not in kinds:
+            raise ValueError(f"{operation} knows {', '.join(kinds) or 'no settings'}, got {text}")
+        try:
+            given[name] = kinds[name](number)
+        except ValueError:
+            raise ValueError(f"{operation} needs a number for {name}, got {number!r}") from None
+        if not 0 < given[name] < math.inf:
+            raise ValueError(f"{operation} needs {name} above zero, got {number}")
+    if missing := [name for name in kinds if name not in given]:
+        raise ValueError(f"{operation} needs {missing[0]}, say {missing[0]}=NUMBER after its map")
+    # In one order, whichever they were given in: the shape is what a kernel is found by.
+    return {name: given[name] for name in kinds}
 
 
 def planned(

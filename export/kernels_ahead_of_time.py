@@ -2,7 +2,7 @@
 
 Every kernel of the networks' operations is compiled for each compute capability, and a manifest says how to
 launch it; `fer_edge.cubins` does so without Triton and PyTorch. A build that was interrupted goes on where it
-stopped, and what has not changed is kept.
+stopped, and what has not changed is kept. ``--shape`` compiles for another network's maps.
 """
 
 import argparse
@@ -29,11 +29,12 @@ from export.kernel_binary import (
     prepare_process,
 )
 from export.kernel_manifest import Task, manifest_from_plans, sources_from_plan
-from export.kernel_shapes import SHAPES, Shape, planned
+from export.kernel_shapes import FORM, SHAPES, Shape, planned, shape_from_text
 from fer_edge.cubins import __main__ as check_command
 from fer_edge.cubins import manifest as records
 from fer_edge.cubins.binaries import ptx_from_text
 from fer_edge.cubins.check import problems, verified
+from fer_edge.cubins.launch import described
 from fer_edge.cubins.manifest import Binary, File, Manifest
 from fer_edge.models import ModelError
 from training.command import told_by
@@ -171,6 +172,19 @@ def _write(path: Path, content: bytes) -> None:
     partial.replace(path)
 
 
+def _spills(manifest: Manifest) -> Iterator[str]:
+    """A line for each kernel that keeps some of its registers in memory: right, but slower."""
+    for entry in manifest.operations:
+        for launch in entry.launches:
+            kernel = manifest.kernels[launch.kernel]
+            for architecture, binary in kernel.binaries.items():
+                if binary.spill_bytes:
+                    yield (
+                        f"{described(entry)}: {kernel.symbol} spills {binary.spill_bytes} bytes a thread "
+                        f"on sm_{architecture}"
+                    )
+
+
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
@@ -187,6 +201,13 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dtypes", nargs="+", choices=("fp16", "fp32", "bf16"), default=["fp16", "fp32"])
     parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=["contiguous"])
+    parser.add_argument(
+        "--shape",
+        nargs="+",
+        default=[],
+        metavar="SHAPE",
+        help=f"{FORM}, instead of the networks' shapes; for example dcif:384x6x6:hidden=24",
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that compile")
     return parser
 
@@ -198,7 +219,10 @@ def main() -> None:
         sys.exit(check_command.main([args.check]))
     with told_by(parser):
         layouts = [LAYOUTS[name] for name in args.layouts]
-        build(args.out, SHAPES, args.architectures, args.dtypes, layouts, args.jobs)
+        shapes = [shape_from_text(text) for text in dict.fromkeys(args.shape)] or SHAPES
+        manifest = build(args.out, shapes, args.architectures, args.dtypes, layouts, args.jobs)
+        for line in _spills(manifest):
+            print(line)
         # The same command that anybody else checks the folder with.
         sys.exit(check_command.main([str(args.out)]))
 

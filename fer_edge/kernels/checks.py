@@ -67,6 +67,15 @@ def check_map(name: str, x: Tensor, multiple: int) -> None:
         )
 
 
+def check_tokens(name: str, x: Tensor, heads: int) -> None:
+    """A map whose places are the tokens of so many heads."""
+    channels, places = x.shape[1], x.shape[2] * x.shape[3]
+    if places > MAX_TOKENS:
+        raise ValueError(f"{name} must have at most {MAX_TOKENS} places, got {places}; pool it first")
+    if heads < 1 or channels % heads:
+        raise ValueError(f"heads must divide the {channels} channels, got {heads}")
+
+
 def check_weights(weights: tuple[Tensor, ...], channels: int) -> None:
     """Kernels read as much as the shapes promise."""
     sides = {"C": channels, "2C": 2 * channels, "3C": 3 * channels}

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .checks import MAX_TOKENS, check_dtypes, check_map, check_shape, check_warp, check_weights
+from .checks import check_dtypes, check_map, check_shape, check_tokens, check_warp, check_weights
 from .dispatch import Kernels, implementation
 from .reference import (
     DcifWeights,
@@ -98,12 +98,8 @@ def token_attention(
         ImportError, RuntimeError: the implementation asked for cannot run here.
     """
     check_map("x", x, 1)
-    channels, places = x.shape[1], x.shape[2] * x.shape[3]
-    if places > MAX_TOKENS:
-        raise ValueError(f"x must have at most {MAX_TOKENS} places, got {places}; pool it first")
-    if heads < 1 or channels % heads:
-        raise ValueError(f"heads must divide the {channels} channels, got {heads}")
-    check_weights(weights, channels)
+    check_tokens("x", x, heads)
+    check_weights(weights, x.shape[1])
     return _call("token_attention", kernels, x, weights, heads, epsilon)
 
 

@@ -183,11 +183,30 @@ def test_other_precisions_compile(tmp_path: Path) -> None:
     assert [kernel.symbol for kernel, _, binary in made.files() if binary.spill_bytes] == []
 
 
+def test_another_networks_maps_compile_and_spills_are_told(tmp_path: Path) -> None:
+    # Asked for twice, made once.
+    shapes = ("dcif:512x8x8:hidden=32", "token_attention:24x2x3:heads=3", "token_attention:24x2x3:heads=3")
+    out = _run("--out", tmp_path, "--dtypes", "fp16", "--architectures", 75, "--shape", *shapes)
+    asked = [
+        {"channels": 512, "height": 8, "width": 8, "hidden": 32},
+        {"channels": 24, "height": 2, "width": 3, "heads": 3, "epsilon": 1e-5},
+    ]
+    made = read(tmp_path)
+    assert [(entry.shape, entry.networks) for entry in made.operations] == [(shape, ()) for shape in asked]
+    spills = {kernel.symbol: binary.spill_bytes for kernel, _, binary in made.files() if binary.spill_bytes}
+    # The one that docs/kernels.md tells of.
+    assert [line for line in out.splitlines() if " spills " in line] == [
+        "dcif channels=512 height=8 width=8 hidden=32 fp16 contiguous: "
+        f"dcif spills {spills['dcif']} bytes a thread on sm_75"
+    ]
+
+
 @pytest.mark.parametrize(
     ("variable", "arguments", "message"),
     [
         ("1", [], "TRITON_INTERPRET is set: kernels would be interpreted, not compiled; unset it"),
         ("", ["--dtypes", "fp16", "bf16"], "bf16 needs compute capability 80 or newer, got [75]"),
+        ("", ["--shape", "dcif:384x6x6"], "dcif needs hidden, say hidden=NUMBER"),
         ("", ["--architectures", "72"], "invalid choice: 72 (choose from 75, 80, 86, 87, 89, 90, 110, 120)"),
     ],
 )
