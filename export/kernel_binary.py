@@ -55,6 +55,7 @@ class Source:
     constants: tuple[tuple[str, Number], ...]
     num_warps: int
     num_stages: int
+    max_registers: int | None = None  # of a thread
 
     @property
     def id(self) -> str:
@@ -121,6 +122,7 @@ def compiled(source: Source, architecture: int) -> Compiled:
                 options={
                     "num_warps": source.num_warps,
                     "num_stages": source.num_stages,
+                    "maxnreg": source.max_registers,
                     "ptx_version": version,
                 },
             )

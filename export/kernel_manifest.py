@@ -37,6 +37,7 @@ def sources_from_plan(entry: Planned) -> Iterator[Source]:
             constants=tuple(launch.constants.items()),
             num_warps=launch.num_warps,
             num_stages=launch.num_stages,
+            max_registers=launch.max_registers,
         )
 
 

@@ -32,6 +32,8 @@ def plans() -> Iterator[tuple[int, str, Plan]]:
         (512, 7, "fp16", False),
         (128, 8, "bf16", True),
         (2048, 14, "fp16", False),
+        # Where the convolution does not fit beside the whole map.
+        (256, 10, "fp16", False),
     ):
         shape = (channels, side, side, dtype, last)
         yield channels, dtype, dcif.forward_plan(*shape, hidden=channels // 16)

@@ -27,7 +27,7 @@ def test_nothing_spills(tmp_path):
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert {name for name, *_ in lines} == KERNELS
-    assert len(lines) == 2 * 6 + 3 * 3 + 3 * 5 + 7
+    assert len(lines) == 2 * 6 + 4 * 3 + 3 * 5 + 7
     for name, channels, dtype, spilled, stack, shared in lines:
         assert spilled == stack == "0", (name, channels, dtype)
         assert int(shared) <= 48 * 1024, (name, channels, dtype)

@@ -167,9 +167,12 @@ def sizes_of(
     places = height * width
     block_channels = triton.next_power_of_2(channels)
     block_all = max(8, triton.next_power_of_2(places))
-    held = max(block_channels, MATRICES * block_all)
+    beside = MATRICES * block_all
+    held = max(block_channels, beside)
+    # While the convolution runs, the matrices are held beside the tile, which may take half as much again.
+    fits = block_all * held <= tile and block_all * (block_channels + beside) <= tile + tile // 2
     # A loop over chunks keeps more beside each, so they are half as large.
-    block = block_all if block_all * held <= tile else max(4, tile // 2 // held)
+    block = block_all if fits else max(4, tile // 2 // held)
     # Eight lanes of a warp along the places, whether each loads one place at a time or a vector of 16 bytes.
     vector = 1 if channels_last else math.gcd(places, 16 // DTYPES[dtype].itemsize)
     return {
@@ -185,13 +188,15 @@ def sizes_of(
     }
 
 
-def warps_of(sizes: dict[str, int]) -> int:
-    """Warps of a program: 16 elements of what it holds a thread, and more only at the limit."""
+def threads_of(sizes: dict[str, int]) -> dict[str, int]:
+    """Warps of a program, one for each 512 elements that it holds, and what registers a thread may have."""
     held = sizes["block"] * max(sizes["block_channels"], MATRICES * sizes["block_all"])
-    # A loop needs a little more than the 64 registers with which two programs of 16 warps share a
-    # multiprocessor, and ptxas spills to get there. With 8 warps it has no reason to.
-    limit = MAX_WARPS if sizes["block"] == sizes["block_all"] else MAX_WARPS // 2
-    return max(1, min(limit, held // 512))
+    warps = max(1, held // 512)
+    if sizes["block"] == sizes["block_all"]:
+        return {"num_warps": min(MAX_WARPS, warps)}
+    # A loop over chunks keeps more alive than the elements tell of. Left alone, ptxas makes room for a second
+    # program and spills; with 8 warps it may take all that a multiprocessor has.
+    return {"num_warps": min(MAX_WARPS // 2, warps), "max_registers": 255}
 
 
 @functools.cache
@@ -227,5 +232,5 @@ def forward_plan(
     buffers["spatial_w"] = Buffer("weight", dtype, (2, 7, 7))
     buffers["out"] = Buffer("output", dtype, (IMAGES, channels))
     kernel = filter_and_pool if gate_given else dcif
-    launch = Launch(kernel, tuple(buffers), (Axis(1),), constants, num_warps=warps_of(sizes))
+    launch = Launch(kernel, tuple(buffers), (Axis(1),), constants, **threads_of(sizes))
     return Plan("filter_and_pool" if gate_given else "dcif", buffers, (launch,))

@@ -18,7 +18,7 @@ import functools
 import triton
 import triton.language as tl
 
-from .dcif import TILE, sizes_of, warps_of
+from .dcif import TILE, sizes_of, threads_of
 from .dcif_tiles import (
     chunk_of,
     convolved,
@@ -255,5 +255,5 @@ def backward_plan(
         "summary": Buffer("output", "fp32", (IMAGES, 2, height, width)),
         "dbefore": Buffer("output", "fp32", (IMAGES, places)),
     }
-    launch = Launch(filter_and_pool_backward, tuple(buffers), (Axis(1),), sizes, num_warps=warps_of(sizes))
+    launch = Launch(filter_and_pool_backward, tuple(buffers), (Axis(1),), sizes, **threads_of(sizes))
     return Plan("filter_and_pool_backward", buffers, (launch,))

@@ -69,6 +69,8 @@ class Launch:
     constants: Mapping[str, int | float | bool]
     num_warps: int = 4
     num_stages: int = 3
+    # Of a thread. Without it ptxas may spill some to have more blocks share a multiprocessor.
+    max_registers: int | None = None
 
     def programs(self, images: int) -> tuple[int, ...]:
         """The grid for so many images."""
@@ -103,5 +105,6 @@ class Plan:
                     **launch.constants,
                     num_warps=launch.num_warps,
                     num_stages=launch.num_stages,
+                    maxnreg=launch.max_registers,
                 )
         return {name: tensors[name] for name, buffer in self.buffers.items() if buffer.role == "output"}

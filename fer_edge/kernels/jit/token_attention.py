@@ -24,8 +24,9 @@ from .token_attention_wide import join, mix, normalize
 # Rows of a block: the fewest that tensor cores multiply, so that a batch of one has as many blocks as it can.
 ROWS = 16
 OUTPUTS = 32
-# `attend` holds float32 [16, C] and multiplies [16, C] of out_w at a time. Up to 256 channels that fits: only
-# float32 with one head, or heads of 8, spills up to 76 bytes on sm_120, where ptxas stops at 80 registers. At
+# Of a thread of `attend`: with 8 warps a multiprocessor has as many, and at batch 1 no other block wants any.
+REGISTERS = 255
+# `attend` holds float32 [16, C] and multiplies [16, C] of out_w at a time. Up to 256 channels that fits. With
 # 512 it spills on sm_75, sm_90 and sm_120, and at batch 1 one multiprocessor would read half a megabyte of
 # out_w, which `join` spreads over all.
 FUSED_CHANNELS = 256
@@ -199,7 +200,15 @@ def _attend_launch(constants: dict[str, Any], dtype: str) -> Launch:
     }
     pointers = ("qkv", "x", "out_w", "out_b", "norm_w", "norm_b", "y")
     grid = (Axis(1), -(-tokens // ROWS))
-    return Launch(attend, pointers, grid, constants | blocks, num_warps=8, num_stages=stages)
+    return Launch(
+        attend,
+        pointers,
+        grid,
+        constants | blocks,
+        num_warps=8,
+        num_stages=stages,
+        max_registers=REGISTERS,
+    )
 
 
 def _normalize_launch(constants: dict[str, Any]) -> Launch:
