@@ -107,7 +107,7 @@ def shape_from_text(text: str) -> Shape:
     """
     operation, _, rest = text.partition(":")
     size, *settings = rest.split(":")
-    if operation not in _SETTINGS or not re.fullmatch(r"\d+x\d+x\d+", size):
+    if operation not in _SETTINGS or not re.fullmatch(r"\d{1,4}x\d{1,4}x\d{1,4}", size):
         raise ValueError(
             f"a shape must be {FORM} with one of {', '.join(_SETTINGS)} as its OPERATION, got {text}"
         )

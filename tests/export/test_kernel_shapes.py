@@ -30,6 +30,7 @@ def test_a_shape_has_its_plans(text: str, settings: dict[str, float], batches: t
     [
         ("dcif", "a shape must be OPERATION:CxHxW"),
         ("dcif:384x6", "a shape must be OPERATION:CxHxW"),
+        ("dcif:99999x6x6:hidden=24", "a shape must be OPERATION:CxHxW"),
         ("softmax:384x6x6", "one of multi_branch_attention, dcif, token_attention as its OPERATION"),
         ("dcif:384x6x6", "dcif needs hidden, say hidden=NUMBER"),
         ("dcif:384x6x6:heads=12", "dcif knows hidden, got heads=12"),
