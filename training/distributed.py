@@ -4,6 +4,7 @@ Batch normalisation is computed over all processes, so that several processes tr
 same global batch does; PyTorch's own SyncBatchNorm does this on GPUs only.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +45,12 @@ class Process:
 
 @contextmanager
 def process() -> Iterator[Process]:
-    """Joins the group that torchrun describes in the environment, if it does, and leaves it at the end."""
+    """Joins the group that torchrun describes in the environment, if it does, and leaves it at the end.
+
+    Nothing that uses the group, such as DistributedDataParallel, may live on after that. Gloo's threads
+    need Python's lock to let go of their last tensors, and the group waits for its threads: torch 2.13 gives
+    the lock up where Python drops a group, but not where DistributedDataParallel is the last to have it.
+    """
     local = int(os.environ.get("LOCAL_RANK", "0"))
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", local) if cuda else torch.device("cpu")
@@ -56,10 +62,8 @@ def process() -> Iterator[Process]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield Process(device, dist.get_rank(), dist.get_world_size())
-        # Waiting gives up the interpreter's lock, which gloo's threads need to let go of the last tensors.
-        # Torch 2.13 takes the group down with the lock held, and waits for those threads, perhaps for ever.
-        dist.barrier()
     finally:
+        gc.collect()  # what is left in cycles
         dist.destroy_process_group()
 
 

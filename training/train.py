@@ -199,37 +199,50 @@ def train(
     Raises ValueError when there are fewer rows than a batch has, or ``out`` holds a run of another kind.
     """
     with process() as where:
-        split = load_prepared(data, "train").take(slice(limit))
-        valid = load_prepared(data, "valid").take(slice(limit))
-        if len(split) < settings.batch:
-            raise ValueError(f"batch must be at most the {len(split)} rows of train, got {settings.batch}")
-        run = make_run(split, settings, where)
-        if init:
-            start_from(init, run, split)
-        bank = load_views(views, split) if views else None
-        source = Source(split, settings, run.model.size, where, bank)
-        material = material_of_run(split, init, views)
-        checkpoint, steps = out / "checkpoint.pt", len(split) // settings.batch
-        first = resume(checkpoint, run.model, run.ema, run.optimiser, asdict(settings) | material)
-        if where.mean(first) != [first]:
-            raise ValueError(f"{out} must be one folder for all processes, on a disk that they share")
-        with tqdm(
-            total=settings.epochs * steps,
-            initial=first * steps,
-            unit="image",
-            unit_scale=settings.batch,
-            mininterval=5,
-            disable=not where.first,
-        ) as bar:
-            for epoch in range(first, settings.epochs):
-                record = train_epoch(run, source, epoch, bar)
-                if where.first:
-                    with autocast(run):
-                        logits = predict(run.ema.model, valid, settings.aligned).float()
-                    state = run_state(run.model, run.ema, run.optimiser, epoch, asdict(settings), material)
-                    save_checkpoint(checkpoint, state)
-                    append_log(out / "log.jsonl", record | summary(logits, valid))
-                    draw_curves(out / "log.jsonl", out / "curves.png", PANELS)
+        _train(where, data, out, settings, limit, init, views)
+
+
+def _train(
+    where: Process,
+    data: Path,
+    out: Path,
+    settings: Settings,
+    limit: int | None,
+    init: Path | None,
+    views: Path | None,
+) -> None:
+    """`train` in one process. A function of its own, so that nothing of the run outlives the group."""
+    split = load_prepared(data, "train").take(slice(limit))
+    valid = load_prepared(data, "valid").take(slice(limit))
+    if len(split) < settings.batch:
+        raise ValueError(f"batch must be at most the {len(split)} rows of train, got {settings.batch}")
+    run = make_run(split, settings, where)
+    if init:
+        start_from(init, run, split)
+    bank = load_views(views, split) if views else None
+    source = Source(split, settings, run.model.size, where, bank)
+    material = material_of_run(split, init, views)
+    checkpoint, steps = out / "checkpoint.pt", len(split) // settings.batch
+    first = resume(checkpoint, run.model, run.ema, run.optimiser, asdict(settings) | material)
+    if where.mean(first) != [first]:
+        raise ValueError(f"{out} must be one folder for all processes, on a disk that they share")
+    with tqdm(
+        total=settings.epochs * steps,
+        initial=first * steps,
+        unit="image",
+        unit_scale=settings.batch,
+        mininterval=5,
+        disable=not where.first,
+    ) as bar:
+        for epoch in range(first, settings.epochs):
+            record = train_epoch(run, source, epoch, bar)
+            if where.first:
+                with autocast(run):
+                    logits = predict(run.ema.model, valid, settings.aligned).float()
+                state = run_state(run.model, run.ema, run.optimiser, epoch, asdict(settings), material)
+                save_checkpoint(checkpoint, state)
+                append_log(out / "log.jsonl", record | summary(logits, valid))
+                draw_curves(out / "log.jsonl", out / "curves.png", PANELS)
 
 
 def main() -> None:
