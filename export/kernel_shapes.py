@@ -4,7 +4,7 @@ import importlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -54,36 +54,6 @@ class Planned:
 # Up to 4 images the blocks are small, so that a robot's one face is spread over the whole GPU. (A third plan,
 # for 32 and more with tensor cores, spills on 7.5; who has so many images has PyTorch.)
 _BATCHES = (4, 8)
-SHAPES = (
-    Shape(
-        operation="multi_branch_attention",
-        networks=("tkfnet",),
-        channels=512,
-        height=7,
-        width=7,
-        batches=_BATCHES,
-    ),
-    Shape(
-        operation="multi_branch_attention",
-        networks=("tkfnet-nano",),
-        channels=128,
-        height=8,
-        width=8,
-        batches=_BATCHES,
-    ),
-    Shape(operation="dcif", networks=("tkfnet",), channels=512, height=7, width=7, settings={"hidden": 32}),
-    Shape(
-        operation="dcif", networks=("tkfnet-nano",), channels=128, height=8, width=8, settings={"hidden": 8}
-    ),
-    Shape(
-        operation="token_attention",
-        networks=("conv-cut",),
-        channels=256,
-        height=4,
-        width=4,
-        settings={"heads": 8, "epsilon": 1e-5},
-    ),
-)
 # What an operation wants to know beside its map.
 _SETTINGS: dict[str, dict[str, type[int] | type[float]]] = {
     "multi_branch_attention": {},
@@ -147,6 +117,18 @@ def _settings(operation: str, texts: Iterable[str]) -> dict[str, Number]:
         raise ValueError(f"{operation} needs {missing[0]}, say {missing[0]}=NUMBER after its map")
     # In one order, whichever they were given in: the shape is what a kernel is found by.
     return {name: given[name] for name in kinds}
+
+
+SHAPES = tuple(
+    replace(shape_from_text(text), networks=(network,))
+    for text, network in (
+        ("multi_branch_attention:512x7x7", "tkfnet"),
+        ("multi_branch_attention:128x8x8", "tkfnet-nano"),
+        ("dcif:512x7x7:hidden=32", "tkfnet"),
+        ("dcif:128x8x8:hidden=8", "tkfnet-nano"),
+        ("token_attention:256x4x4:heads=8", "conv-cut"),
+    )
+)
 
 
 def planned(

@@ -27,8 +27,8 @@ OUTPUTS = 32
 # Of a thread of `attend`: with 8 warps a multiprocessor has as many, and at batch 1 no other block wants any.
 REGISTERS = 255
 # `attend` holds float32 [16, C] and multiplies [16, C] of out_w at a time. Up to 256 channels that fits. With
-# 512 it spills on sm_75, sm_90 and sm_120, and at batch 1 one multiprocessor would read half a megabyte of
-# out_w, which `join` spreads over all.
+# 512 it spills on sm_75, and at batch 1 one multiprocessor would read half a megabyte of out_w, which `join`
+# spreads over all.
 FUSED_CHANNELS = 256
 # Shared memory for what is loaded ahead; the rest of 48 KiB is for changes of layout.
 STAGED_BYTES = 44 * 1024
