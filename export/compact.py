@@ -21,7 +21,7 @@ from fer_edge.models import ModelSpec
 from training.command import told_by
 from training.data.split import load_prepared
 
-LEAST = 1024  # numbers in a weight that is worth two more nodes
+MIN_NUMBERS = 1024  # numbers in a weight that is worth two more nodes
 LEVELS = 127  # of int8 on each side of zero
 # weights -> largest and mean difference of a probability, share of changed labels that are let through
 LIMITS = {"float16": (3e-3, 1e-4, 0.002), "int8": (0.06, 2e-3, 0.01)}
@@ -34,7 +34,7 @@ def compacted(proto: onnx.ModelProto, spec: ModelSpec, weights: str) -> onnx.Mod
     graph, kept, restoring = result.graph, [], []
     axes = _output_axes(graph)
     for tensor in graph.initializer:
-        if tensor.name not in axes or np.prod(tensor.dims) < LEAST:
+        if tensor.name not in axes or np.prod(tensor.dims) < MIN_NUMBERS:
             kept.append(tensor)
         elif weights == "float16":
             kept.append(_half(tensor))

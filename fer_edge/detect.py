@@ -21,7 +21,7 @@ NETWORK_FACE_PX = (16, 144)
 # long side on.
 DEFAULT_LONG_PX = 320
 # The network's input gets no smaller, however large min_face is; frames are not enlarged to reach it.
-LEAST_LONG_PX = 192
+MIN_LONG_PX = 192
 # Long side of the coarsest pass: a face that fills the frame is within the network's range there.
 COARSE_LONG_PX = 128
 # A coarser pass takes up where the finer one ends, with this overlap of the ranges, because both fade at
@@ -44,7 +44,7 @@ def scales_from_frame(long_px: int, min_face: float | None) -> list[float]:
     if min_face is None:
         scale = min(DEFAULT_LONG_PX / long_px, MAX_ENLARGEMENT)
     else:
-        scale = max(smallest / min_face, min(1.0, LEAST_LONG_PX / long_px))
+        scale = max(smallest / min_face, min(1.0, MIN_LONG_PX / long_px))
         scale = min(scale, MAX_LONG_PX / long_px)
     scales = [scale]
     while scales[-1] * long_px > largest:
@@ -126,7 +126,7 @@ class Detector:
         return _within_frame(found, height, width, self._max_faces) if len(found) else found
 
     def _pass(self, plane: U8, scale: float) -> Detections:
-        matrix, (height, width) = letterbox(plane.shape, scale, self._spec.size)
+        matrix, (height, width) = letterbox(plane.shape, scale, self._spec.input_multiple)
         ops.warp_normalize(
             plane,
             matrix,

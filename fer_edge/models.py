@@ -40,8 +40,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "name": (_is_text, "a non-empty string"),
     "role": (lambda v: v in ("detector", "expression"), '"detector" or "expression"'),
     "version": (_is_text, "a non-empty string"),
-    "size": (lambda v: type(v) is int and 8 <= v <= 1024, "a whole number from 8 to 1024"),
-    "channels": (lambda v: type(v) is int and v == 1, "1 (luma; this version feeds no colour)"),
+    "size": (lambda v: type(v) is int and (v == 0 or 8 <= v <= 1024), "a whole number from 8 to 1024"),
+    "input_multiple": (lambda v: type(v) is int and 0 <= v <= 1024, "a whole number from 1 to 1024"),
     "mean": (_is_number, "a finite number"),
     "scale": (lambda v: _is_number(v) and v != 0, "a finite number that is not 0"),
     "labels": (
@@ -61,14 +61,18 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
 }
 
+# Fields of one role only; the other role leaves them at 0.
+_OWNERS: dict[str, Role] = {"size": "expression", "input_multiple": "detector", "threshold": "detector"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """How to feed a network and how to read it. Raises ModelError when a field makes no sense.
 
     Attributes:
-        size: expression: side of the square input in pixels; detector: the multiple that its input's sides
-            must have.
+        size: expression: side of the square input in pixels; detector: 0.
+        input_multiple: detector: both sides of its input are multiples of this number of pixels; expression:
+            0.
         mean: network input = (luma - mean) * scale, luma in [0, 255].
         scale: see mean.
         labels: expression: one name per logit; detector: ("face",).
@@ -89,8 +93,8 @@ class ModelSpec:
     name: str
     role: Role
     version: str = "0"
-    size: int
-    channels: int = 1
+    size: int = 0
+    input_multiple: int = 0
     mean: float
     scale: float
     labels: tuple[str, ...]
@@ -111,8 +115,14 @@ class ModelSpec:
             value = getattr(self, name)
             if not holds(value):
                 raise ModelError(f"model spec: {name} must be {expected}, got {value!r}")
-        if self.role == "detector" and not self.threshold:
-            raise ModelError("model spec: threshold must be above 0 for role 'detector', got 0")
+        for name, role in _OWNERS.items():
+            if role == self.role and not getattr(self, name):
+                raise ModelError(f"model spec: {name} must be above 0 for role {role!r}, got 0")
+            if role != self.role and getattr(self, name):
+                raise ModelError(
+                    f"model spec: {name} is only for role {role!r}, got {getattr(self, name)!r} "
+                    f"for role {self.role!r}; leave it out"
+                )
         points = 5 if self.role == "expression" else 0
         if len(self.template) != points:
             raise ModelError(
@@ -138,7 +148,7 @@ class ModelSpec:
             raise ModelError(
                 f"model spec: unknown field {unknown[0]!r}; the fields are {', '.join(sorted(names))}"
             )
-        required = {"name", "role", "size", "mean", "scale", "labels"}
+        required = {"name", "role", "mean", "scale", "labels"}
         if missing := sorted(required - values.keys()):
             raise ModelError(
                 f"model spec: field {missing[0]!r} is missing; required are {', '.join(sorted(required))}"
@@ -209,8 +219,9 @@ def load(name: str | os.PathLike[str], role: Role) -> ModelFile:
 def _how_to_add_metadata(path: Path) -> str:
     return (
         f"model {path} has no metadata entry {METADATA_KEY!r}, which says how to feed it; add it once:\n"
-        "  m, spec = onnx.load(path), fer_edge.models.ModelSpec(name=..., role=..., size=..., "
-        "mean=..., scale=..., labels=(...), and template=(...) for expressions or threshold=... for faces)\n"
+        "  m, spec = onnx.load(path), fer_edge.models.ModelSpec(name=..., role=..., mean=..., "
+        "scale=..., labels=(...), and for an expression network size=..., template=(...), for a face detector "
+        "input_multiple=..., threshold=...)\n"
         f"  m.metadata_props.add(key={METADATA_KEY!r}, value=spec.to_json())\n"
         "  onnx.save(m, path)"
     )

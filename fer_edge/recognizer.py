@@ -21,7 +21,7 @@ from fer_edge.result import F32, U8, Detections, Face, faces_from_arrays
 # Faces that the network sees at once: its memory grows with them, so long lists of crops are cut up.
 BATCH = 32
 # An enlargement beyond four (see detect.NETWORK_FACE_PX) finds nothing but compression noise.
-LEAST_MIN_FACE_PX = 4
+MIN_MIN_FACE_PX = 4
 
 
 class Recognizer:
@@ -153,8 +153,8 @@ class Recognizer:
             probabilities = softmax(logits, spec.temperature)
             confidence = softmax(logits, spec.confidence_temperature or spec.temperature).max(axis=1)
             measures = abstain.measure(some.landmarks, crops)
-            abstained = abstain.reasons(self._limits, *measures, confidence)
-            faces += faces_from_arrays(some, probabilities, confidence, spec.labels, abstained)
+            reasons = abstain.reasons(self._limits, *measures, confidence)
+            faces += faces_from_arrays(some, probabilities, confidence, spec.labels, reasons)
         return faces
 
     @property
@@ -221,9 +221,9 @@ def _check_settings(
         "threads must be None or a whole number of at least 1",
         threads,
     )
-    smallest = f"min_face must be None or at least {LEAST_MIN_FACE_PX} px"
+    smallest = f"min_face must be None or at least {MIN_MIN_FACE_PX} px"
     _require(
-        min_face is None or (isinstance(min_face, number) and LEAST_MIN_FACE_PX <= min_face < float("inf")),
+        min_face is None or (isinstance(min_face, number) and MIN_MIN_FACE_PX <= min_face < float("inf")),
         smallest,
         min_face,
     )

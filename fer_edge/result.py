@@ -36,12 +36,12 @@ class Face:
         landmarks: x, y in frame pixels of right eye, left eye, nose tip, right and left mouth corner; right
             and left are the person's own. Empty for a crop that came without landmarks.
         score: how sure the detector is that this is a face, in [0, 1]; 1 for a crop.
-        label: the most probable expression, also when `abstained` says not to trust it.
+        label: the most probable expression, also when `abstain_reason` says not to trust it.
         confidence: how often a label given with this confidence is right, in [0, 1], as fitted on held-out
             pictures. More than the probability of `label` where people disagree among themselves.
         probabilities: expression -> the share of people who would name it, in the model's order; read-only,
             sums to 1.
-        abstained: why the label should not be trusted, None when it may be.
+        abstain_reason: why the label should not be trusted, None when it may be.
     """
 
     box: Box
@@ -50,7 +50,7 @@ class Face:
     label: str
     confidence: float
     probabilities: Mapping[str, float] = field(hash=False)
-    abstained: str | None = None
+    abstain_reason: str | None = None
 
     def __post_init__(self) -> None:
         # The read-only view is made here, so that pickle and copy can hand over a plain dict (see
@@ -66,7 +66,7 @@ class Face:
             self.label,
             self.confidence,
             probabilities,
-            self.abstained,
+            self.abstain_reason,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Face:
             "label": self.label,
             "confidence": self.confidence,
             "probabilities": dict(self.probabilities),
-            "abstained": self.abstained,
+            "abstain_reason": self.abstain_reason,
         }
 
 
@@ -87,7 +87,7 @@ def faces_from_arrays(
     probabilities: F32,
     confidence: F32,
     labels: Sequence[str],
-    abstained: Sequence[str | None],
+    abstain_reasons: Sequence[str | None],
 ) -> list[Face]:
     """Builds the objects at the door: probabilities [N, C] in the order of labels, confidence [N], one reason
     (or None) a face.
@@ -103,7 +103,7 @@ def faces_from_arrays(
         probabilities.tolist(),
         confidence.tolist(),
         best,
-        abstained,
+        abstain_reasons,
         strict=True,
     )
     return [
@@ -114,7 +114,7 @@ def faces_from_arrays(
             label=labels[top],
             confidence=sure,
             probabilities=dict(zip(labels, row, strict=True)),
-            abstained=reason,
+            abstain_reason=reason,
         )
         for box, points, score, row, sure, top, reason in rows
     ]

@@ -44,7 +44,7 @@ def test_the_astronaut_is_one_happy_face(embedded: Recognizer) -> None:
     (face,) = embedded(_bgr("astronaut"))
     assert face.label == "happiness"
     assert face.confidence > 0.6
-    assert face.abstained is None
+    assert face.abstain_reason is None
     # Read off the picture by eye: box, right eye, left eye, nose tip, right and left mouth corner.
     assert face.box == pytest.approx((177, 62, 273, 178), abs=16)
     expected = np.array([(202, 100), (246, 102), (224, 122), (204, 140), (241, 142)])

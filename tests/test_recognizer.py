@@ -30,7 +30,7 @@ def test_frame_to_face(recognizer: Recognizer) -> None:
     assert tuple(face.probabilities) == LABELS
     assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-6)
     assert face.confidence == face.probabilities[face.label] == max(face.probabilities.values())
-    assert face.abstained is None
+    assert face.abstain_reason is None
 
 
 def test_the_crop_shows_the_face(recognizer: Recognizer) -> None:
@@ -163,7 +163,7 @@ def test_it_is_usable_after_an_error(recognizer: Recognizer, frame: Any) -> None
 )
 def test_abstentions(make_recognizer: MakeRecognizer, settings: dict[str, float], reason: str | None) -> None:
     (face,) = make_recognizer(**settings)(frame_with_cells((10, 7)))
-    assert face.abstained == reason
+    assert face.abstain_reason == reason
     assert face.label == "neutral"
 
 
@@ -174,7 +174,7 @@ def test_the_model_says_how_sure_it_must_be(
     frame = frame_with_cells((10, 7))
     (unsure,) = make_recognizer(model=model, min_confidence=None)(frame)
     (trusted,) = make_recognizer(model=model, min_confidence=0.1)(frame)
-    assert (unsure.abstained, trusted.abstained) == ("expression unclear", None)
+    assert (unsure.abstain_reason, trusted.abstain_reason) == ("expression unclear", None)
 
 
 def test_confidence_has_a_temperature_of_its_own(

@@ -23,7 +23,7 @@ FACES = st.builds(
     label=st.sampled_from(LABELS),
     confidence=st.floats(0, 1, width=32),
     probabilities=st.fixed_dictionaries({label: st.floats(0, 1, width=32) for label in LABELS}),
-    abstained=st.one_of(st.none(), st.just("face too small")),
+    abstain_reason=st.one_of(st.none(), st.just("face too small")),
 )
 
 
@@ -62,8 +62,8 @@ def test_faces_from_arrays_keeps_order_and_names_the_best() -> None:
     first, second = faces_from_arrays(
         found, probabilities, np.array([0.625, 0.875], np.float32), LABELS, [None, "face too blurred"]
     )
-    assert (first.label, first.confidence, first.score, first.abstained) == ("happiness", 0.625, 0.75, None)
-    assert (second.label, second.abstained) == ("surprise", "face too blurred")
+    assert (first.label, first.confidence, first.score, first.abstain_reason) == ("happiness", 0.625, 0.75, None)
+    assert (second.label, second.abstain_reason) == ("surprise", "face too blurred")
     assert second.box == (4, 5, 6, 7)
     assert second.landmarks[0] == (10, 11)
     assert list(first.probabilities) == list(LABELS)

@@ -25,7 +25,7 @@ from training.face_photos import Photo, load_photos
 from training.yunet import YuNet
 
 TEACHER_THRESHOLD = 0.8  # its labels' own
-LEAST_SCORE = 0.05  # for the sweep over thresholds
+MIN_SCORE = 0.05  # for the sweep over thresholds
 WANTED_PRECISION = (
     0.97  # on the validation pictures; the bar is 0.95, the margin is for the step to other pictures
 )
@@ -45,14 +45,14 @@ class Student:
 
     def __call__(self, plane: NDArray[np.uint8], scale: float = 1.0) -> Detections:
         spec = self.model.spec
-        height, width = (math.ceil(side * scale / spec.size) * spec.size for side in plane.shape)
+        height, width = (math.ceil(side * scale / spec.input_multiple) * spec.input_multiple for side in plane.shape)
         matrix = np.array([[[1 / scale, 0, 0], [0, 1 / scale, 0]]], np.float32)
         x = self.backend.reserve((1, 1, height, width))
         ops.warp_normalize(
             plane, matrix, x, mean=spec.mean, scale=spec.scale, border="constant", fill=spec.mean
         )
         maps = [o[0] for o in self.backend.run()]
-        boxes, points, scores = ops.decode_faces(maps, threshold=LEAST_SCORE, overlap=OVERLAP)
+        boxes, points, scores = ops.decode_faces(maps, threshold=MIN_SCORE, overlap=OVERLAP)
         size = np.float32(scale)
         return Detections(boxes / size, points / size, scores)
 

@@ -1,4 +1,4 @@
-"""Say what is installed, what would run, what is missing, and the command that mends it."""
+"""Say what is installed, what would run, what is missing, and the command that fixes it."""
 
 import argparse
 import importlib
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         states.append(check.state)
         print(f"  {check.state:7}  {check.name:12} {check.detail}")
         if check.fix:
-            print(f"{'':24}mend: {check.fix}")
+            print(f"{'':24}fix: {check.fix}")
     if "missing" in states or "broken" in states:
         print("would not run")
         return 1

@@ -12,7 +12,7 @@ from fer_edge.cli.pictures import opencv
 from fer_edge.result import U8, Face
 
 # Text needs about this many pixels of picture; smaller pictures are enlarged by a whole factor.
-LEAST_LONG_PX = 640
+MIN_LONG_PX = 640
 # Height of the text as a share of the picture's longer side.
 TEXT_SHARE = 1 / 50
 
@@ -36,14 +36,14 @@ BLACK, WHITE, DIM = (0, 0, 0), (255, 255, 255), (150, 150, 150)
 def annotated(picture: U8, faces: Sequence[Face], labels: Sequence[str]) -> U8:
     """Returns a copy of a picture uint8 [H, W, 3] BGR with its faces marked, enlarged if it is small."""
     cv2 = opencv()
-    factor = max(1, -(-LEAST_LONG_PX // max(picture.shape[:2])))
+    factor = max(1, -(-MIN_LONG_PX // max(picture.shape[:2])))
     canvas: U8 = np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
     if factor > 1:
         size = (picture.shape[1] * factor, picture.shape[0] * factor)
         canvas = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
     pen = _Pen(canvas)
     boxes = [_rectangle(face, factor) for face in faces]
-    colours = [DIM if face.abstained else COLOURS[labels.index(face.label) % len(COLOURS)] for face in faces]
+    colours = [DIM if face.abstain_reason else COLOURS[labels.index(face.label) % len(COLOURS)] for face in faces]
     for face, box, colour in zip(faces, boxes, colours, strict=True):
         pen.mark(box, [(x * factor, y * factor) for x, y in face.landmarks], colour)
     taken = list(boxes)
@@ -64,7 +64,7 @@ def _rectangle(face: Face, factor: int) -> Rectangle:
 
 def _caption(face: Face) -> str:
     text = f"{face.label} {face.confidence:.0%}"
-    return f"{text} ({face.abstained})" if face.abstained else text
+    return f"{text} ({face.abstain_reason})" if face.abstain_reason else text
 
 
 class _Pen:

@@ -37,7 +37,7 @@ class TableReport:
         for number, face in enumerate(faces, 1):
             box = " ".join(f"{value:4.0f}" for value in face.box)
             self._line(
-                shown(path), str(number), face.label, f"{face.confidence:.0%}", box, face.abstained or ""
+                shown(path), str(number), face.label, f"{face.confidence:.0%}", box, face.abstain_reason or ""
             )
         if drawn is not None:
             print(f"  drawn: {shown(drawn)}")
@@ -70,7 +70,7 @@ class CsvReport:
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
         self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        head = ["file", "face", "label", "confidence", "abstained", "score", "x0", "y0", "x1", "y1"]
+        head = ["file", "face", "label", "confidence", "abstain_reason", "score", "x0", "y0", "x1", "y1"]
         self._writer.writerow([*head, *labels])
 
     def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None) -> None:
@@ -79,7 +79,7 @@ class CsvReport:
         for number, face in enumerate(faces, 1):
             numbers = [face.score, *face.box, *face.probabilities.values()]
             self._writer.writerow(
-                [shown(path), number, face.label, f"{face.confidence:.4f}", face.abstained or ""]
+                [shown(path), number, face.label, f"{face.confidence:.4f}", face.abstain_reason or ""]
                 + [f"{value:.4f}" for value in numbers]
             )
 

@@ -1,4 +1,4 @@
-"""`fer-edge doctor` and `fer-edge models`: what they find, what they miss, and the command that mends it."""
+"""`fer-edge doctor` and `fer-edge models`: what they find, what they miss, and the command that fixes it."""
 
 import hashlib
 import json
@@ -57,7 +57,7 @@ def test_a_changed_model_is_found(installed: Path, capsys: Output) -> None:
     out = capsys.readouterr().out
     assert "broken   tkfnet-nano" in out
     assert f"is not the one in {installed}/SHA256SUMS" in out
-    assert f"mend: {doctor.RESTORE}" in out
+    assert f"fix: {doctor.RESTORE}" in out
 
 
 def test_a_missing_and_a_corrupt_model_are_found(installed: Path, capsys: Output) -> None:
@@ -82,7 +82,7 @@ def test_a_missing_library_is_found(
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert f"missing  {module}" in out
-    assert f"mend: {command}" in out
+    assert f"fix: {command}" in out
 
 
 @pytest.mark.usefixtures("installed")

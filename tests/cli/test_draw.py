@@ -9,12 +9,12 @@ from fer_edge.result import Face
 
 
 def _face(
-    box: tuple[float, float, float, float], label: str = "happiness", abstained: str | None = None
+    box: tuple[float, float, float, float], label: str = "happiness", abstain_reason: str | None = None
 ) -> Face:
     x0, y0, x1, y1 = box
     points = tuple((x0 + (x1 - x0) * x, y0 + (y1 - y0) * y) for x, y in ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6)))
     rest = dict.fromkeys(LABELS, 0.3 / 7)
-    return Face(box, points, 0.9, label, 0.7, rest | {label: 0.7}, abstained)
+    return Face(box, points, 0.9, label, 0.7, rest | {label: 0.7}, abstain_reason)
 
 
 def _changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_faces_at_the_edges_are_drawn_whole(box: tuple[float, float, float, floa
 def test_an_abstained_face_is_grey() -> None:
     picture = np.full((480, 640, 3), 90, np.uint8)
     sure = annotated(picture, [_face((200, 200, 300, 300))], LABELS)
-    unsure = annotated(picture, [_face((200, 200, 300, 300), abstained="face too small")], LABELS)
+    unsure = annotated(picture, [_face((200, 200, 300, 300), abstain_reason="face too small")], LABELS)
     assert (unsure[300, 220:280] == DIM).all()
     assert not (sure[300, 220:280] == DIM).all()
 

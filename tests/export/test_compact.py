@@ -34,7 +34,7 @@ def test_command_writes_a_small_file_that_is_restored_at_load(
     command(compact.main, nano_file, *given)
     before, after = models.read(nano_file), models.read(out)
     assert (after.spec, after.precision) == (before.spec, weights)
-    large = compact.LEAST
+    large = compact.MIN_NUMBERS
     stored = [w for w in onnx.load(out).graph.initializer if np.prod(w.dims) >= large]
     assert {w.data_type for w in stored} == {{2: TensorProto.FLOAT16, 1: TensorProto.INT8}[bytes_each]}
     saved = sum((4 - bytes_each) * int(np.prod(w.dims)) for w in stored)
