@@ -162,11 +162,20 @@ def _tuple_from_list(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model on disk: its spec and the facts that identify it."""
+    """A model on disk: its spec and the facts that identify it.
+
+    Attributes:
+        sha256: of the file.
+        graph_sha256: of the network alone, which stays the same when only the spec changes.
+        size_bytes: of the file.
+        parameters: numbers in the file's weights.
+        precision: the type that most weights are stored in.
+    """
 
     spec: ModelSpec
     path: Path
     sha256: str
+    graph_sha256: str
     size_bytes: int
     parameters: int
     precision: str
@@ -194,7 +203,13 @@ def read(path: str | os.PathLike[str]) -> ModelFile:
     except ModelError as error:
         raise ModelError(f"model {path}: {error}") from error
     return ModelFile(
-        spec, path, hashlib.sha256(data).hexdigest(), len(data), facts.parameters, facts.precision
+        spec,
+        path,
+        hashlib.sha256(data).hexdigest(),
+        facts.graph_sha256,
+        len(data),
+        facts.parameters,
+        facts.precision,
     )
 
 

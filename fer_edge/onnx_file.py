@@ -5,6 +5,7 @@ build-time package) nor an engine, so every backend learns the same facts, and `
 models when no engine is there. Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -21,29 +22,30 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 @dataclass(frozen=True, slots=True)
 class OnnxFacts:
-    """Metadata entries, number of weights, and the type most weights are stored in."""
+    """Metadata entries, number of weights, the type most weights are stored in, and the graph's SHA-256."""
 
     metadata: dict[str, str]
     parameters: int
     precision: str
+    graph_sha256: str
 
 
 def facts_from_onnx(data: bytes) -> OnnxFacts:
     """Reads the facts; raises ValueError when the bytes are not a whole ONNX model."""
     metadata: dict[str, str] = {}
     weights: Counter[int] = Counter()
-    graphs = 0
+    graphs: list[str] = []
     for number, value in _fields(memoryview(data)):
         if number == MODEL_METADATA and isinstance(value, memoryview):
             key, text = _entry_from_message(value)
             metadata[key] = text
         elif number == MODEL_GRAPH and isinstance(value, memoryview):
-            graphs += 1
+            graphs.append(hashlib.sha256(value).hexdigest())
             weights.update(_weights_from_graph(value))
-    if graphs != 1:
+    if len(graphs) != 1:
         raise ValueError("holds no ONNX graph")
     most = max(weights, key=lambda kind: weights[kind], default=0)
-    return OnnxFacts(metadata, weights.total(), PRECISIONS.get(most, "unknown"))
+    return OnnxFacts(metadata, weights.total(), PRECISIONS.get(most, "unknown"), graphs[0])
 
 
 def _entry_from_message(message: memoryview) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The spec in the metadata, and the messages for files that cannot be used."""
 
 import dataclasses
+import hashlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -77,6 +78,18 @@ def test_facts_of_a_file(detector_file: Path) -> None:
     assert model.precision == "float32"
     digest = subprocess.run(["sha256sum", detector_file], capture_output=True, text=True, check=True)
     assert model.sha256 == digest.stdout.split()[0]
+
+
+def test_the_graphs_hash_does_not_depend_on_the_spec(write_model: WriteModel) -> None:
+    graph, other = detector_graph(), detector_graph(stride8_logit=-9.0)
+    renamed = dataclasses.replace(DETECTOR_SPEC, name="renamed")
+    first, second, third = (
+        models.load(write_model(graph, spec), "detector")
+        for graph, spec in ((graph, DETECTOR_SPEC), (graph, renamed), (other, DETECTOR_SPEC))
+    )
+    assert first.graph_sha256 == hashlib.sha256(graph.SerializeToString()).hexdigest() == second.graph_sha256
+    assert first.sha256 != second.sha256
+    assert first.graph_sha256 != third.graph_sha256
 
 
 def test_a_missing_model_lists_the_embedded_ones(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _record(model: models.ModelFile) -> dict[str, object]:
-    facts = {"path": str(model.path), "size_bytes": model.size_bytes, "parameters": model.parameters}
-    return {**asdict(model.spec), **facts, "precision": model.precision, "sha256": model.sha256}
+    facts = asdict(model) | {"path": str(model.path)}
+    return facts.pop("spec") | facts
 
 
 def _lines(model: models.ModelFile) -> list[str]:
