@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.context import context
 from csrc.cuda import toolkit
+from fer_edge.context import context
 
 FOLDER = Path("build/cuda")
 # What ptxas -v prints of a kernel, over three lines.

@@ -20,11 +20,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.context import context
 from benchmarks.kernel_cases import CASES, Case, folded
 from benchmarks.kernel_costs import costs
 from benchmarks.kernel_timing import CudaTimer, DryTimer, Timer, Timing, Work
 from fer_edge import kernels
+from fer_edge.context import context
 from training.models import build, use_kernels
 
 NETWORKS: dict[str, dict[str, Any]] = {"tkfnet": {"depth": 18, "size": 224}, "conv-cut": {"variant": "base"}}

@@ -19,8 +19,8 @@ import skimage.data
 from numpy.typing import NDArray
 
 import fer_edge.recognizer as order
-from benchmarks.context import context
 from fer_edge import Recognizer
+from fer_edge.context import context
 
 SIZES = ((480, 640), (720, 1280))  # rows, columns
 COUNTS = (0, 1, 4, 16)

@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.context import context
 from fer_edge import ops
+from fer_edge.context import context
 
 ROUNDS = 300
 MEAN, SCALE, SIZE = 118.0, 1 / 64, 64

@@ -15,10 +15,10 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from export import stamp
+from export import onnx_metadata
 from export.differences import Differences, differences
 from fer_edge.models import ModelSpec
-from training.command import told_by
+from training.command_line import told_by
 from training.data.split import load_prepared
 
 MIN_NUMBERS = 1024  # numbers in a weight that is worth two more nodes
@@ -53,7 +53,7 @@ def compacted(proto: onnx.ModelProto, spec: ModelSpec, weights: str) -> onnx.Mod
         graph.ClearField(field)
         getattr(graph, field).extend(copies)
     result.ClearField("metadata_props")
-    return stamp.stamped(result, spec)
+    return onnx_metadata.stamped(result, spec)
 
 
 def _output_axes(graph: onnx.GraphProto) -> dict[str, int]:
@@ -113,7 +113,7 @@ def write_checked(proto: onnx.ModelProto, measured: Differences, weights: str, o
             f"{changed:.1%} of the labels, got {got[0]:.1e}, {got[1]:.1e} and {got[2]:.2%}; not written, "
             "keep float32" + (" or take --weights float16" if weights == "int8" else "")
         )
-    stamp.write(proto, out)
+    onnx_metadata.write(proto, out)
 
 
 def main() -> None:
@@ -131,13 +131,13 @@ def main() -> None:
 
 def compact(args: argparse.Namespace) -> None:
     """Stores the weights small, compares, and writes what agrees."""
-    proto, spec = stamp.read_stamped(args.file)
-    result = compacted(proto, stamp.spec_with_measured(spec, args.metrics), args.weights)
+    proto, spec = onnx_metadata.read_stamped(args.file)
+    result = compacted(proto, onnx_metadata.spec_with_measured(spec, args.metrics), args.weights)
     before, after = proto.SerializeToString(), result.SerializeToString()
     measured = differences(before, after, load_prepared(args.data, "valid"), spec)
     write_checked(result, measured, args.weights, args.out)
     folded = sorted(nodes_after_loading(before)) == sorted(nodes_after_loading(after))
-    stamp.write_certificate(
+    onnx_metadata.write_certificate(
         measured.to_dict() | {"weights": args.weights, "folded": folded}, args.certificate
     )
     print(f"{len(before) / 1e6:.2f} MB -> {len(after) / 1e6:.2f} MB; weights are restored ", end="")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from export.latency import session
 from fer_edge.calibrate import softmax
 from fer_edge.models import ModelSpec
-from training.crops import inputs_from_split
+from training.data.crops import inputs_from_split
 from training.data.split import Split
 
 F32 = NDArray[np.float32]

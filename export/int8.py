@@ -17,13 +17,13 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from benchmarks.context import context
-from export import stamp
+from export import onnx_metadata
 from export.differences import Differences, differences
 from export.latency import THREADS, Pairs, measured_in_pairs
+from fer_edge.context import context
 from fer_edge.models import ModelSpec
-from training.command import told_by
-from training.crops import inputs_from_split
+from training.command_line import told_by
+from training.data.crops import inputs_from_split
 from training.data.split import Split, load_prepared
 
 F32 = NDArray[np.float32]
@@ -82,7 +82,7 @@ def quantised(proto: onnx.ModelProto, spec: ModelSpec, crops: F32, in_float: set
     finally:
         logging.getLogger().removeFilter(_is_not_preprocessing)
     result.ClearField("metadata_props")
-    return stamp.stamped(result, spec)
+    return onnx_metadata.stamped(result, spec)
 
 
 def _is_not_preprocessing(record: logging.LogRecord) -> bool:
@@ -165,14 +165,14 @@ def main() -> None:
 
 def quantise_file(args: argparse.Namespace) -> None:
     """Quantises, compares, times, and writes the file and its certificate."""
-    proto, spec = stamp.read_stamped(args.file)
+    proto, spec = onnx_metadata.read_stamped(args.file)
     parts = parts_of(proto)
     if unknown := sorted(set(args.float32 or ()) - parts.keys()):
         raise ValueError(f"--float32 must name parts of {', '.join(parts)}, got {unknown[0]!r}")
     valid, crops = load_prepared(args.data, "valid"), calibration_crops(args.data, spec.size)
     kept = float_parts(proto, spec, crops, valid) if args.float32 is None else args.float32
     in_float = {name for part in kept for name in parts[part]}
-    result = quantised(proto, stamp.spec_with_measured(spec, args.metrics), crops, in_float)
+    result = quantised(proto, onnx_metadata.spec_with_measured(spec, args.metrics), crops, in_float)
     before, after = proto.SerializeToString(), result.SerializeToString()
     measured = differences(before, after, valid, spec)
     timed = [measured_in_pairs(before, after, crops[:n], max(20, PAIRS // n)) for n in BATCHES]
@@ -184,8 +184,8 @@ def quantise_file(args: argparse.Namespace) -> None:
         "ship": ship,
         "context": context(),
     }
-    stamp.write(result, args.out)
-    stamp.write_certificate(certificate, args.certificate)
+    onnx_metadata.write(result, args.out)
+    onnx_metadata.write_certificate(certificate, args.certificate)
     print(table(measured, timed))
     print(
         f"to be shipped: {ship}; int8 must be faster beyond the spread and lose {LARGEST_LOSS} point at most"

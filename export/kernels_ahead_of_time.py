@@ -37,7 +37,7 @@ from fer_edge.cubins.check import problems, verified
 from fer_edge.cubins.launch import described
 from fer_edge.cubins.manifest import Binary, File, Manifest
 from fer_edge.models import ModelError
-from training.command import told_by
+from training.command_line import told_by
 
 # Binaries that are done while the manifest is not; a line each.
 PROGRESS = "progress.jsonl"

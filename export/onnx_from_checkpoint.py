@@ -13,11 +13,11 @@ import onnx
 import torch
 from torch import nn
 
-from export import stamp
+from export import onnx_metadata
+from export.export_specs import ROLES, Export
 from export.parity import Parity, compare
-from export.roles import ROLES, Export
 from fer_edge.models import ModelSpec
-from training.command import told_by
+from training.command_line import told_by
 
 OPSET = 18  # the exporter's floor; TensorRT 10.3 reads up to 20
 TOLERANCE = 1e-4  # largest difference of a probability
@@ -35,7 +35,7 @@ def onnx_from_model(model: nn.Module, export: Export, spec: ModelSpec) -> onnx.M
         dynamic_shapes=(export.dynamic,),
         verbose=False,
     )
-    return stamp.stamped(program.model_proto, spec)
+    return onnx_metadata.stamped(program.model_proto, spec)
 
 
 def write_checked(proto: onnx.ModelProto, parity: Parity, out: Path) -> None:
@@ -47,7 +47,7 @@ def write_checked(proto: onnx.ModelProto, parity: Parity, out: Path) -> None:
             f"{out.name} differs from its checkpoint by {parity.largest_difference:.1e}, "
             f"at most {TOLERANCE:.0e}, with {parity.changed_labels} changed labels; it was not written"
         )
-    stamp.write(proto, out)
+    onnx_metadata.write(proto, out)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -77,10 +77,10 @@ def export_checkpoint(args: argparse.Namespace) -> None:
     model, export = ROLES[args.role](args.checkpoint)
     said = {name: getattr(args, name) for name in ("name", "version", "source", "licence")}
     spec = replace(export.spec, **{name: text for name, text in said.items() if text})
-    proto = onnx_from_model(model, export, stamp.spec_with_measured(spec, args.metrics))
+    proto = onnx_from_model(model, export, onnx_metadata.spec_with_measured(spec, args.metrics))
     parity = compare(model, proto.SerializeToString(), export.pictures(args.data), export.probabilities)
     write_checked(proto, parity, args.out)
-    stamp.write_certificate(parity.to_dict(), args.certificate)
+    onnx_metadata.write_certificate(parity.to_dict(), args.certificate)
 
 
 if __name__ == "__main__":

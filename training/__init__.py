@@ -1,0 +1,1 @@
+"""Training and evaluation of the networks; each module at the top is a command."""

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.audit_report import text_from_audit
-from training.copies import (
+from training.data.audit_report import text_from_audit
+from training.data.dedup import (
     MIN_CORRELATION,
     NEAR_HELP,
     SIDE,
@@ -28,8 +28,8 @@ from training.copies import (
     digest_from_luma,
     thumb_from_luma,
 )
-from training.data import AUTO, LAYOUTS, read
 from training.data.pictures import Dataset, Source, Unreadable
+from training.data.readers import AUTO, LAYOUTS, read
 from training.data.split import LABELS, SPLITS, UNKNOWN
 
 

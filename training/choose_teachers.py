@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.command import told_by
-from training.crops import inputs_from_split
+from training.command_line import told_by
+from training.data.crops import inputs_from_split
 from training.data.split import Split, load_prepared
-from training.markdown import percent, table
-from training.run import model_from_checkpoint
+from training.evaluation.markdown import percent, table
+from training.loop.checkpoint import model_from_checkpoint
 from training.train import summary
 
 BATCH = 256

@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from training.augment import Draw, Jitter, jittered_matrices, photometric
-from training.command import told_by
-from training.crops import MEAN, SCALE, crop_matrices, normalised, sample
+from training.command_line import told_by
+from training.data.crops import MEAN, SCALE, crop_matrices, normalised, sample
 from training.data.split import LABELS, Split, load_prepared
-from training.run import model_from_checkpoint
+from training.loop.augment import Draw, Jitter, jittered_matrices, photometric
+from training.loop.checkpoint import model_from_checkpoint
 
 BATCH = 256
 

@@ -17,27 +17,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.context import context
+from fer_edge.context import context
 from fer_edge.models import ModelError
-from training import expression_metrics as metrics
-from training import judgement as figures
-from training.abstention import by_blur, by_eye_distance, by_turn
-from training.attention_pictures import draw_attention
-from training.crops import inputs_from_split
+from training.data.crops import inputs_from_split
 from training.data.split import LABELS, SPLITS, Split, load_prepared
-from training.evaluation_pictures import (
+from training.evaluation import expression_metrics as metrics
+from training.evaluation import predictions as figures
+from training.evaluation.abstention import by_blur, by_eye_distance, by_turn
+from training.evaluation.plots.attention import draw_attention
+from training.evaluation.plots.charts import (
     draw_confusion,
     draw_reliability,
     draw_risk_coverage,
     draw_robustness,
     draw_vote_shares,
 )
-from training.evaluation_report import report_from_result
-from training.feature_pictures import draw_features
-from training.judgement import Judgement, judged
-from training.networks import Network, network_from_file
-from training.protocol import ROWS, batch_independence, check_people
-from training.robustness import robustness
+from training.evaluation.plots.features import draw_features
+from training.evaluation.predictions import Judgement, judged
+from training.evaluation.predictors import Network, network_from_file
+from training.evaluation.protocol import ROWS, batch_independence, check_people
+from training.evaluation.report import report_from_result
+from training.evaluation.robustness import robustness
 
 
 class Folder:

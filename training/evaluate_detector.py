@@ -20,9 +20,9 @@ from fer_edge import models, ops
 from fer_edge.backends import opener_for
 from fer_edge.detect import OVERLAP
 from fer_edge.result import Detections
-from training.detection_metrics import Tally
-from training.face_photos import Photo, load_photos
-from training.yunet import YuNet
+from training.detector.metrics import Tally
+from training.detector.photos import Photo, load_photos
+from training.detector.yunet import YuNet
 
 TEACHER_THRESHOLD = 0.8  # its labels' own
 MIN_SCORE = 0.05  # for the sweep over thresholds
@@ -45,7 +45,9 @@ class Student:
 
     def __call__(self, plane: NDArray[np.uint8], scale: float = 1.0) -> Detections:
         spec = self.model.spec
-        height, width = (math.ceil(side * scale / spec.input_multiple) * spec.input_multiple for side in plane.shape)
+        height, width = (
+            math.ceil(side * scale / spec.input_multiple) * spec.input_multiple for side in plane.shape
+        )
         matrix = np.array([[[1 / scale, 0, 0], [0, 1 / scale, 0]]], np.float32)
         x = self.backend.reserve((1, 1, height, width))
         ops.warp_normalize(

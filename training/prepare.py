@@ -17,7 +17,7 @@ from tqdm import tqdm
 from fer_edge import models
 from fer_edge.backends import opener_for
 from fer_edge.detect import Detector
-from training.copies import (
+from training.data.dedup import (
     MIN_CORRELATION,
     NEAR_HELP,
     SIDE,
@@ -26,9 +26,9 @@ from training.copies import (
     digest_from_luma,
     thumb_from_luma,
 )
-from training.data import AUTO, LAYOUTS, read
-from training.data.cut import landmarks_in_tight, square_from_picture
+from training.data.face_crop import landmarks_in_tight, square_from_picture
 from training.data.pictures import Dataset, Source, Unreadable
+from training.data.readers import AUTO, LAYOUTS, read
 from training.data.split import SPLITS, Split, save
 
 THRESHOLD = 0.3  # there is one face in nearly every picture: a doubtful find beats none

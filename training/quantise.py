@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from tqdm import tqdm
 
-from training.batches import Source, load_views
-from training.command import told_by
+from training.command_line import told_by
 from training.data.split import load_prepared
-from training.distributed import Process
-from training.run import append_log, load_checkpoint, run_state, save_checkpoint
-from training.settings import Settings
+from training.loop.batches import Source, load_views
+from training.loop.checkpoint import load_checkpoint, run_state, save_checkpoint
+from training.loop.distributed import Process
+from training.loop.log import append_log
+from training.loop.settings import Settings
 from training.train import Run, make_run, predict, summary, train_epoch
 
 WEIGHT_LEVELS = 64  # on each side of zero: the 7 bits that export.int8 stores

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training.markdown import table
+from training.evaluation.markdown import table
 
 # In the order of the columns: a measure that a run does not have is left out.
 MEASURES = {

@@ -19,24 +19,17 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from training.batches import Batch, Source, load_views, row_weights
-from training.command import told_by
-from training.crops import crop_matrices, inputs_from_split, normalised, sample
+from training.command_line import told_by
+from training.data.crops import crop_matrices, inputs_from_split, normalised, sample
 from training.data.split import Split, load_prepared
-from training.distributed import Process, process, with_global_batch_norm
-from training.initialise import initialise
+from training.loop.batches import Batch, Source, load_views, row_weights
+from training.loop.checkpoint import resume, run_state, save_checkpoint
+from training.loop.distributed import Process, process, with_global_batch_norm
+from training.loop.log import append_log, draw_curves
+from training.loop.optimizer import Ema, cosine, make_optimiser
+from training.loop.settings import CONFIGS, Settings, settings_from_toml
+from training.loop.start_weights import initialise
 from training.models import build
-from training.run import (
-    Ema,
-    append_log,
-    cosine,
-    draw_curves,
-    make_optimiser,
-    resume,
-    run_state,
-    save_checkpoint,
-)
-from training.settings import CONFIGS, Settings, settings_from_toml
 
 INIT_PICTURES = 512  # by which the statistics of an exported model are restored
 PANELS = {
@@ -81,9 +74,6 @@ def autocast(run: Run) -> torch.autocast:
 def make_run(split: Split, settings: Settings, where: Process) -> Run:
     torch.manual_seed(settings.seed)
     model = build(settings.model, settings.kernels, **settings.options)
-    if model.channels != 1:
-        # Colour is for networks with weights from elsewhere; the pictures here are luma.
-        raise ValueError(f"options.channels must be 1 (luma) for training, got {model.channels}")
     averaged = build(settings.model, settings.kernels, **settings.options).to(where.device)
     if where.count > 1:
         model = with_global_batch_norm(model)

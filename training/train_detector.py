@@ -15,20 +15,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from training.detector_loss import detector_loss
-from training.face_augment import Canvas, make_canvas
-from training.face_photos import Photo, load_photos
+from training.detector.augment import Canvas, make_canvas
+from training.detector.loss import detector_loss
+from training.detector.photos import Photo, load_photos
+from training.loop.checkpoint import resume, run_state, save_checkpoint
+from training.loop.log import append_log, draw_curves
+from training.loop.optimizer import Ema, cosine, parameter_groups
 from training.models.face_luma import FaceLuma
-from training.run import (
-    Ema,
-    append_log,
-    cosine,
-    draw_curves,
-    parameter_groups,
-    resume,
-    run_state,
-    save_checkpoint,
-)
 
 MEAN, SCALE = 118.0, 1 / 64.0  # about the mean and standard deviation of the training pictures' luma
 

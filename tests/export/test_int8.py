@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from export import int8, stamp
+from export import int8, onnx_metadata
 from export.differences import Differences, differences, probabilities
 from export.latency import Pairs, measured_in_pairs
 from fer_edge import models
@@ -18,7 +18,7 @@ from training.data.split import load_prepared
 
 @pytest.fixture(scope="module")
 def converted(nano_file: Path, faces: Path):
-    proto, spec = stamp.read_stamped(nano_file)
+    proto, spec = onnx_metadata.read_stamped(nano_file)
     in_float = int8.parts_of(proto)["head"]
     crops = int8.calibration_crops(faces, spec.size)
     return proto, spec, int8.quantised(proto, spec, crops, in_float), in_float
@@ -56,7 +56,7 @@ def test_excluded_nodes_and_products_of_activations_stay_float(converted):
 
 def test_spec_is_kept_and_the_precision_is_told(converted, tmp_path: Path):
     proto, spec, result, _ = converted
-    stamp.write(result, tmp_path / "int8.onnx")
+    onnx_metadata.write(result, tmp_path / "int8.onnx")
     file = models.read(tmp_path / "int8.onnx")
     assert (file.spec, file.precision) == (spec, "int8")
     assert {n.domain for n in result.graph.node} == {""}
@@ -137,4 +137,4 @@ def test_an_unknown_part_is_refused_with_the_known_ones(nano_file: Path, faces: 
 
 def test_a_detector_is_refused():
     with pytest.raises(ModelError, match="must be an expression network, got role 'detector'"):
-        stamp.read_stamped(models.WEIGHTS / "face-luma.onnx")
+        onnx_metadata.read_stamped(models.WEIGHTS / "face-luma.onnx")

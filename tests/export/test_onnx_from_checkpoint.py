@@ -11,15 +11,14 @@ import torch
 from tiny_networks import TINY, saved_checkpoint, tiny
 from torch import nn
 
+from export.export_specs import detector_export, expression_export, expression_from_checkpoint
 from export.onnx_from_checkpoint import OPSET, onnx_from_model, write_checked
+from export.onnx_metadata import IR_VERSION
 from export.parity import compare
-from export.roles import detector_export, expression_export, expression_from_checkpoint
-from export.stamp import IR_VERSION
 from fer_edge import models
-from fer_edge.models import ModelError
+from training.loop.checkpoint import save_checkpoint
 from training.models import EXPRESSION_MODELS
 from training.models.face_luma import FaceLuma
-from training.run import save_checkpoint
 
 
 @pytest.fixture(scope="module", params=["face-luma", *EXPRESSION_MODELS])
@@ -97,7 +96,7 @@ def test_colour_is_refused_because_the_runtime_feeds_none(tmp_path: Path):
     model = EXPRESSION_MODELS["tkfnet"](**options)
     content = {"ema": model.state_dict(), "settings": {"model": "tkfnet", "options": options}}
     save_checkpoint(tmp_path / "colour.pt", content)
-    with pytest.raises(ModelError, match="channels must be 1"):
+    with pytest.raises(ValueError, match="channels must be 1"):
         expression_from_checkpoint(tmp_path / "colour.pt")
 
 

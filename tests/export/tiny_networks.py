@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from training.loop.checkpoint import save_checkpoint
+from training.loop.settings import Settings
 from training.models import build
-from training.run import save_checkpoint
-from training.settings import Settings
 
 # name in training.models -> options of its smallest form
 TINY = {

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from training.crops import TEMPLATE
-from training.data.ferplus import SIDE
+from training.data.crops import TEMPLATE
+from training.data.readers.ferplus import SIDE
 from training.data.split import SPLITS, UNKNOWN, Split, save
 
 ROWS = 160

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from training.audit import Pair, main, people_across_splits, shown_from_pairs
-from training.data import read
+from training.data.readers import read
 from training.data.split import SPLITS
 
 WritePicture = Callable[[Path, np.ndarray], Path]

@@ -12,14 +12,16 @@ import pytest
 import torch
 
 from fer_edge import models
-from training import abstention, attention_pictures, evaluate, feature_pictures, robustness
-from training import expression_metrics as metrics
+from training import evaluate
 from training.data.split import LABELS, UNKNOWN, Split
-from training.distortions import DISTORTIONS
-from training.judgement import accuracy_figures, class_figures, judged
+from training.evaluation import abstention, robustness
+from training.evaluation import expression_metrics as metrics
+from training.evaluation.distortions import DISTORTIONS
+from training.evaluation.plots import attention, features
+from training.evaluation.predictions import accuracy_figures, class_figures, judged
+from training.evaluation.predictors import Network, logits_from_inputs, logits_from_split, network_from_file
+from training.loop.settings import Settings
 from training.models import build
-from training.networks import Network, logits_from_inputs, logits_from_split, network_from_file
-from training.settings import Settings
 
 ONNX = models.WEIGHTS / "tkfnet-nano.onnx"
 ABOUT = {"command": "python -m training.evaluate", "commit": "abc1234", "data": "made"}
@@ -59,7 +61,7 @@ def judged_folder(
         patch.setattr(robustness, "DISTORTIONS", [replace(d, levels=d.levels[:2]) for d in DISTORTIONS])
         patch.setattr(abstention, "EYE_DISTANCES", (8,))
         patch.setattr(abstention, "BLURS", (0.0, 2.0))
-        patch.setattr(feature_pictures, "ROWS", 40)
+        patch.setattr(features, "ROWS", 40)
         networks = [network_from_file(checkpoint), network_from_file(ONNX)]
         evaluate.evaluate(networks, splits, out, ABOUT, robustness_rows=32)
     return out
@@ -170,12 +172,12 @@ def test_a_threshold_that_nothing_reaches_keeps_nothing():
 
 
 def test_a_file_answers_the_same_in_parts(splits: tuple[Split, Split], monkeypatch: pytest.MonkeyPatch):
-    from training import networks
-    from training.crops import inputs_from_split
+    from training.data.crops import inputs_from_split
+    from training.evaluation import predictors
 
     network = network_from_file(ONNX)
     whole = logits_from_inputs(network.logits, inputs_from_split(splits[1], network.size))
-    monkeypatch.setattr(networks, "BATCH", 7)
+    monkeypatch.setattr(predictors, "BATCH", 7)
     np.testing.assert_allclose(logits_from_split(network, splits[1]), whole, atol=1e-5)
 
 
@@ -196,7 +198,7 @@ def test_other_crops_or_labels_are_refused(tmp_path: Path):
 
 
 def test_the_clearest_row_of_each_class(splits: tuple[Split, Split]):
-    rows = attention_pictures.clearest_rows(splits[1])
+    rows = attention.clearest_rows(splits[1])
     labels = splits[1].labels[rows]
     assert labels.tolist() == sorted(set(splits[1].labels.tolist()))
     assert splits[1].found[rows].all()
@@ -205,14 +207,14 @@ def test_the_clearest_row_of_each_class(splits: tuple[Split, Split]):
 def test_without_maps_nothing_is_drawn(splits: tuple[Split, Split], tmp_path: Path):
     module = build("tkfnet-nano", widths=(16, 16, 16), tafe="none", dcif=False).eval()
     paths = (tmp_path / "attention.png", tmp_path / "mean.png")
-    assert attention_pictures.draw_attention(module, splits[1], LABELS, *paths) == []
+    assert attention.draw_attention(module, splits[1], LABELS, *paths) == []
     assert not any(path.exists() for path in paths)
 
 
 def test_without_scikit_learn_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     with pytest.raises(ImportError, match="pip install scikit-learn"):
-        feature_pictures.places_from_features(np.zeros((9, 4), np.float32))
+        features.places_from_features(np.zeros((9, 4), np.float32))
 
 
 def test_the_command_tells_a_wrong_choice_in_one_line(prepared: Path, tmp_path: Path):

@@ -10,9 +10,9 @@ import pytest
 from skimage import data as photographs_of_skimage
 
 from fer_edge.detect import Detector
-from training.crops import TEMPLATE
-from training.data import read
-from training.data.cut import ROOM, landmarks_in_picture, landmarks_in_tight, square_from_picture
+from training.data.crops import TEMPLATE
+from training.data.face_crop import ROOM, landmarks_in_picture, landmarks_in_tight, square_from_picture
+from training.data.readers import read
 from training.data.split import SPLITS, load_prepared
 from training.prepare import main, open_detector, prepare
 

@@ -10,8 +10,10 @@ import torch
 from onnx import numpy_helper
 
 from export import int8
+from export.export_specs import expression_from_checkpoint
 from export.onnx_from_checkpoint import onnx_from_model
-from export.roles import expression_from_checkpoint
+from training.loop.checkpoint import model_from_checkpoint, save_checkpoint
+from training.loop.settings import Settings
 from training.models import build
 from training.quantise import (
     ACTIVATION_LEVELS,
@@ -21,8 +23,6 @@ from training.quantise import (
     quantise,
     quantised_layers,
 )
-from training.run import model_from_checkpoint, save_checkpoint
-from training.settings import Settings
 
 OPTIONS = {"widths": [16, 16, 16]}
 

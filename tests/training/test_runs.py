@@ -12,11 +12,12 @@ import torch
 
 from training import distill
 from training import train as module
-from training.batches import draw_rows, load_views
 from training.data.split import load_prepared
 from training.distill import make_views
-from training.run import Ema, cosine, load_checkpoint, model_from_checkpoint
-from training.settings import Settings
+from training.loop.batches import draw_rows, load_views
+from training.loop.checkpoint import load_checkpoint, model_from_checkpoint
+from training.loop.optimizer import Ema, cosine
+from training.loop.settings import Settings
 from training.train import predict, train
 from training.train_detector import Settings as DetectorSettings
 from training.train_detector import train as train_detector

@@ -11,7 +11,7 @@ from training.models.folding import Folding
 from training.models.tkfnet import TkfNet
 from training.models.tkfnet_nano import TkfNetNano
 
-# name -> network; each has ``size``, ``channels``, ``features(x)`` and ``attention(x)``.
+# name -> network; each has ``size``, ``features(x)`` and ``attention(x)``.
 EXPRESSION_MODELS: dict[str, Callable[..., nn.Module]] = {
     "tkfnet": TkfNet,
     "conv-cut": ConvCut,
@@ -22,10 +22,12 @@ EXPRESSION_MODELS: dict[str, Callable[..., nn.Module]] = {
 def build(name: str, kernels: Kernels = "reference", **options: Any) -> nn.Module:
     """Makes an expression network with fresh weights; ``kernels`` as in `use_kernels`.
 
-    Raises ValueError for an unknown name or option.
+    Raises ValueError for an unknown name or option, and for other channels than 1: the runtime feeds luma.
     """
     if name not in EXPRESSION_MODELS:
         raise ValueError(f"model must be one of {', '.join(EXPRESSION_MODELS)}, got {name!r}")
+    if options.get("channels", 1) != 1:
+        raise ValueError(f"options.channels must be 1 (luma), got {options['channels']}; leave it out")
     try:
         model = EXPRESSION_MODELS[name](**options)
     except TypeError as error:

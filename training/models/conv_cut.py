@@ -89,7 +89,7 @@ class ConvCut(nn.Module):
         super().__init__()
         if tokens_width % HEAD_WIDTH:
             raise ValueError(f"tokens_width must be a multiple of {HEAD_WIDTH}, got {tokens_width}")
-        self.size, self.channels = size, channels
+        self.size = size
         self.trunk = ConvNeXt(variant, size, channels, drop, layer_scale)
         wide = self.trunk.out_channels
         if det:

@@ -79,4 +79,4 @@ class TkfNet(FilteredTrunk):
         trunk = ResNet(depth, size, channels, width)
         head = classifier(trunk.out_channels, (4 * width, 2 * width), classes, dropout)
         super().__init__(trunk, trunk.out_channels, tafe, fusion, dcif, head)
-        self.size, self.channels = size, channels
+        self.size = size

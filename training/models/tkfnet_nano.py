@@ -39,4 +39,4 @@ class TkfNetNano(FilteredTrunk):
             Block(c4, c8, 2, (3, 3)),
         )
         super().__init__(trunk, c8, tafe, fusion, dcif, classifier(c8, (c8 // 2, c8 // 4), classes, dropout))
-        self.size, self.channels = 64, 1
+        self.size = 64

@@ -1,0 +1,1 @@
+"""Data, loss and metrics of the face detector."""

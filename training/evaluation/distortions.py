@@ -1,0 +1,251 @@
+"""What a camera can do to a picture, each at several levels, before the runtime cuts the face out.
+
+Pictures are changed before the crop is sampled, as in use, so that a change meets the same alignment and the
+same interpolation. The landmarks are those of the picture without the change: how far a detector is led
+astray is its own judge's matter (``training.evaluate_detector``).
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_edge import ops
+from training.data.crops import MEAN, SCALE, TEMPLATE, crop_matrices
+from training.data.split import Split
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+Matrix = NDArray[np.float64]
+
+FER_SIDE = 48  # px of the pictures by which blur is stated; larger ones are blurred in proportion
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Pictures u8 [H, W], of any size each, and f32 [n, 2, 3] from crop to picture."""
+
+    planes: Sequence[U8]
+    matrices: F32
+
+
+# (split, side of the crop in px, level) -> what the runtime would see
+Change = Callable[[Split, int, float], Scene]
+
+
+@dataclass(frozen=True, slots=True)
+class Distortion:
+    """A change at rising ``levels``, of which ``plain``, if any, changes nothing; ``ways`` are the cases it
+    is judged in.
+    """
+
+    name: str
+    unit: str
+    levels: tuple[float, ...]
+    plain: float | None
+    ways: Mapping[str, Change]
+
+
+def inputs_from_scene(scene: Scene, size: int) -> F32:
+    """The runtime's own sampling: network inputs float32 [n, 1, size, size]."""
+    x = np.empty((len(scene.planes), 1, size, size), np.float32)
+    for k, plane in enumerate(scene.planes):
+        ops.warp_normalize(plane, scene.matrices[k : k + 1], x[k : k + 1], mean=MEAN, scale=SCALE)
+    return x
+
+
+def rolled(split: Split, size: int, degrees: float) -> Scene:
+    """The face turned clockwise in the crop: what is left where the alignment misses the roll."""
+    matrices = crop_matrices(split, size)
+    return Scene(split.images, _composed(matrices, _about(size / 2, -degrees, 1.0)))
+
+
+def rolled_and_aligned(split: Split, size: int, degrees: float) -> Scene:
+    """The picture turned clockwise and the landmarks with it, so that the alignment turns it back."""
+    side = split.side
+    canvas = math.ceil(side * math.sqrt(2))
+    turn = _about(side / 2, degrees, 1.0)
+    turn[:, 2] += (canvas - side) / 2
+    # OpenCV counts from the middle of the first pixel, the matrices from its outer edge.
+    half = np.full(2, 0.5)
+    indexed = np.c_[turn[:, :2], turn[:, :2] @ half + turn[:, 2] - half]
+    planes = [
+        cv2.warpAffine(image, indexed, (canvas, canvas), borderMode=cv2.BORDER_REPLICATE)
+        for image in split.images
+    ]
+    aligned = _after(turn, crop_matrices(split, size))
+    # Without landmarks nobody knows of the roll: the crop stays upright in the turned picture.
+    upright = _composed(aligned, _about(size / 2, -degrees, 1.0))
+    return Scene(planes, np.where(split.found[:, None, None], aligned, upright).astype(np.float32))
+
+
+def scaled(split: Split, size: int, factor: float) -> Scene:
+    """The face ``factor`` times as large in the crop: a box or landmarks that are off."""
+    return Scene(split.images, _composed(crop_matrices(split, size), _about(size / 2, 0.0, 1 / factor)))
+
+
+def blurred(split: Split, size: int, sigma: float) -> Scene:
+    """A Gaussian of standard deviation ``sigma`` in px of a picture of 48 px."""
+    spread = sigma * split.side / FER_SIDE
+    return _repainted(split, size, lambda image: cv2.GaussianBlur(image, (0, 0), spread) if sigma else image)
+
+
+def noisy(split: Split, size: int, deviation: float) -> Scene:
+    """White noise of a standard deviation in grey levels."""
+    rng = np.random.default_rng(0)
+
+    def add(image: U8) -> U8:
+        return _grey(image + rng.normal(size=image.shape) * deviation)
+
+    return _repainted(split, size, add)
+
+
+def brightened(split: Split, size: int, gamma: float) -> Scene:
+    """Grey levels in [0, 1] to the power of ``gamma``: below 1 brighter, above darker."""
+    table = _grey(255 * (np.arange(256) / 255) ** gamma)
+    return _repainted(split, size, lambda image: table[image])
+
+
+def compressed(split: Split, size: int, quality: float) -> Scene:
+    """Through a JPEG of that quality."""
+
+    def again(image: U8) -> U8:
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+        return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+
+    return _repainted(split, size, again)
+
+
+def covered(split: Split, size: int, share: float) -> Scene:
+    """A rectangle of one grey over a share of the crop's area, somewhere within the crop."""
+    matrices, rng = crop_matrices(split, size), np.random.default_rng(0)
+    sides = sides_from_matrices(matrices, size)
+    middles = (matrices[:, :, :2] @ np.full(2, size / 2)) + matrices[:, :, 2]
+    planes = []
+    for image, middle, side in zip(split.images, middles, sides, strict=True):
+        # From 1 : 2 to 2 : 1, as far as the rectangle fits into the crop.
+        stretch = np.exp(rng.uniform(-0.5, 0.5) * np.log(2) * min(1.0, 1 - share))
+        extent = side * np.sqrt(share) * np.array([stretch, 1 / stretch])
+        corner = middle - side / 2 + rng.random(2) * np.maximum(side - extent, 0)
+        grey = int(rng.integers(256))
+        planes.append(_painted(image, corner, corner + extent, grey) if share else image)
+    return Scene(planes, matrices)
+
+
+def distant(split: Split, size: int, face_px: float) -> Scene:
+    """Each picture made smaller until the runtime's crop is ``face_px`` wide in it, never larger."""
+    return shrunk(split, size, face_px / sides_from_matrices(crop_matrices(split, size), size))
+
+
+def shrunk(split: Split, size: int, factors: NDArray[np.floating]) -> Scene:
+    """Each picture made smaller by its own factor of at most 1, as a face further away; the runtime cuts the
+    face out of the small picture.
+    """
+    matrices = crop_matrices(split, size).copy()
+    planes = []
+    for k, (image, factor) in enumerate(zip(split.images, factors, strict=True)):
+        side = max(2, round(split.side * min(1.0, float(factor))))
+        small = image if side == split.side else cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+        planes.append(small)
+        matrices[k] *= side / split.side
+    return Scene(planes, matrices)
+
+
+def sides_from_matrices(matrices: F32, size: int) -> NDArray[np.float64]:
+    """Width of each crop in picture pixels: eye distance over the template's, for a frontal face."""
+    return np.hypot(matrices[:, 0, 0], matrices[:, 1, 0]).astype(np.float64) * size
+
+
+def eye_distances(split: Split) -> NDArray[np.float64]:
+    """In picture pixels; NaN where no face was found."""
+    return np.linalg.norm(split.landmarks[:, 1] - split.landmarks[:, 0], axis=1).astype(np.float64)
+
+
+def _repainted(split: Split, size: int, paint: Callable[[U8], U8]) -> Scene:
+    return Scene([np.ascontiguousarray(paint(image)) for image in split.images], crop_matrices(split, size))
+
+
+def _grey(values: NDArray[np.floating]) -> U8:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _painted(image: U8, low: Matrix, high: Matrix, grey: int) -> U8:
+    """A copy with the pixels between two corners (x, y) in one grey."""
+    copy = image.copy()
+    (left, top), (right, bottom) = (np.maximum(np.rint(corner), 0).astype(int) for corner in (low, high))
+    copy[top:bottom, left:right] = grey
+    return copy
+
+
+def _about(middle: float, degrees: float, factor: float) -> Matrix:
+    """[2, 3]: turned clockwise (y points down) about a point (middle, middle), and stretched."""
+    angle = math.radians(degrees)
+    c, s = factor * math.cos(angle), factor * math.sin(angle)
+    linear = np.array([[c, -s], [s, c]])
+    centre = np.full(2, middle)
+    return np.c_[linear, centre - linear @ centre]
+
+
+def _composed(matrices: NDArray[np.floating], first: Matrix) -> F32:
+    """``first`` within the crop, then each matrix: the crop is still sampled once."""
+    linear = matrices[:, :, :2] @ first[:, :2]
+    offset = matrices[:, :, :2] @ first[:, 2:] + matrices[:, :, 2:]
+    return np.concatenate([linear, offset], axis=2).astype(np.float32)
+
+
+def _after(last: Matrix, matrices: F32) -> F32:
+    """Each matrix, then ``last`` of the picture."""
+    moved = last[:, :2] @ matrices
+    moved[:, :, 2] += last[:, 2]
+    return moved.astype(np.float32)
+
+
+EYE_SHARE = TEMPLATE[1][0] - TEMPLATE[0][0]  # eye distance as a share of the crop's side
+
+DISTORTIONS = (
+    Distortion(
+        "rotation",
+        "degrees clockwise",
+        (-45, -30, -20, -10, 0, 10, 20, 30, 45),
+        0,
+        {"left in the crop": rolled, "aligned by landmarks": rolled_and_aligned},
+    ),
+    Distortion(
+        "scale",
+        "size of the face in the crop",
+        (0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.4, 1.6),
+        1,
+        {"left in the crop": scaled},
+    ),
+    Distortion(
+        "face size",
+        "px, side of the crop in the frame",
+        (12, 16, 20, 24, 28, 32, 40, 48),
+        None,
+        {"aligned by landmarks": distant},
+    ),
+    Distortion(
+        "blur", "standard deviation, px of 48", (0, 0.5, 1, 1.5, 2, 3), 0, {"aligned by landmarks": blurred}
+    ),
+    Distortion(
+        "noise",
+        "standard deviation, grey levels of 255",
+        (0, 5, 10, 20, 30, 40),
+        0,
+        {"aligned by landmarks": noisy},
+    ),
+    Distortion(
+        "gamma", "exponent", (0.4, 0.6, 0.8, 1, 1.25, 1.6, 2.5), 1, {"aligned by landmarks": brightened}
+    ),
+    Distortion(
+        "occlusion",
+        "covered share of the crop",
+        (0, 0.05, 0.1, 0.2, 0.3, 0.4),
+        0,
+        {"aligned by landmarks": covered},
+    ),
+    Distortion("JPEG", "quality", (5, 10, 20, 30, 50, 75, 95), None, {"aligned by landmarks": compressed}),
+)

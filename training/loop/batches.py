@@ -1,0 +1,143 @@
+"""Batches for training: which rows, and how their pictures become network inputs.
+
+Either distorted afresh each time, or read from a bank of views that teachers have labelled
+(``training.distill``).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from training.data.crops import crop_matrices, normalised, sample
+from training.data.split import Split
+from training.loop.augment import Draw, Jitter, jittered_matrices, mix, photometric
+from training.loop.distributed import Process
+from training.loop.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Network inputs float32 [n, 1, S, S] and targets [n, 8]; ``teacher`` is None without teachers."""
+
+    x: Tensor
+    votes: Tensor
+    teacher: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Distorted crops u8 [V, n, S, S] of a split's rows, and the teachers' probabilities f16 [V, n, 8]."""
+
+    images: NDArray[np.uint8]
+    teacher: NDArray[np.float16]
+
+
+def load_views(folder: Path, split: Split) -> Views:
+    """Reads a bank of training.distill, memory-mapped; raises ValueError when it belongs to another split."""
+    try:
+        rows = np.load(folder / "rows.npy")
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        teacher = np.load(folder / "teacher.npy")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error.filename} does not exist; run python -m training.distill") from error
+    if not np.array_equal(rows, split.rows):
+        raise ValueError(
+            f"{folder} holds views of {len(rows)} other rows than the {len(split)} of the training split; "
+            "run python -m training.distill with the same DATA and --limit"
+        )
+    return Views(images, teacher)
+
+
+def row_weights(votes: NDArray[np.float32], rare: float) -> NDArray[np.float64]:
+    """How often each row is drawn, relative to the others."""
+    # A class that nobody voted for has no rows to draw.
+    frequency = np.maximum(votes.mean(0), 1 / len(votes))
+    weights: NDArray[np.float64] = votes @ (frequency**-rare)
+    return weights / weights.sum()
+
+
+def draw_rows(split: Split, settings: Settings, epoch: int) -> list[NDArray[np.int64]]:
+    """Row indices of an epoch's batches, a function of seed and epoch alone."""
+    rng = np.random.default_rng((settings.seed, epoch))
+    # Each row appears floor(expected) times and once more by chance, so that an epoch still visits nearly all
+    # rows.
+    expected = row_weights(split.votes, settings.rare) * len(split)
+    count = np.floor(expected + rng.random(len(split))).astype(np.int64)
+    order = rng.permutation(np.repeat(np.arange(len(split)), count))
+    # The same number of steps in every epoch keeps the learning-rate schedule exact.
+    order = np.concatenate([order, order])[: len(split) // settings.batch * settings.batch]
+    return list(order.reshape(-1, settings.batch))
+
+
+def size_of_epoch(settings: Settings, full: int, epoch: int) -> int:
+    """Side of the crops in px: small at first, full later."""
+    early = settings.small_size and epoch < settings.small_share * settings.epochs
+    return settings.small_size if early else full
+
+
+class Source:
+    """Makes an epoch's batches on the process's device; the pictures live there throughout."""
+
+    def __init__(
+        self, split: Split, settings: Settings, size: int, process: Process, views: Views | None
+    ) -> None:
+        self.split, self.settings, self.size, self.process, self.views = split, settings, size, process, views
+        share = process.share(settings.batch)
+        if (settings.mixup or settings.cutmix) and (share.stop - share.start) % 2:
+            raise ValueError(
+                "mixup and cutmix need an even number of rows in each process, "
+                f"got {share.stop - share.start}; change batch"
+            )
+        device = process.device
+        self.images = torch.from_numpy(split.images).to(device)
+        self.votes = torch.from_numpy(split.votes).to(device)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of this process, a function of seed and epoch alone."""
+        settings, device = self.settings, self.process.device
+        # Seeded an epoch at a time, so that a resumed run draws what an unbroken one would have drawn.
+        rng = torch.Generator(device).manual_seed(settings.seed * 100_003 + epoch)
+        size = size_of_epoch(settings, self.size, epoch)
+        share = self.process.share(settings.batch)
+        make = self._from_views if self.views else self._distorted(size, epoch)
+        for rows in draw_rows(self.split, settings, epoch):
+            draw = Draw(len(rows), share, rng)
+            mine = torch.from_numpy(rows[share]).to(device)
+            x, teacher = make(mine, size, draw)
+            targets = (self.votes[mine],) if teacher is None else (self.votes[mine], teacher)
+            if settings.mixup or settings.cutmix:
+                x, targets = mix(x, targets, settings.mixup, settings.cutmix, draw)
+            x = x.contiguous(memory_format=torch.channels_last)
+            yield Batch(x, targets[0], None if teacher is None else targets[1])
+
+    def _distorted(self, size: int, epoch: int) -> Any:
+        settings, device = self.settings, self.process.device
+        calm = epoch >= (1 - settings.calm_share) * settings.epochs
+        jitter = Jitter().times(settings.calm if calm else settings.jitter)
+        aligned, whole = (
+            torch.from_numpy(crop_matrices(self.split, size, how)).to(device)
+            for how in (settings.aligned, False)
+        )
+
+        def make(rows: Tensor, size: int, draw: Draw) -> tuple[Tensor, None]:
+            matrices = jittered_matrices(aligned[rows], whole[rows], size, jitter, draw)
+            return photometric(sample(self.images[rows], matrices, size), jitter, draw), None
+
+        return make
+
+    def _from_views(self, rows: Tensor, size: int, draw: Draw) -> tuple[Tensor, Tensor]:
+        assert self.views is not None
+        view = (draw.uniform(0, 1) * len(self.views.images)).long().cpu().numpy()
+        picked = self.views.images[view, rows.cpu().numpy()]
+        teacher = self.views.teacher[view, rows.cpu().numpy()].astype(np.float32)
+        luma = torch.from_numpy(picked).to(self.process.device)[:, None].float()
+        if size != luma.shape[-1]:
+            luma = F.interpolate(luma, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        return normalised(luma), torch.from_numpy(teacher).to(self.process.device)

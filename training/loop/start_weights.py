@@ -1,0 +1,101 @@
+"""Starting from weights that were trained elsewhere: torchvision's, ours, an exported file.
+
+The names of ResNet's weights are torchvision's own; those of ConvNeXt are mapped by CONVNEXT_NAMES. A first
+convolution over RGB is summed to one channel where the network reads luma: the answer to a grey picture stays
+what it was.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from training.loop.checkpoint import load_checkpoint
+from training.loop.restore_batchnorm import unfold
+from training.models.conv_cut import ConvCut
+
+# torchvision.models.convnext_* -> training.models.convnext, stage k of each in features[2 k + 1].
+CONVNEXT_NAMES = (
+    (r"^features\.0\.0\.", "stem.0."),
+    (r"^features\.0\.1\.", "stem.1."),
+    (r"^features\.([24])\.", lambda m: f"downsample.{int(m[1]) // 2}."),
+    (r"^features\.([135])\.(\d+)\.", lambda m: f"stages.{int(m[1]) // 2}.{m[2]}."),
+    (r"\.block\.0\.", ".depthwise."),
+    (r"\.block\.2\.", ".norm."),
+    (r"\.block\.3\.", ".pointwise1."),
+    (r"\.block\.5\.", ".pointwise2."),
+)
+FIRST = (
+    "trunk.conv1.weight",
+    "trunk.stem.0.weight",
+    "trunk.0.weight",
+)  # the first convolution of each network
+# What torchvision's files hold beyond our trunks: classifiers, and what Conv-cut cuts off: the last blocks of
+# stage 3 and all behind it.
+NOT_OURS = r"trunk\.(fc|classifier|features\.[67]|stages\.2\.\d+)\."
+CONTAINERS = ("ema", "state_dict", "model")  # where training scripts keep the weights inside a file
+
+
+def initialise(model: nn.Module, path: Path, x: Tensor) -> str:
+    """Loads what fits into ``model`` and returns a report that lists every weight without a partner.
+
+    ``x`` float32 [n, channels, S, S], some hundred network inputs, restores the statistics of an ONNX file.
+
+    Raises ValueError when a weight of the trunk other than the first convolution finds none: then the file is
+    of another network, and training would start from noise unnoticed.
+    """
+    if path.suffix == ".onnx":
+        unfold(model, path, x)
+        return f"{path.name}: all weights taken"
+    found = _weights_from_file(path, model)
+    own = model.state_dict()
+    matched, reasons = {}, {}
+    for name, value in own.items():
+        given = found.pop(name, None)
+        if given is not None and name in FIRST and given.shape != value.shape:
+            given = _first_convolution(given, value)
+        if given is None or given.shape != value.shape:
+            reasons[name] = "not in the file" if given is None else f"{list(given.shape)} there"
+        else:
+            matched[name] = given
+    missing = [n for n in reasons if n.startswith("trunk.") and n not in FIRST and "num_batches" not in n]
+    missing += [n for n in found if n.startswith("trunk.") and not re.match(NOT_OURS, n)]
+    listed = [f"  {name} {list(own[name].shape)}: {why}" for name, why in reasons.items()]
+    listed += [f"  {name.removeprefix('trunk.')}: in the file only" for name in found]
+    if missing:
+        raise ValueError(
+            f"{path} does not fit: {len(missing)} weights of the trunk have no partner; choose the file of "
+            "the same network, or the network (--config, --set options.depth=...) of the file\n"
+            + "\n".join(listed)
+        )
+    model.load_state_dict(own | matched)
+    return "\n".join(
+        [f"{path.name}: {len(matched)} of {len(own)} weights taken; without a partner:", *listed]
+    )
+
+
+def _weights_from_file(path: Path, model: nn.Module) -> dict[str, Tensor]:
+    content: Any = load_checkpoint(path)
+    for name in CONTAINERS:
+        if isinstance(content.get(name), dict):
+            content = content[name]
+            break
+    if any(name.startswith("trunk.") for name in content):
+        return dict(content)
+    renamed = {}
+    for name, value in content.items():
+        name = name.removeprefix("module.")
+        if isinstance(model, ConvCut):
+            for pattern, replacement in CONVNEXT_NAMES:
+                name = re.sub(pattern, replacement, name)
+            value = value.flatten() if name.endswith("layer_scale") else value
+        renamed[f"trunk.{name}"] = value
+    return renamed
+
+
+def _first_convolution(given: Tensor, ours: Tensor) -> Tensor | None:
+    """RGB summed to luma; None where the kernel differs as well."""
+    if given.shape[2:] != ours.shape[2:] or given.shape[0] != ours.shape[0]:
+        return None
+    return given.sum(1, keepdim=True) if ours.shape[1] == 1 else None
