@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import skimage.data
-from numpy.typing import NDArray
 
 import fer_edge.recognizer as order
 from fer_edge import Recognizer
+from fer_edge.arrays import U8
 from fer_edge.context import context
 
 SIZES = ((480, 640), (720, 1280))  # rows, columns
@@ -31,7 +31,7 @@ WARMUP = 20
 Times = dict[str, list[float]]
 
 
-def frame_with_faces(height: int, width: int, count: int) -> NDArray[np.uint8]:
+def frame_with_faces(height: int, width: int, count: int) -> U8:
     """BGR u8 [height, width, 3] with ``count`` (a square number or 0) faces on a grid."""
     ramp = np.linspace(60, 160, width, dtype=np.uint8)
     frame = np.repeat(np.repeat(ramp[None], height, 0)[:, :, None], 3, 2).copy()

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_edge import Recognizer
+from fer_edge.arrays import U8
 
 GROWTH_MB = 8.0
 # Readings of the memory in a run, and which of them is the first after the warm-up, when every shape has been
@@ -33,7 +33,7 @@ def resident_mb() -> float:
 
 def soak(
     recognizer: Recognizer,
-    frames: Sequence[NDArray[np.uint8]],
+    frames: Sequence[U8],
     count: int,
     tell: Callable[[int, float, int], None] | None = None,
 ) -> float:
@@ -49,7 +49,7 @@ def soak(
     return readings[-1] - readings[FIRST_READING]
 
 
-def photo_frames() -> Iterator[NDArray[np.uint8]]:
+def photo_frames() -> Iterator[U8]:
     """Frames of several sizes with 0, 1 and 4 faces, made of the pictures that scikit-image ships."""
     from skimage import data
 

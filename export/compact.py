@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export import onnx_metadata
 from export.differences import Differences, differences
+from fer_edge.backends.ort import DEFAULT_THREADS, open_session, session_options
 from fer_edge.models import ModelSpec
 from training.command_line import told_by
 from training.data.split import load_prepared
@@ -94,12 +95,11 @@ def _bytes_and_scale(tensor: onnx.TensorProto, axis: int) -> tuple[onnx.TensorPr
 def nodes_after_loading(file: bytes) -> list[str]:
     """The operators that ONNX Runtime is left with once it has folded what is constant."""
     with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
+        options = session_options(DEFAULT_THREADS)
         # Beyond this level it rewrites convolutions for this very CPU, which hides nothing but the names.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(Path(folder) / "loaded.onnx")
-        options.log_severity_level = 3
-        onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        open_session(file, options=options)
         return [n.op_type for n in onnx.load(options.optimized_model_filepath).graph.node]
 
 

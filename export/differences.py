@@ -4,16 +4,13 @@ import hashlib
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from export.latency import session
+from fer_edge.arrays import F32
+from fer_edge.backends.ort import open_session
 from fer_edge.calibrate import softmax
 from fer_edge.models import ModelSpec
-from training.data.crops import inputs_from_split
 from training.data.split import Split
-
-F32 = NDArray[np.float32]
-BATCH = 32
+from training.evaluation.inference import logits_from_split
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +37,9 @@ class Differences:
 
 def probabilities(file: bytes, split: Split, spec: ModelSpec) -> F32:
     """What the runtime would say of the split's crops, [n, C]."""
-    engine, parts = session(file), []
-    for k in range(0, len(split), BATCH):
-        x = inputs_from_split(split.take(slice(k, k + BATCH)), spec.size)
-        parts.append(softmax(engine.run(None, {"input": x})[0], spec.temperature))
-    return np.concatenate(parts)
+    session = open_session(file)
+    logits = logits_from_split(lambda x: session.run(None, {"input": x})[0], split, spec.size)
+    return softmax(logits.astype(np.float32), spec.temperature)
 
 
 def differences(before: bytes, after: bytes, split: Split, spec: ModelSpec) -> Differences:

@@ -6,22 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from fer_edge.arrays import F32
 from fer_edge.calibrate import softmax
 from fer_edge.models import ModelSpec
 from training import train_detector
 from training.data import crops
 from training.data.split import LABELS, load_prepared
 from training.detector.photos import load_photos
+from training.evaluation.inference import input_batches
 from training.loop.checkpoint import load_checkpoint, model_from_checkpoint
 from training.models import EXPRESSION_MODELS
 from training.models.face_luma import STRIDES, FaceLuma
 
-F32 = NDArray[np.float32]
 PICTURES = 1000  # of the detector's certificate
-BATCH = 32  # of the expression networks'
 LICENCE = "Apache-2.0 (weights); the training pictures carry no licence of their own, see docs/models"
 # name of a network in training.models -> training data and paper, where --source says nothing else
 SOURCES = {
@@ -53,10 +52,8 @@ def detector_inputs(data: Path) -> Iterator[F32]:
 
 
 def expression_inputs(data: Path, size: int) -> Iterator[F32]:
-    """The validation split's crops, as the runtime makes them, BATCH at a time."""
-    split = load_prepared(data, "valid")
-    for k in range(0, len(split), BATCH):
-        yield crops.inputs_from_split(split.take(slice(k, k + BATCH)), size)
+    """The validation split's crops, as the runtime makes them, some at a time."""
+    return input_batches(load_prepared(data, "valid"), size)
 
 
 def expression_probabilities(outputs: list[F32]) -> F32:

@@ -14,19 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from export import onnx_metadata
 from export.differences import Differences, differences
-from export.latency import THREADS, Pairs, measured_in_pairs
+from export.latency import Pairs, measured_in_pairs
+from fer_edge.arrays import F32
+from fer_edge.backends.ort import DEFAULT_THREADS
 from fer_edge.context import context
 from fer_edge.models import ModelSpec
 from training.command_line import told_by
 from training.data.crops import inputs_from_split
 from training.data.split import Split, load_prepared
 
-F32 = NDArray[np.float32]
 # Sums behind a convolution need no entry: ONNX Runtime computes them in u8 when all around them is u8.
 OPERATORS = ["Conv", "Relu", "Gemm", "MatMul"]
 CALIBRATION = 256  # training crops
@@ -180,7 +180,7 @@ def quantise_file(args: argparse.Namespace) -> None:
     certificate = measured.to_dict() | {
         "in_float32": kept,
         "latency": [pairs.to_dict() for pairs in timed],
-        "threads": THREADS,
+        "threads": DEFAULT_THREADS,
         "ship": ship,
         "context": context(),
     }

@@ -30,6 +30,7 @@ from export.kernel_binary import (
 )
 from export.kernel_manifest import Task, manifest_from_plans, sources_from_plan
 from export.kernel_shapes import FORM, SHAPES, Shape, planned, shape_from_text
+from fer_edge.atomic_file import atomic_write
 from fer_edge.cubins import __main__ as check_command
 from fer_edge.cubins import manifest as records
 from fer_edge.cubins.binaries import ptx_from_text
@@ -165,11 +166,9 @@ def _written(out: Path, key: str, source: Source, architecture: int, made: Compi
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Writes beside the target and renames, so that no half file is ever found."""
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with atomic_write(path) as partial:
+        partial.write_bytes(content)
 
 
 def _spills(manifest: Manifest) -> Iterator[str]:

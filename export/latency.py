@@ -4,11 +4,11 @@ import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
+
+from fer_edge.arrays import F32
+from fer_edge.backends.ort import open_session
 
 WARMUP = 5
-THREADS = 1  # the runtime's default
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +27,9 @@ class Pairs:
         return asdict(self)
 
 
-def session(file: bytes) -> onnxruntime.InferenceSession:
-    """One thread and no spinning, as the runtime has it (fer_edge.backends.ort)."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = THREADS
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-
-
-def measured_in_pairs(first: bytes, second: bytes, x: NDArray[np.float32], pairs: int) -> Pairs:
+def measured_in_pairs(first: bytes, second: bytes, x: F32, pairs: int) -> Pairs:
     """Runs both files on x, ``pairs`` times each; who goes first alternates."""
-    sessions = session(first), session(second)
+    sessions = open_session(first), open_session(second)
     seconds = np.zeros((pairs, 2))
     for k in range(-WARMUP, pairs):
         for which in (0, 1) if k % 2 else (1, 0):

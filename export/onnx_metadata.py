@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 
 import fer_edge
+from fer_edge.atomic_file import atomic_write
 from fer_edge.models import METADATA_KEY, ModelError, ModelSpec
 
 IR_VERSION = 8  # that of opset 18; the exporter writes 10, which ONNX Runtime before 1.18 refuses
@@ -55,11 +56,10 @@ def read_stamped(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
 
 
 def write(proto: onnx.ModelProto, out: Path) -> None:
-    """Writes beside the target and renames, so that no half file is ever found."""
+    """Writes the file, and the folders above it."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_suffix(".partial")
-    partial.write_bytes(proto.SerializeToString())
-    partial.replace(out)
+    with atomic_write(out) as partial:
+        partial.write_bytes(proto.SerializeToString())
 
 
 def write_certificate(content: dict[str, object], path: Path | None) -> None:

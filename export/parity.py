@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-Outputs = list[NDArray[np.float32]]
+from fer_edge.arrays import F32
+from fer_edge.backends.ort import open_session
+
+Outputs = list[F32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,15 @@ class Parity:
 def compare(
     model: nn.Module,
     file: bytes,
-    inputs: Iterable[NDArray[np.float32]],
-    probabilities: Callable[[Outputs], NDArray[np.float32]],
+    inputs: Iterable[F32],
+    probabilities: Callable[[Outputs], F32],
 ) -> Parity:
     """Runs both on every input (float32 [n, C, H, W]); ``probabilities`` reads a network's outputs as [rows,
     classes].
 
     A row of one class (a detector's scores) changes its label when its largest score is elsewhere.
     """
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    session = open_session(file)
     largest, total, changed, pictures = 0.0, 0.0, 0, 0
     for x in inputs:
         expected = model(torch.from_numpy(x))

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from fer_edge.ops.reference import F32, U8
+from fer_edge.arrays import F32, U8
 
 class Table:
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_edge.result import F32
+from fer_edge.arrays import F32
 
 # Measured on FER+'s validation split with `python -m training.evaluate`; the tables are in
 # docs/models/tkfnet-nano.md. Accuracy is 1.5 points lower with eyes 10 px apart,

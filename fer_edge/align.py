@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.result import F32
+from fer_edge.arrays import F32
 
 
 def matrices_from_landmarks(landmarks: F32, template: F32, size: int) -> F32:

@@ -8,7 +8,7 @@ chance that the majority names it are different numbers, and one temperature can
 
 import numpy as np
 
-from fer_edge.result import F32
+from fer_edge.arrays import F32
 
 
 def softmax(logits: F32, temperature: float) -> F32:

@@ -10,9 +10,10 @@ import math
 import numpy as np
 
 from fer_edge import ops
+from fer_edge.arrays import F32, U8
 from fer_edge.backends.base import Backend
 from fer_edge.models import ModelSpec
-from fer_edge.result import F32, U8, Detections
+from fer_edge.result import Detections
 
 # Smallest and largest side of a face in the network's input that it finds reliably. Provisional: read off the
 # portraits of a first training run, to be measured again with each detector.
@@ -91,6 +92,25 @@ def merge(fine: Detections, coarse: Detections) -> Detections:
     )
 
 
+def detect_at_scale(
+    backend: Backend, spec: ModelSpec, plane: U8, scale: float, *, threshold: float
+) -> Detections:
+    """Runs the network once, at ``scale`` network pixels per frame pixel; boxes are not clipped to the frame."""
+    matrix, (height, width) = letterbox(plane.shape, scale, spec.input_multiple)
+    ops.warp_normalize(
+        plane,
+        matrix,
+        backend.reserve((1, 1, height, width)),
+        mean=spec.mean,
+        scale=spec.scale,
+        border="constant",
+        fill=spec.mean,
+    )
+    maps = [output[0] for output in backend.run()]
+    boxes, landmarks, scores = ops.decode_faces(maps, threshold=threshold, overlap=OVERLAP)
+    return Detections(boxes / np.float32(scale), landmarks / np.float32(scale), scores)
+
+
 def _areas(boxes: F32) -> F32:
     areas: F32 = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     return areas
@@ -126,19 +146,7 @@ class Detector:
         return _within_frame(found, height, width, self._max_faces) if len(found) else found
 
     def _pass(self, plane: U8, scale: float) -> Detections:
-        matrix, (height, width) = letterbox(plane.shape, scale, self._spec.input_multiple)
-        ops.warp_normalize(
-            plane,
-            matrix,
-            self._backend.reserve((1, 1, height, width)),
-            mean=self._spec.mean,
-            scale=self._spec.scale,
-            border="constant",
-            fill=self._spec.mean,
-        )
-        maps = [output[0] for output in self._backend.run()]
-        boxes, landmarks, scores = ops.decode_faces(maps, threshold=self._threshold, overlap=OVERLAP)
-        return Detections(boxes / np.float32(scale), landmarks / np.float32(scale), scores)
+        return detect_at_scale(self._backend, self._spec, plane, scale, threshold=self._threshold)
 
 
 def _within_frame(found: Detections, height: int, width: int, limit: int) -> Detections:

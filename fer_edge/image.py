@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fer_edge import ops
-from fer_edge.result import F32, U8
+from fer_edge.arrays import F32, U8
 
 Layout = Literal["bgr", "grey", "nv12"]
 LAYOUTS = ("bgr", "grey", "nv12")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from fer_edge import ops
+from fer_edge.arrays import F32, U8
 from fer_edge.models import ModelSpec
-from fer_edge.result import F32, U8
 
 
 def fill_from_frame(plane: U8, matrices: F32, spec: ModelSpec, out: F32) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fer_edge import abstain, models, ops
 from fer_edge.align import matrices_from_boxes, matrices_from_landmarks
+from fer_edge.arrays import F32, U8
 from fer_edge.backends import opener_for
 from fer_edge.backends.warmup import warm_up
 from fer_edge.buffers import ThreadBuffer
@@ -16,7 +17,7 @@ from fer_edge.calibrate import softmax
 from fer_edge.detect import Detector
 from fer_edge.image import Layout, checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
 from fer_edge.preprocess import fill_from_crops, fill_from_frame
-from fer_edge.result import F32, U8, Detections, Face, faces_from_arrays
+from fer_edge.result import Detections, Face, faces_from_arrays
 
 # Faces that the network sees at once: its memory grows with them, so long lists of crops are cut up.
 BATCH = 32

@@ -5,11 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-F32 = NDArray[np.float32]
-U8 = NDArray[np.uint8]
+from fer_edge.arrays import F32
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]

@@ -14,9 +14,9 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from fer_edge.arrays import I64
 from training.data.audit_report import text_from_audit
 from training.data.dedup import (
     MIN_CORRELATION,
@@ -58,7 +58,7 @@ class Shown:
     near_pairs: int
 
 
-def scan(source: Source, name: str) -> tuple[Seen, NDArray[np.int64], dict[str, str]]:
+def scan(source: Source, name: str) -> tuple[Seen, I64, dict[str, str]]:
     """Reads every picture of a split, one at a time.
 
     Returns what the search for copies needs of those that can be read, their rows, and why the others cannot.
@@ -79,7 +79,7 @@ def scan(source: Source, name: str) -> tuple[Seen, NDArray[np.int64], dict[str, 
     return Seen(thumbs[: len(rows)], digests, source.people[found]), found, broken
 
 
-def pairs_from_splits(seen: dict[str, Seen], rows: dict[str, NDArray[np.int64]], near: float) -> list[Pair]:
+def pairs_from_splits(seen: dict[str, Seen], rows: dict[str, I64], near: float) -> list[Pair]:
     """All copies across and within splits; ``rows`` are the places of what was seen in the splits."""
     found = [
         (one, two, copies_of(seen[one], seen[two], near) if one != two else copies_inside(seen[one], near))
@@ -124,7 +124,7 @@ def counts_from_source(source: Source) -> dict[str, int]:
 def audit(dataset: Dataset, near: float = MIN_CORRELATION) -> dict[str, object]:
     """Everything that the report says, ready for JSON; ``near``: the correlation of two copies."""
     seen: dict[str, Seen] = {}
-    rows: dict[str, NDArray[np.int64]] = {}
+    rows: dict[str, I64] = {}
     broken = dict(dataset.broken)
     for name, source in dataset.splits.items():
         seen[name], rows[name], unreadable = scan(source, name)

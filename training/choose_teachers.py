@@ -13,22 +13,18 @@ import torch
 from torch import Tensor
 
 from training.command_line import told_by
-from training.data.crops import inputs_from_split
 from training.data.split import Split, load_prepared
+from training.evaluation.inference import module_outputs
 from training.evaluation.markdown import percent, table
 from training.loop.checkpoint import model_from_checkpoint
 from training.train import summary
 
-BATCH = 256
 
-
-@torch.no_grad()
 def probabilities(checkpoint: Path, split: Split) -> Tensor:
     """Mean [n, 8] of one network's answers to the runtime's crops and to their mirror images."""
     model = model_from_checkpoint(checkpoint)
-    x = torch.from_numpy(inputs_from_split(split, model.size))
-    both = [torch.cat([model(part).softmax(1) for part in seen.split(BATCH)]) for seen in (x, x.flip(3))]
-    return (both[0] + both[1]) / 2
+    plain, mirrored = (module_outputs(model, split, mirrored=how).softmax(1) for how in (False, True))
+    return (plain + mirrored) / 2
 
 
 def choices(answers: Sequence[Tensor], names: Sequence[str], split: Split) -> list[dict[str, object]]:

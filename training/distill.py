@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from fer_edge.atomic_file import atomic_write
 from training.command_line import told_by
 from training.data.crops import MEAN, SCALE, crop_matrices, normalised, sample
 from training.data.split import LABELS, Split, load_prepared
@@ -107,9 +108,8 @@ def _views_done(out: Path, described: dict[str, object]) -> int:
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with atomic_write(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:

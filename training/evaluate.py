@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fer_edge.atomic_file import atomic_write
 from fer_edge.context import context
 from fer_edge.models import ModelError
 from training.data.crops import inputs_from_split
@@ -52,9 +53,8 @@ class Folder:
         """Adds to the result and writes it."""
         self.result |= parts
         plain = json.dumps(_without_nan(self.result), indent=2, allow_nan=False) + "\n"
-        partial = self.path / "metrics.partial"
-        partial.write_text(plain, encoding="utf-8")
-        partial.replace(self.path / "metrics.json")
+        with atomic_write(self.path / "metrics.json") as partial:
+            partial.write_text(plain, encoding="utf-8")
         report = report_from_result(json.loads(plain), self.path)
         (self.path / "report.md").write_text(report, encoding="utf-8")
 

@@ -7,18 +7,17 @@ networks see the same luma at the same size. Writes metrics.json and report.md.
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from fer_edge import models, ops
+from fer_edge import models
+from fer_edge.arrays import U8
 from fer_edge.backends import opener_for
-from fer_edge.detect import OVERLAP
+from fer_edge.detect import detect_at_scale
 from fer_edge.result import Detections
 from training.detector.metrics import Tally
 from training.detector.photos import Photo, load_photos
@@ -32,7 +31,7 @@ WANTED_PRECISION = (
 SPEED_SIZES = ((256, 320), (480, 640))  # rows, columns
 SPEED_RUNS = 200
 
-Finder = Callable[[NDArray[np.uint8], float], Detections]
+Finder = Callable[[U8, float], Detections]
 
 
 class Student:
@@ -41,22 +40,9 @@ class Student:
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.model = models.load(path, "detector")
         self.backend = opener_for("onnxruntime")(self.model, threads)
-        self.threshold = self.model.spec.threshold
 
-    def __call__(self, plane: NDArray[np.uint8], scale: float = 1.0) -> Detections:
-        spec = self.model.spec
-        height, width = (
-            math.ceil(side * scale / spec.input_multiple) * spec.input_multiple for side in plane.shape
-        )
-        matrix = np.array([[[1 / scale, 0, 0], [0, 1 / scale, 0]]], np.float32)
-        x = self.backend.reserve((1, 1, height, width))
-        ops.warp_normalize(
-            plane, matrix, x, mean=spec.mean, scale=spec.scale, border="constant", fill=spec.mean
-        )
-        maps = [o[0] for o in self.backend.run()]
-        boxes, points, scores = ops.decode_faces(maps, threshold=MIN_SCORE, overlap=OVERLAP)
-        size = np.float32(scale)
-        return Detections(boxes / size, points / size, scores)
+    def __call__(self, plane: U8, scale: float = 1.0) -> Detections:
+        return detect_at_scale(self.backend, self.model.spec, plane, scale, threshold=MIN_SCORE)
 
 
 def tally(photos: Sequence[Photo], find: Finder) -> Tally:

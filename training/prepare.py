@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fer_edge import models
+from fer_edge.arrays import I64
 from fer_edge.backends import opener_for
 from fer_edge.detect import Detector
 from training.data.dedup import (
@@ -75,7 +75,7 @@ def split_from_source(
     return split.take(kept), Seen(thumbs, digests, source.people[usable]).take(kept), broken
 
 
-def kept_rows(seen: dict[str, Seen], near: float) -> dict[str, NDArray[np.int64]]:
+def kept_rows(seen: dict[str, Seen], near: float) -> dict[str, I64]:
     """The rows of each split that show no held-out picture: valid without test's, train without either's."""
     kept = {}
     for place, name in enumerate(SPLITS):

@@ -21,12 +21,13 @@ from tqdm import tqdm
 
 from training.command_line import told_by
 from training.data.split import load_prepared
+from training.evaluation.inference import module_outputs
 from training.loop.batches import Source, load_views
 from training.loop.checkpoint import load_checkpoint, run_state, save_checkpoint
 from training.loop.distributed import Process
 from training.loop.log import append_log
 from training.loop.settings import Settings
-from training.train import Run, make_run, predict, summary, train_epoch
+from training.train import Run, make_run, summary, train_epoch
 
 WEIGHT_LEVELS = 64  # on each side of zero: the 7 bits that export.int8 stores
 ACTIVATION_LEVELS = 255
@@ -128,9 +129,8 @@ def quantise(
     with tqdm(total=epochs * (len(split) // settings.batch), unit="step", mininterval=5) as bar:
         for epoch in range(epochs):
             record = train_epoch(run, source, epoch, bar)
-            append_log(
-                out / "log.jsonl", record | summary(predict(run.ema.model, valid, settings.aligned), valid)
-            )
+            logits = module_outputs(run.ema.model, valid, aligned=settings.aligned)
+            append_log(out / "log.jsonl", record | summary(logits, valid))
     for model in (run.model, run.ema.model):
         fix_weights(model)
     state = run_state(run.model, run.ema, run.optimiser, epochs - 1, asdict(settings))

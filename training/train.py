@@ -20,8 +20,9 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from training.command_line import told_by
-from training.data.crops import crop_matrices, inputs_from_split, normalised, sample
+from training.data.crops import inputs_from_split
 from training.data.split import Split, load_prepared
+from training.evaluation.inference import module_outputs
 from training.loop.batches import Batch, Source, load_views, row_weights
 from training.loop.checkpoint import resume, run_state, save_checkpoint
 from training.loop.distributed import Process, process, with_global_batch_norm
@@ -130,22 +131,6 @@ def train_epoch(run: Run, source: Source, epoch: int, bar: tqdm) -> dict[str, fl
     }
 
 
-@torch.no_grad()
-def predict(model: nn.Module, split: Split, aligned: bool = True, batch: int = 256) -> Tensor:
-    """Logits [n, 8] of the crops that the runtime would make."""
-    model.eval()
-    device = next(model.parameters()).device
-    size = model.size
-    matrices, images = torch.from_numpy(crop_matrices(split, size, aligned)), torch.from_numpy(split.images)
-    logits = []
-    for k in range(0, len(images), batch):
-        part = slice(k, k + batch)
-        logits.append(
-            model(normalised(sample(images[part].to(device), matrices[part].to(device), size))).cpu()
-        )
-    return torch.cat(logits)
-
-
 def summary(logits: Tensor, split: Split) -> dict[str, float]:
     """Loss against the votes, accuracy, and the mean of the classes' recalls."""
     labels, votes = torch.from_numpy(split.labels), torch.from_numpy(split.votes)
@@ -228,7 +213,7 @@ def _train(
             record = train_epoch(run, source, epoch, bar)
             if where.first:
                 with autocast(run):
-                    logits = predict(run.ema.model, valid, settings.aligned).float()
+                    logits = module_outputs(run.ema.model, valid, aligned=settings.aligned).float()
                 state = run_state(run.model, run.ema, run.optimiser, epoch, asdict(settings), material)
                 save_checkpoint(checkpoint, state)
                 append_log(out / "log.jsonl", record | summary(logits, valid))

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from fer_edge.result import F32
+from fer_edge.arrays import F32
 
 
 class Backend(Protocol):

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from fer_edge.arrays import F32
 from fer_edge.buffers import ThreadBuffer
 from fer_edge.models import ModelError, ModelFile
-from fer_edge.result import F32
 
 PROVIDER = "CPUExecutionProvider"
 # Two take longer than one for up to four faces (python -m benchmarks.latency), and a robot has other work.
@@ -33,6 +33,26 @@ _ERRORS: tuple[type[Exception], ...] = (
 )
 
 
+def session_options(threads: int) -> Any:
+    """Returns the options of every session of ours: of the runtime, of exports, of evaluations."""
+    options = _ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = _ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Fatal ones only: errors come as exceptions, and the engine's warnings mean nothing to our users.
+    options.log_severity_level = 4
+    # Threads that spin while they wait take the core that the rest of a robot needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A memory pattern is kept for each input shape ever seen: with folders of pictures that never ends.
+    options.enable_mem_pattern = False
+    return options
+
+
+def open_session(file: bytes, threads: int = DEFAULT_THREADS, options: Any = None) -> Any:
+    """Returns a session on the CPU for the bytes of an ONNX file; ``options`` replace `session_options`."""
+    return _ort.InferenceSession(file, options or session_options(threads), providers=[PROVIDER])
+
+
 class OrtBackend:
     """One session, which any thread may run, and one input for each thread."""
 
@@ -40,9 +60,7 @@ class OrtBackend:
         self._threads = threads or DEFAULT_THREADS
         self._path = model.path
         try:
-            self._session: Any = _ort.InferenceSession(
-                model.path.read_bytes(), self._options(), providers=[PROVIDER]
-            )
+            self._session: Any = open_session(model.path.read_bytes(), self._threads)
         except _ERRORS as error:
             raise ModelError(f"onnxruntime {_ort.__version__} cannot load {model.path}: {error}") from error
         inputs = self._session.get_inputs()
@@ -53,19 +71,6 @@ class OrtBackend:
             raise RuntimeError(f"onnxruntime was asked for {PROVIDER}, but runs on {', '.join(providers)}")
         self._input_name: str = inputs[0].name
         self._input = ThreadBuffer(np.float32)
-
-    def _options(self) -> Any:
-        options = _ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        options.graph_optimization_level = _ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        # Fatal ones only: errors come as exceptions, and the engine's warnings mean nothing to our users.
-        options.log_severity_level = 4
-        # Threads that spin while they wait take the core that the rest of a robot needs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # A memory pattern is kept for each input shape ever seen: with folders of pictures that never ends.
-        options.enable_mem_pattern = False
-        return options
 
     def reserve(self, shape: tuple[int, ...]) -> F32:
         return self._input.reserve(shape)

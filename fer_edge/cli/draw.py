@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fer_edge.arrays import U8
 from fer_edge.cli.pictures import opencv
-from fer_edge.result import U8, Face
+from fer_edge.result import Face
 
 # Text needs about this many pixels of picture; smaller pictures are enlarged by a whole factor.
 MIN_LONG_PX = 640

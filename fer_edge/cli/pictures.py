@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_edge.result import U8
+from fer_edge.arrays import U8
 
 PICTURES = (
     ".jpg",

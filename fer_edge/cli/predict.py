@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_edge.arrays import U8
 from fer_edge.cli.pictures import message_of, opencv, pictures_from_arguments, read_picture, shown
 from fer_edge.cli.report import CsvReport, JsonReport, Report, TableReport
 from fer_edge.models import ModelError
-from fer_edge.result import U8, Face
+from fer_edge.result import Face
 
 if TYPE_CHECKING:
     from fer_edge.recognizer import Recognizer

@@ -9,8 +9,9 @@ import os
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
+from fer_edge.arrays import F32, U8
+
 from . import reference
-from .reference import F32, U8
 
 __all__ = ["Operations", "decode_faces", "luma_from_bgr", "operations", "target", "targets", "warp_normalize"]
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-U8 = npt.NDArray[np.uint8]
-F32 = npt.NDArray[np.float32]
+from fer_edge.arrays import F32, U8
 
 BORDERS = ("edge", "constant")
 # Positions in 1/1024 of a pixel stay within 32 bits.

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from fer_edge import _core
-
-from .reference import F32, U8
+from fer_edge.arrays import F32, U8
 
 
 class Compiled:

@@ -12,11 +12,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from . import checks
+from fer_edge.arrays import F32, I32, U8
 
-U8 = npt.NDArray[np.uint8]
-I32 = npt.NDArray[np.int32]
-F32 = npt.NDArray[np.float32]
+from . import checks
 
 # A sample's position is rounded to 1/1024 of a pixel, so that weights are small integers.
 FRACTION_BITS = 10

@@ -17,9 +17,10 @@ from training.data.split import LABELS, UNKNOWN, Split
 from training.evaluation import abstention, robustness
 from training.evaluation import expression_metrics as metrics
 from training.evaluation.distortions import DISTORTIONS
+from training.evaluation.inference import logits_from_inputs, logits_from_split
 from training.evaluation.plots import attention, features
 from training.evaluation.predictions import accuracy_figures, class_figures, judged
-from training.evaluation.predictors import Network, logits_from_inputs, logits_from_split, network_from_file
+from training.evaluation.predictors import Network, network_from_file
 from training.loop.settings import Settings
 from training.models import build
 
@@ -173,12 +174,12 @@ def test_a_threshold_that_nothing_reaches_keeps_nothing():
 
 def test_a_file_answers_the_same_in_parts(splits: tuple[Split, Split], monkeypatch: pytest.MonkeyPatch):
     from training.data.crops import inputs_from_split
-    from training.evaluation import predictors
+    from training.evaluation import inference
 
     network = network_from_file(ONNX)
     whole = logits_from_inputs(network.logits, inputs_from_split(splits[1], network.size))
-    monkeypatch.setattr(predictors, "BATCH", 7)
-    np.testing.assert_allclose(logits_from_split(network, splits[1]), whole, atol=1e-5)
+    monkeypatch.setattr(inference, "BATCH", 7)
+    np.testing.assert_allclose(logits_from_split(network.logits, splits[1], network.size), whole, atol=1e-5)
 
 
 def test_other_crops_or_labels_are_refused(tmp_path: Path):

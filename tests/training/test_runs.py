@@ -12,13 +12,15 @@ import torch
 
 from training import distill
 from training import train as module
+from training.data.crops import normalised
 from training.data.split import load_prepared
 from training.distill import make_views
+from training.evaluation.inference import module_outputs
 from training.loop.batches import draw_rows, load_views
 from training.loop.checkpoint import load_checkpoint, model_from_checkpoint
 from training.loop.optimizer import Ema, cosine
 from training.loop.settings import Settings
-from training.train import predict, train
+from training.train import train
 from training.train_detector import Settings as DetectorSettings
 from training.train_detector import train as train_detector
 
@@ -62,7 +64,7 @@ def test_a_run_leaves_log_curves_and_checkpoint(whole_run: Path):
 def test_a_checkpoint_knows_its_network(whole_run: Path, prepared: Path):
     model = model_from_checkpoint(whole_run / "checkpoint.pt")
     assert not model.training
-    logits = predict(model, load_prepared(prepared, "valid"))
+    logits = module_outputs(model, load_prepared(prepared, "valid"))
     assert logits.shape == (160, 8)
     assert model.trunk[0].out_channels == 16
 
@@ -76,8 +78,8 @@ def test_alignment_is_judged_as_it_was_trained(
     monkeypatch.setattr(module, "draw_curves", lambda *_: None)
     train(prepared, tmp_path, replace(SHORT, epochs=1, aligned=False))
     model = model_from_checkpoint(tmp_path / "checkpoint.pt")
-    torch.testing.assert_close(answers[0], predict(model, valid, aligned=False), rtol=0, atol=1e-6)
-    assert (answers[0] - predict(model, valid)).abs().max() > 1e-5
+    torch.testing.assert_close(answers[0], module_outputs(model, valid, aligned=False), rtol=0, atol=1e-6)
+    assert (answers[0] - module_outputs(model, valid)).abs().max() > 1e-5
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights(
@@ -150,7 +152,7 @@ def test_views_hold_what_the_teachers_say_of_them(views: Path, whole_run: Path, 
     assert bank.images.shape == (2, 160, 64, 64)
     assert (bank.images[0] != bank.images[1]).any()
     teacher = model_from_checkpoint(whole_run / "checkpoint.pt")
-    x = module.normalised(torch.from_numpy(bank.images[1, :16].copy())[:, None])
+    x = normalised(torch.from_numpy(bank.images[1, :16].copy())[:, None])
     expected = (teacher(x).softmax(1) + teacher(x.flip(3)).softmax(1)).detach().numpy() / 2
     # The bank is made in bfloat16 and kept in float16.
     np.testing.assert_allclose(bank.teacher[1, :16], expected, atol=0.03)

@@ -6,11 +6,11 @@ the same matrix (``training.loop.augment``), so that a picture is resampled once
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from fer_edge.align import matrices_from_boxes, matrices_from_landmarks
+from fer_edge.arrays import F32
 from training.data.split import Split
 
 # Where the five landmarks come to lie, as shares of the crop's side: the median over FER+ pictures, made
@@ -19,7 +19,7 @@ TEMPLATE = ((0.317, 0.389), (0.683, 0.389), (0.5, 0.594), (0.345, 0.758), (0.655
 MEAN, SCALE = 129.0, 1 / 64.0  # mean and standard deviation of FER2013's luma, rounded
 
 
-def crop_matrices(split: Split, size: int, aligned: bool = True) -> NDArray[np.float32]:
+def crop_matrices(split: Split, size: int, aligned: bool = True) -> F32:
     """f32 [n, 2, 3] from crop to picture: by the landmarks where they are known, else the whole picture."""
     box = np.array([[0, 0, split.side, split.side]], np.float32)
     matrices = np.repeat(matrices_from_boxes(box, size), len(split), axis=0)
@@ -51,9 +51,7 @@ def normalised(luma: Tensor) -> Tensor:
     return ((luma.float() - MEAN) * SCALE).contiguous(memory_format=torch.channels_last)
 
 
-def inputs_from_split(
-    split: Split, size: int, aligned: bool = True, mirrored: bool = False
-) -> NDArray[np.float32]:
+def inputs_from_split(split: Split, size: int, aligned: bool = True, mirrored: bool = False) -> F32:
     """The runtime's crops of a split as network inputs, float32 [n, 1, size, size]."""
     matrices = torch.from_numpy(crop_matrices(split, size, aligned))
     x = (sample(torch.from_numpy(split.images), matrices, size).numpy() - np.float32(MEAN)) * np.float32(

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.arrays import F32, I64, U8
 from training.data.split import UNKNOWN
 
 SIDE = 48  # px of the thumbnails that are compared: the pictures of FER+, on which the limits were set
@@ -37,11 +38,11 @@ class Seen:
     and ``people`` i64 [n], UNKNOWN where it is not known who is shown.
     """
 
-    thumbs: NDArray[np.uint8]
+    thumbs: U8
     digests: list[bytes]
-    people: NDArray[np.int64]
+    people: I64
 
-    def take(self, which: NDArray[np.int64]) -> "Seen":
+    def take(self, which: I64) -> "Seen":
         """The rows that indices select."""
         return Seen(self.thumbs[which], [self.digests[k] for k in which], self.people[which])
 
@@ -56,14 +57,14 @@ class Copy:
     correlation: float
 
 
-def thumb_from_luma(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def thumb_from_luma(luma: U8) -> U8:
     """The 48 x 48 px that are compared, whatever the picture's shape."""
     if luma.shape == (SIDE, SIDE):
         return luma
     return cv2.resize(luma, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
-def digest_from_luma(luma: NDArray[np.uint8]) -> bytes:
+def digest_from_luma(luma: U8) -> bytes:
     """Equal for pictures with the same pixels, however their files are packed."""
     shape = np.array(luma.shape, np.int64).tobytes()
     return hashlib.blake2b(shape + luma.tobytes(), digest_size=16).digest()
@@ -84,9 +85,7 @@ def copies_inside(seen: Seen, least: float = MIN_CORRELATION) -> list[Copy]:
     return _copies(seen, seen, near_copies_inside(seen.thumbs), least, within=True)
 
 
-def copies_between(
-    images: NDArray[np.uint8], others: NDArray[np.uint8], block: int = 1024
-) -> list[tuple[int, int, float]]:
+def copies_between(images: U8, others: U8, block: int = 1024) -> list[tuple[int, int, float]]:
     """Pairs (index, index of the other, correlation) that show the same picture, mirrored copies included.
 
     Pictures u8 [n, H, W] and [m, H, W] of any size are compared as thumbnails of 48 x 48 px.
@@ -94,13 +93,13 @@ def copies_between(
     return _merged(_near_copies(_thumbs(images), _thumbs(others), block, within=False))
 
 
-def near_copies_inside(images: NDArray[np.uint8], block: int = 1024) -> list[tuple[int, int, float]]:
+def near_copies_inside(images: U8, block: int = 1024) -> list[tuple[int, int, float]]:
     """Pairs of one set, as copies_between; each pair once, the lower index first."""
     thumbs = _thumbs(images)
     return _merged(_near_copies(thumbs, thumbs, block, within=True))
 
 
-def hashes_from_images(images: NDArray[np.uint8]) -> NDArray[np.int8]:
+def hashes_from_images(images: U8) -> NDArray[np.int8]:
     """u8 [n, H, W] to +-1 int8 [n, 128], so that a matrix product counts the bits that agree.
 
     A picture of one grey has zeros: it is like no other.
@@ -150,9 +149,7 @@ def _merged(pairs: Iterator[tuple[int, int, float]]) -> list[tuple[int, int, flo
     return [(i, j, correlation) for (i, j), correlation in sorted(best.items())]
 
 
-def _near_copies(
-    thumbs: NDArray[np.uint8], others: NDArray[np.uint8], block: int, within: bool
-) -> Iterator[tuple[int, int, float]]:
+def _near_copies(thumbs: U8, others: U8, block: int, within: bool) -> Iterator[tuple[int, int, float]]:
     theirs = hashes_from_images(others)
     least = theirs.shape[1] - 2 * MAX_DISTANCE
     for start in range(0, len(thumbs), block):
@@ -171,10 +168,10 @@ def _near_copies(
 
 
 def _decided(
-    mine: NDArray[np.uint8],
-    others: NDArray[np.uint8],
-    i: NDArray[np.int64],
-    j: NDArray[np.int64],
+    mine: U8,
+    others: U8,
+    i: I64,
+    j: I64,
     offset: tuple[int, int],
 ) -> Iterator[tuple[int, int, float]]:
     for k in range(0, len(i), CANDIDATES):
@@ -185,13 +182,13 @@ def _decided(
                 yield int(one) + offset[0], int(two) + offset[1], float(correlation)
 
 
-def _thumbs(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _thumbs(images: U8) -> U8:
     if images.shape[1:] == (SIDE, SIDE) or not len(images):
         return images
     return np.stack([thumb_from_luma(image) for image in images])
 
 
-def _standardised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _standardised(images: U8) -> F32:
     x = images.astype(np.float32)
     x -= x.mean((1, 2), keepdims=True)
     x /= np.maximum(x.std((1, 2), keepdims=True), 1e-3)

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from fer_edge.align import matrices_from_landmarks
+from fer_edge.arrays import F32, U8
 from fer_edge.detect import Detector
-from fer_edge.result import F32, U8
 from training.data.crops import TEMPLATE
 
 GREY = 118

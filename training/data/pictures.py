@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.arrays import F32, I64, U8
 from training.data.split import LABELS, SPLITS, UNKNOWN
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
@@ -26,7 +27,7 @@ class Unreadable:
     reason: str
 
 
-Picture = NDArray[np.uint8] | Unreadable
+Picture = U8 | Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,10 @@ class Source:
 
     names: Sequence[str]
     luma: Callable[[int], Picture]
-    votes: NDArray[np.float32]
-    single: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    people: NDArray[np.int64]
+    votes: F32
+    single: I64
+    rows: I64
+    people: I64
     labelled: NDArray[np.bool_]
     flagged: NDArray[np.bool_]
 
@@ -52,7 +53,7 @@ class Source:
         return len(self.names)
 
     @property
-    def usable(self) -> NDArray[np.int64]:
+    def usable(self) -> I64:
         """Indices of the rows that may be trained or judged on."""
         return np.flatnonzero(self.labelled & ~self.flagged)
 
@@ -101,9 +102,9 @@ def luma_from_file(path: Path) -> Picture:
 def source_from_arrays(
     names: Sequence[str],
     luma: Callable[[int], Picture],
-    votes: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    **columns: NDArray[np.int64] | NDArray[np.bool_],
+    votes: F32,
+    rows: I64,
+    **columns: I64 | NDArray[np.bool_],
 ) -> Source:
     """A Source whose remaining columns say, unless given, that nothing is known and every row is good."""
     n = len(names)

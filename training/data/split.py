@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.arrays import F32, I64, U8
+
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 SPLITS = ("train", "valid", "test")
 UNKNOWN = -1  # in columns of numbers
@@ -24,15 +26,15 @@ class Split:
     ``landmarks`` f32 [n, 5, 2] in picture pixels, NaN where no face was found.
     """
 
-    images: NDArray[np.uint8]
-    votes: NDArray[np.float32]
-    single: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    people: NDArray[np.int64]
-    landmarks: NDArray[np.float32]
+    images: U8
+    votes: F32
+    single: I64
+    rows: I64
+    people: I64
+    landmarks: F32
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> I64:
         """The expression with the most votes; of equals the first in FER+ order."""
         return self.votes.argmax(1)
 
@@ -49,7 +51,7 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> "Split":
+    def take(self, which: NDArray[np.bool_] | I64 | slice) -> "Split":
         """The rows that a mask, indices or a slice select."""
         return Split(*(getattr(self, f.name)[which] for f in fields(self)))
 

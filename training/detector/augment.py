@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from fer_edge.arrays import F32, F64, U8
 from training.detector.photos import Photo
 
 MIN_FACE = 9.0  # px; smaller faces are ignored, neither face nor background
@@ -28,10 +28,10 @@ class Canvas:
     regions.
     """
 
-    image: NDArray[np.uint8]
-    boxes: NDArray[np.float32]
-    landmarks: NDArray[np.float32]
-    ignored: NDArray[np.float32]
+    image: U8
+    boxes: F32
+    landmarks: F32
+    ignored: F32
 
 
 def make_canvas(photos: list[Photo], side: int, rng: np.random.Generator, strength: float = 1.0) -> Canvas:
@@ -94,7 +94,7 @@ def _tile(photo: Photo, width: int, height: int, rng: np.random.Generator, stren
 
 def _place(
     photo: Photo, width: int, height: int, rng: np.random.Generator, strength: float
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[float, F64, F64]:
     """Scale, and the photograph's point that lands on the tile's point."""
     h, w = photo.image.shape
     sizes = np.sqrt(np.prod(photo.boxes[:, 2:] - photo.boxes[:, :2], axis=1))
@@ -114,18 +114,14 @@ def _place(
     return scale, centre.astype(np.float64), rng.uniform(0.12, 0.88, 2) * tile
 
 
-def _similarity(
-    scale: float, angle: float, flip: bool, source: NDArray[np.float64], target: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _similarity(scale: float, angle: float, flip: bool, source: F64, target: F64) -> F64:
     """[2, 3] matrix from photograph to tile, both continuous, that takes ``source`` to ``target``."""
     c, s = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[c, -s], [s, c]]) @ np.diag([-1.0 if flip else 1.0, 1.0])
     return np.concatenate([linear, (target - linear @ source)[:, None]], axis=1)
 
 
-def _transform(
-    photo: Photo, matrix: NDArray[np.float64], scale: float, angle: float, flip: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _transform(photo: Photo, matrix: F64, scale: float, angle: float, flip: bool) -> tuple[F32, F32]:
     """Boxes and landmarks through the matrix; a box turns as the ellipse inscribed in it."""
     landmarks = photo.landmarks @ matrix[:, :2].T + matrix[:, 2]
     if flip:
@@ -138,20 +134,20 @@ def _transform(
     return boxes.astype(np.float32), landmarks.astype(np.float32)
 
 
-def _visible_share(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+def _visible_share(boxes: F32, width: int, height: int) -> F32:
     inside = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
     area = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3), axis=1)
-    shown: NDArray[np.float32] = np.prod(inside[:, 2:] - inside[:, :2], axis=1) / area
+    shown: F32 = np.prod(inside[:, 2:] - inside[:, :2], axis=1) / area
     return shown
 
 
 def _occlude(
-    image: NDArray[np.uint8],
-    boxes: NDArray[np.float32],
+    image: U8,
+    boxes: F32,
     photos: list[Photo],
     rng: np.random.Generator,
     strength: float,
-) -> NDArray[np.uint8]:
+) -> U8:
     """Covers a part (at most about 45 %) of one face in eight with a flat grey or with a piece of another
     photograph.
     """
@@ -163,7 +159,7 @@ def _occlude(
         left = int(np.clip(rng.uniform(x0, x1 - w), 0, side - 2))
         top = int(np.clip(rng.choice([rng.uniform(y0, y1 - h), y1 - h]), 0, side - 2))
         right, bottom = min(side, int(left + w) + 1), min(side, int(top + h) + 1)
-        patch: NDArray[np.uint8] | int = int(rng.integers(0, 256))
+        patch: U8 | int = int(rng.integers(0, 256))
         other = photos[rng.integers(len(photos))].image
         if rng.random() < 0.5 and other.shape[0] > bottom - top and other.shape[1] > right - left:
             patch = other[: bottom - top, : right - left]
@@ -171,7 +167,7 @@ def _occlude(
     return image
 
 
-def _camera(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:
+def _camera(image: U8, rng: np.random.Generator, strength: float) -> U8:
     """What a cheap camera does, in the order in which it does it: optics, exposure, sensor, compression."""
     if rng.random() < 0.15 * strength:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6))

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fer_edge.arrays import F32
 from fer_edge.result import Detections
 
 MATCH = 0.5  # intersection over union
@@ -30,9 +30,9 @@ class Tally:
     def add(
         self,
         found: Detections,
-        boxes: NDArray[np.float32],
-        landmarks: NDArray[np.float32],
-        ignored: NDArray[np.float32],
+        boxes: F32,
+        landmarks: F32,
+        ignored: F32,
         empty: bool,
     ) -> None:
         """Counts one picture: true faces [g, 4] and [g, 5, 2], ignored regions [k, 4]; ``empty``: surely no
@@ -76,21 +76,21 @@ class Tally:
         return result
 
 
-def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+def iou(a: F32, b: F32) -> F32:
     """[n, 4] and [m, 4] -> [n, m]."""
     shared = _shared(a, b)
     area_a, area_b = (np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b))
-    union: NDArray[np.float32] = np.maximum(area_a[:, None] + area_b - shared, 1e-6)
+    union: F32 = np.maximum(area_a[:, None] + area_b - shared, 1e-6)
     return shared / union
 
 
-def _shared(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+def _shared(a: F32, b: F32) -> F32:
     low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
-    shared: NDArray[np.float32] = np.clip(high - low, 0, None).prod(-1)
+    shared: F32 = np.clip(high - low, 0, None).prod(-1)
     return shared
 
 
-def _covered(box: NDArray[np.float32], regions: NDArray[np.float32]) -> bool:
+def _covered(box: F32, regions: F32) -> bool:
     if not len(regions):
         return False
     area = float(np.prod(box[2:] - box[:2]))
@@ -98,7 +98,7 @@ def _covered(box: NDArray[np.float32], regions: NDArray[np.float32]) -> bool:
     return bool((shared >= COVERED * max(area, 1e-6)).any() or (iou(box[None], regions) >= MATCH).any())
 
 
-def _landmark_error(found: NDArray[np.float32], true: NDArray[np.float32]) -> float:
+def _landmark_error(found: F32, true: F32) -> float:
     """Mean distance of the five points; in profiles, whose eyes nearly coincide, half the eye-mouth distance
     rules.
     """

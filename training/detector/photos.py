@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.arrays import F32, U8
+
 TRUE_SCORE = 0.8  # teacher's score from which a face counts; below it is ignored, neither face nor background
 HELD_OUT = {
     "test": range(0, 10),
@@ -29,14 +31,14 @@ class Photo:
     ``certain`` bool [n] is False for faces to be ignored; ``source`` names the picture set.
     """
 
-    image: NDArray[np.uint8]
-    boxes: NDArray[np.float32]
-    landmarks: NDArray[np.float32]
+    image: U8
+    boxes: F32
+    landmarks: F32
     certain: NDArray[np.bool_]
     source: str
 
 
-def difference_hash(image: NDArray[np.uint8], side: int = 8) -> int:
+def difference_hash(image: U8, side: int = 8) -> int:
     """Signs of the horizontal gradient on a small thumbnail, as an integer (N. Krawetz's dHash)."""
     thumb = cv2.resize(image, (side + 1, side), interpolation=cv2.INTER_AREA)
     bits = (thumb[:, 1:] > thumb[:, :-1]).ravel()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
 
+from fer_edge.arrays import F32, U8
+from fer_edge.backends.ort import open_session
 from fer_edge.result import Detections
 
 STRIDES = (8, 16, 32)
@@ -21,12 +21,10 @@ class YuNet:
     """
 
     def __init__(self, path: Path, threshold: float, threads: int = 1) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.session = open_session(path.read_bytes(), threads)
         self.threshold = threshold
 
-    def __call__(self, plane: NDArray[np.uint8], scale: float = 1.0) -> Detections:
+    def __call__(self, plane: U8, scale: float = 1.0) -> Detections:
         """Faces of u8 [H, W], found at ``scale`` times its size, in its own pixels."""
         if scale != 1:
             how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -44,9 +42,7 @@ class YuNet:
         size = np.float32(scale)
         return Detections(boxes[kept] / size, points[kept] / size, scores[kept])
 
-    def _level(
-        self, outputs: list[NDArray[np.float32]], stride: int, columns: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    def _level(self, outputs: list[F32], stride: int, columns: int) -> tuple[F32, F32, F32]:
         classes, objects, boxes, points = (o[0] for o in outputs)
         scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objects[:, 0], 0, 1))
         at = np.flatnonzero(scores >= self.threshold)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fer_edge import abstain
+from fer_edge.arrays import F64, I64
 from training.data.crops import inputs_from_split
 from training.data.split import Split
 from training.evaluation import expression_metrics as metrics
@@ -25,16 +26,14 @@ TURNS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, np.inf)
 Row = dict[str, object]
 
 
-def kept(right: NDArray[np.bool_], confidence: NDArray[np.float64], least: float) -> dict[str, object]:
+def kept(right: NDArray[np.bool_], confidence: F64, least: float) -> dict[str, object]:
     """Coverage and accuracy of the rows from a confidence on; an accuracy of None where none are left."""
     chosen = right[confidence >= least]
     nothing: Row = {"accuracy": None, "accuracy_95": None}
     return {"coverage": len(chosen) / len(right), **(accuracy_of(chosen) if len(chosen) else nothing)}
 
 
-def threshold_figures(
-    probabilities: dict[str, NDArray[np.float64]], labels: dict[str, NDArray[np.int64]]
-) -> dict[str, object]:
+def threshold_figures(probabilities: dict[str, F64], labels: dict[str, I64]) -> dict[str, object]:
     """The threshold that reaches the wanted accuracy on valid, and what it and others give on valid and test.
 
     Both dictionaries have the keys valid and test; probabilities [n, C], labels [n].

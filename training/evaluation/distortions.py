@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge import ops
+from fer_edge.arrays import F32, F64, U8
 from training.data.crops import MEAN, SCALE, TEMPLATE, crop_matrices
 from training.data.split import Split
 
-U8 = NDArray[np.uint8]
-F32 = NDArray[np.float32]
-Matrix = NDArray[np.float64]
+Matrix = F64
 
 FER_SIDE = 48  # px of the pictures by which blur is stated; larger ones are blurred in proportion
 
@@ -154,12 +153,12 @@ def shrunk(split: Split, size: int, factors: NDArray[np.floating]) -> Scene:
     return Scene(planes, matrices)
 
 
-def sides_from_matrices(matrices: F32, size: int) -> NDArray[np.float64]:
+def sides_from_matrices(matrices: F32, size: int) -> F64:
     """Width of each crop in picture pixels: eye distance over the template's, for a frontal face."""
     return np.hypot(matrices[:, 0, 0], matrices[:, 1, 0]).astype(np.float64) * size
 
 
-def eye_distances(split: Split) -> NDArray[np.float64]:
+def eye_distances(split: Split) -> F64:
     """In picture pixels; NaN where no face was found."""
     return np.linalg.norm(split.landmarks[:, 1] - split.landmarks[:, 0], axis=1).astype(np.float64)
 

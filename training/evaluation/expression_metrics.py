@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-F = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from fer_edge.arrays import F64, I64
+
 # Of equal width, the usual choice since Guo et al., "On Calibration of Modern Neural Networks" (2017).
 BINS = 15
 ROUNDS = 2000  # of the bootstrap: the ends of an interval are then steady to about a tenth of its width
@@ -16,21 +16,21 @@ CENTRAL = (0.025, 0.975)
 TEMPERATURES = np.exp(np.arange(np.log(0.3), np.log(3), 0.01))  # tried when one is fitted
 
 
-def softmax(logits: F, temperature: float = 1.0) -> F:
+def softmax(logits: F64, temperature: float = 1.0) -> F64:
     """Logits [n, C] to probabilities."""
     # The largest logit is taken off first: exp() of hundreds, as a low temperature makes them, overflows.
     scaled = (logits - logits.max(1, keepdims=True)) / temperature
     shares = np.exp(scaled)
-    result: F = shares / shares.sum(1, keepdims=True)
+    result: F64 = shares / shares.sum(1, keepdims=True)
     return result
 
 
-def cross_entropy(logits: F, votes: F, temperature: float = 1.0) -> float:
+def cross_entropy(logits: F64, votes: F64, temperature: float = 1.0) -> float:
     """Mean cross-entropy with vote shares [n, C]."""
     return float(-(votes * np.log(np.maximum(softmax(logits, temperature), 1e-12))).sum(1).mean())
 
 
-def fitted_temperature(logits: F, labels: NDArray[np.int64]) -> float:
+def fitted_temperature(logits: F64, labels: I64) -> float:
     """The temperature of the confidence: least expected calibration error, ties by likelihood.
 
     What is promised to a user who reads ``confidence`` is how often the label is right, and for that the
@@ -44,25 +44,25 @@ def fitted_temperature(logits: F, labels: NDArray[np.int64]) -> float:
     return float(TEMPERATURES[min(range(len(errors)), key=errors.__getitem__)])
 
 
-def fitted_share_temperature(logits: F, votes: F) -> float:
+def fitted_share_temperature(logits: F64, votes: F64) -> float:
     """The temperature of the probabilities: least cross-entropy with the shares of the votes."""
     errors = [cross_entropy(logits, votes, t) for t in TEMPERATURES]
     return float(TEMPERATURES[int(np.argmin(errors))])
 
 
-def calibration_error(probabilities: F, labels: NDArray[np.int64]) -> float:
+def calibration_error(probabilities: F64, labels: I64) -> float:
     """Expected calibration error: mean distance between confidence and accuracy over bins of confidence."""
     return float(
         sum(n * abs(confidence - right) for n, confidence, right in reliability(probabilities, labels))
     )
 
 
-def reliability(probabilities: F, labels: NDArray[np.int64]) -> list[tuple[float, float, float]]:
+def reliability(probabilities: F64, labels: I64) -> list[tuple[float, float, float]]:
     """For each bin that is not empty: share of rows, mean confidence, accuracy."""
     return binned(probabilities.max(1), (probabilities.argmax(1) == labels).astype(np.float64))
 
 
-def binned(predicted: F, actual: F) -> list[tuple[float, float, float]]:
+def binned(predicted: F64, actual: F64) -> list[tuple[float, float, float]]:
     """For each bin of ``predicted`` in [0, 1] that is not empty: share of the values, both means."""
     bins = np.minimum((predicted * BINS).astype(int), BINS - 1)
     return [
@@ -71,8 +71,8 @@ def binned(predicted: F, actual: F) -> list[tuple[float, float, float]]:
     ]
 
 
-def confusion(probabilities: F, labels: NDArray[np.int64]) -> Counts:
-    """Counts [true, predicted]."""
+def confusion(probabilities: F64, labels: I64) -> I64:
+    """I64 [true, predicted]."""
     classes = probabilities.shape[1]
     flat = np.bincount(labels * classes + probabilities.argmax(1), minlength=classes * classes)
     return flat.reshape(classes, classes).astype(np.int64)
@@ -86,13 +86,13 @@ class Accuracies:
     rows, ``precision`` [..., C] for one that was never predicted.
     """
 
-    accuracy: F
-    balanced: F
-    recall: F
-    precision: F
+    accuracy: F64
+    balanced: F64
+    recall: F64
+    precision: F64
 
 
-def accuracies(counts: Counts) -> Accuracies:
+def accuracies(counts: I64) -> Accuracies:
     right = np.diagonal(counts, axis1=-2, axis2=-1).astype(np.float64)
     rows, predicted = counts.sum(-1), counts.sum(-2)
     recall = np.where(rows > 0, right / np.maximum(rows, 1), np.nan)
@@ -101,7 +101,7 @@ def accuracies(counts: Counts) -> Accuracies:
     return Accuracies(right.sum(-1) / rows.sum(-1), balanced, recall, precision)
 
 
-def intervals(counts: Counts, rounds: int = ROUNDS, seed: int = 0) -> Accuracies:
+def intervals(counts: I64, rounds: int = ROUNDS, seed: int = 0) -> Accuracies:
     """The central 95 % of every accuracy over resampled rows: each figure with a last axis of low and high.
 
     To draw n rows with replacement is to draw n times from the cells of the counts, so no row is looked at
@@ -115,7 +115,7 @@ def intervals(counts: Counts, rounds: int = ROUNDS, seed: int = 0) -> Accuracies
     )
 
 
-def _central(values: F) -> F:
+def _central(values: F64) -> F64:
     """[rounds, ...] to [..., 2]; NaN where no round has a value."""
     columns = values.reshape(len(values), -1)
     ends = np.full((columns.shape[1], 2), np.nan)
@@ -139,14 +139,14 @@ def bootstrap_interval(right: NDArray[np.bool_], rounds: int = ROUNDS, seed: int
 class ShareFigures:
     """Predicted against actual vote shares; the first four are [C], ``correlation`` NaN for a constant."""
 
-    predicted: F
-    actual: F
-    error: F
-    correlation: F
+    predicted: F64
+    actual: F64
+    error: F64
+    correlation: F64
     curve: list[tuple[float, float, float]]
 
 
-def share_figures(probabilities: F, votes: F) -> ShareFigures:
+def share_figures(probabilities: F64, votes: F64) -> ShareFigures:
     """Means, mean absolute error and correlation of each class's share, and the actual share by bins of the
     predicted, over all rows and classes.
     """
@@ -163,7 +163,7 @@ def share_figures(probabilities: F, votes: F) -> ShareFigures:
     )
 
 
-def confidence_for(right: NDArray[np.bool_], confidence: F, wanted: float) -> float:
+def confidence_for(right: NDArray[np.bool_], confidence: F64, wanted: float) -> float:
     """The least confidence from which on the kept labels reach the wanted accuracy, with as many kept as can
     be: 0 when all may be kept, 1 when no part of them reaches it.
     """
@@ -178,7 +178,7 @@ def confidence_for(right: NDArray[np.bool_], confidence: F, wanted: float) -> fl
     return 0.0 if reached[-1] == len(order) - 1 else float(ranked[reached[-1]])
 
 
-def risk_coverage(right: NDArray[np.bool_], confidence: F) -> tuple[F, F]:
+def risk_coverage(right: NDArray[np.bool_], confidence: F64) -> tuple[F64, F64]:
     """Coverage [n] and accuracy [n] of what is kept, from the surest row alone to all rows (El-Yaniv and
     Wiener, "On the Foundations of Noise-free Selective Classification", 2010; risk = 1 - accuracy).
     """
@@ -187,9 +187,7 @@ def risk_coverage(right: NDArray[np.bool_], confidence: F) -> tuple[F, F]:
     return count / len(order), np.cumsum(right[order]) / count
 
 
-def difference_interval(
-    difference: NDArray[np.int64], rounds: int = ROUNDS, seed: int = 0
-) -> tuple[float, float]:
+def difference_interval(difference: I64, rounds: int = ROUNDS, seed: int = 0) -> tuple[float, float]:
     """The central 95 % of the mean of paired differences -1, 0, 1 over resampled rows."""
     shares = np.bincount(difference + 1, minlength=3) / len(difference)
     draws = np.random.default_rng(seed).multinomial(len(difference), shares, rounds)

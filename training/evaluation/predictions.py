@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.arrays import F64
 from training.data.split import LABELS, UNKNOWN, Split
 from training.evaluation import expression_metrics as metrics
 from training.evaluation.abstention import threshold_figures
-from training.evaluation.predictors import Network, logits_from_split
+from training.evaluation.inference import logits_from_split
+from training.evaluation.predictors import Network
 
 Figures = dict[str, object]
 SPEC_METRICS = ("accuracy", "balanced_accuracy", "calibration_error", "accuracy_on_fer2013_labels")
@@ -22,13 +24,13 @@ class Judgement:
 
     valid: Split
     test: Split
-    valid_logits: NDArray[np.float64]
-    test_logits: NDArray[np.float64]
+    valid_logits: F64
+    test_logits: F64
     temperature: float
     share_temperature: float
 
     @property
-    def probabilities(self) -> NDArray[np.float64]:
+    def probabilities(self) -> F64:
         """Of the test split, at the temperature of the confidence."""
         return metrics.softmax(self.test_logits, self.temperature)
 
@@ -40,10 +42,11 @@ class Judgement:
 
 def judged(network: Network, valid: Split, test: Split) -> Judgement:
     """Runs a network over both splits; the temperatures are fitted on valid."""
-    valid_logits = logits_from_split(network, valid)
+    valid_logits = logits_from_split(network.logits, valid, network.size)
     temperature = round(metrics.fitted_temperature(valid_logits, valid.labels), 4)
     shares = round(metrics.fitted_share_temperature(valid_logits, valid.votes), 4)
-    return Judgement(valid, test, valid_logits, logits_from_split(network, test), temperature, shares)
+    test_logits = logits_from_split(network.logits, test, network.size)
+    return Judgement(valid, test, valid_logits, test_logits, temperature, shares)
 
 
 def accuracy_figures(judgement: Judgement) -> Figures:
@@ -87,8 +90,8 @@ def class_figures(judgement: Judgement) -> Figures:
 def other_views(network: Network, judgement: Judgement) -> Figures:
     """The test split whole and mirrored, as it comes without a detector or through a mirror."""
     test = judgement.test
-    whole = logits_from_split(network, test, aligned=False).argmax(1)
-    mirrored = logits_from_split(network, test, mirrored=True).argmax(1)
+    whole = logits_from_split(network.logits, test, network.size, aligned=False).argmax(1)
+    mirrored = logits_from_split(network.logits, test, network.size, mirrored=True).argmax(1)
     return {
         **share_with_interval("accuracy_unaligned", whole == test.labels),
         **share_with_interval("mirror_agreement", mirrored == judgement.test_logits.argmax(1)),

@@ -3,25 +3,19 @@ out.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
-from tqdm import tqdm
 
 from fer_edge import models
+from fer_edge.arrays import F32
 from fer_edge.backends import opener_for
-from training.data.crops import MEAN, SCALE, TEMPLATE, inputs_from_split
-from training.data.split import LABELS, Split
+from training.data.crops import MEAN, SCALE, TEMPLATE
+from training.data.split import LABELS
+from training.evaluation.inference import Logits, logits_from_module
 from training.loop.checkpoint import load_checkpoint, model_from_checkpoint
-
-# Network input float32 [n, 1, S, S] -> logits [n, C].
-Logits = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-BATCH = 256  # rows whose crops are in memory at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +57,6 @@ def network_from_file(path: Path, backend: str = "auto") -> Network:
     return Network(logits_from_module(module), module.size, module, facts)
 
 
-def logits_from_module(module: nn.Module) -> Logits:
-    """A PyTorch network as a function of arrays."""
-    device = next(module.parameters()).device
-
-    @torch.no_grad()
-    def logits(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        answer: NDArray[np.float32] = module(torch.from_numpy(x).to(device)).cpu().numpy()
-        return answer
-
-    return logits
-
-
 def _network_from_onnx(path: Path, backend: str) -> Network:
     model = models.load(path, "expression")
     expected = {"labels": LABELS, "mean": MEAN, "scale": SCALE, "template": TEMPLATE}
@@ -86,7 +68,7 @@ def _network_from_onnx(path: Path, backend: str) -> Network:
             )
     engine = opener_for(backend)(model, None)
 
-    def logits(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def logits(x: F32) -> F32:
         engine.reserve(x.shape)[:] = x
         return engine.run()[0].copy()
 
@@ -99,18 +81,3 @@ def _network_from_onnx(path: Path, backend: str) -> Network:
         "temperature_in_file": model.spec.temperature,
     }
     return Network(logits, model.spec.size, None, facts)
-
-
-def logits_from_inputs(network: Logits, x: NDArray[np.float32], batch: int = BATCH) -> NDArray[np.float64]:
-    """Logits of network inputs, ``batch`` rows at a time."""
-    return np.concatenate([network(x[k : k + batch]) for k in range(0, len(x), batch)]).astype(np.float64)
-
-
-def logits_from_split(
-    network: Network, split: Split, aligned: bool = True, mirrored: bool = False
-) -> NDArray[np.float64]:
-    """Logits of the runtime's crops of a split."""
-    starts = tqdm(range(0, len(split), BATCH), desc="crops", unit="batch", leave=False, delay=5)
-    parts = (split.take(slice(k, k + BATCH)) for k in starts)
-    inputs = (inputs_from_split(part, network.size, aligned, mirrored) for part in parts)
-    return np.concatenate([network.logits(x) for x in inputs]).astype(np.float64)

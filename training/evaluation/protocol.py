@@ -6,18 +6,16 @@ five.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fer_edge.arrays import F32, I64
 from training.data.split import UNKNOWN
-from training.evaluation.predictors import Logits, logits_from_inputs
+from training.evaluation.inference import Logits, logits_from_inputs
 
 TOLERANCE = 1e-5  # of a logit
 ROWS = 512  # that are run one by one
 
 
-def batch_independence(
-    network: Logits, x: NDArray[np.float32], labels: NDArray[np.int64]
-) -> dict[str, float | bool]:
+def batch_independence(network: Logits, x: F32, labels: I64) -> dict[str, float | bool]:
     """Rule 1: an image's logits alone, in a mixed batch and in a batch of one class; accuracy sorted by class
     and shuffled.
 
@@ -42,7 +40,7 @@ def batch_independence(
     }
 
 
-def check_people(people: dict[str, NDArray[np.int64]]) -> None:
+def check_people(people: dict[str, I64]) -> None:
     """Rule 4: nobody who is known stands in two splits; takes the people column of each split by its name.
 
     Raises:

@@ -3,19 +3,20 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from fer_edge.arrays import F64
 from training.data.split import Split
 from training.evaluation import expression_metrics as metrics
 from training.evaluation.distortions import DISTORTIONS, Change, Distortion, Scene, inputs_from_scene
-from training.evaluation.predictors import BATCH, Network
+from training.evaluation.inference import BATCH
+from training.evaluation.predictors import Network
 
 Row = dict[str, object]
 Curves = dict[str, dict[str, object]]
 
 
-def logits_from_scene(network: Network, scene: Scene) -> NDArray[np.float64]:
+def logits_from_scene(network: Network, scene: Scene) -> F64:
     """Logits of the faces that the runtime would cut out of the pictures."""
     parts = (
         Scene(scene.planes[k : k + BATCH], scene.matrices[k : k + BATCH])
@@ -25,9 +26,7 @@ def logits_from_scene(network: Network, scene: Scene) -> NDArray[np.float64]:
     return np.concatenate(answers).astype(np.float64)
 
 
-def robustness(
-    network: Network, split: Split, plain: NDArray[np.float64], finished: Callable[[Curves], None]
-) -> Curves:
+def robustness(network: Network, split: Split, plain: F64, finished: Callable[[Curves], None]) -> Curves:
     """All curves; ``plain`` are the split's undistorted logits, ``finished`` gets what is done after each."""
     curves: Curves = {}
     total = sum(len(d.levels) * len(d.ways) for d in DISTORTIONS)
@@ -49,7 +48,7 @@ def robustness(
 def level_row(
     network: Network,
     split: Split,
-    plain: NDArray[np.float64],
+    plain: F64,
     distortion: Distortion,
     change: Change,
     level: float,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from fer_edge.arrays import F32, F64, I64, U8
 from training.data.crops import crop_matrices, normalised, sample
 from training.data.split import Split
 from training.loop.augment import Draw, Jitter, jittered_matrices, mix, photometric
@@ -35,7 +36,7 @@ class Batch:
 class Views:
     """Distorted crops u8 [V, n, S, S] of a split's rows, and the teachers' probabilities f16 [V, n, 8]."""
 
-    images: NDArray[np.uint8]
+    images: U8
     teacher: NDArray[np.float16]
 
 
@@ -55,15 +56,15 @@ def load_views(folder: Path, split: Split) -> Views:
     return Views(images, teacher)
 
 
-def row_weights(votes: NDArray[np.float32], rare: float) -> NDArray[np.float64]:
+def row_weights(votes: F32, rare: float) -> F64:
     """How often each row is drawn, relative to the others."""
     # A class that nobody voted for has no rows to draw.
     frequency = np.maximum(votes.mean(0), 1 / len(votes))
-    weights: NDArray[np.float64] = votes @ (frequency**-rare)
+    weights: F64 = votes @ (frequency**-rare)
     return weights / weights.sum()
 
 
-def draw_rows(split: Split, settings: Settings, epoch: int) -> list[NDArray[np.int64]]:
+def draw_rows(split: Split, settings: Settings, epoch: int) -> list[I64]:
     """Row indices of an epoch's batches, a function of seed and epoch alone."""
     rng = np.random.default_rng((settings.seed, epoch))
     # Each row appears floor(expected) times and once more by chance, so that an epoch still visits nearly all

@@ -6,15 +6,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from fer_edge.atomic_file import atomic_write
 from training.loop.optimizer import Ema
 from training.models import build
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Writes beside the target and renames, so that a run that is killed leaves the last whole checkpoint."""
-    partial = path.with_suffix(".partial")
-    torch.save(content, partial)
-    partial.replace(path)
+    """Writes a checkpoint; a run that is killed leaves the last whole one."""
+    with atomic_write(path) as partial:
+        torch.save(content, partial)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fer_edge.backends.ort import open_session
+
 BATCH = 256
 TOLERANCE = 1e-2  # of a logit
 Norm = nn.modules.batchnorm._BatchNorm
@@ -26,7 +28,6 @@ def unfold(model: nn.Module, path: Path, x: Tensor) -> None:
     (Conv-cut's): its checkpoint is the only start.
     """
     import onnx
-    import onnxruntime
     from onnx import numpy_helper
 
     stored = {i.name: numpy_helper.to_array(i).copy() for i in onnx.load(path).graph.initializer}
@@ -52,7 +53,7 @@ def unfold(model: nn.Module, path: Path, x: Tensor) -> None:
         for norm in before:
             module = model.get_submodule(norm)
             _make_transparent(module, means[norm], variances[norm], module.bias.clone())
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = open_session(path.read_bytes())
         theirs = session.run(None, {session.get_inputs()[0].name: x[:8].cpu().numpy()})[0]
         apart = float((model(x[:8]).cpu() - torch.from_numpy(theirs)).abs().max())
         if apart > TOLERANCE:

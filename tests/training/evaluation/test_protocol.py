@@ -19,7 +19,8 @@ from training import train as training
 from training.data.dedup import copies_between
 from training.data.pictures import Dataset, source_from_arrays
 from training.data.split import LABELS, SPLITS, Split, load_prepared, save
-from training.evaluation.predictors import logits_from_module, network_from_file
+from training.evaluation.inference import logits_from_module
+from training.evaluation.predictors import network_from_file
 from training.evaluation.protocol import TOLERANCE, batch_independence, check_people
 from training.evaluation.report import PARTS, report_from_result
 from training.loop.settings import Settings

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.arrays import F32, U8
 from training.data.labels import FER2013, INDEX
 from training.data.pictures import Dataset, Picture, Source, source_from_arrays
 from training.data.split import LABELS, SPLITS
@@ -40,7 +41,7 @@ def read(root: Path) -> Dataset:
     return Dataset({split: _source(_files(root, split)) for split in SPLITS}, side=SIDE)
 
 
-def shares_from_votes(votes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def shares_from_votes(votes: F32) -> tuple[F32, NDArray[np.bool_]]:
     """Votes [n, 10] to shares of LABELS f32 [n, 8] and whether one of LABELS has the most votes bool [n]."""
     ours = votes[:, : len(LABELS)]
     total = ours.sum(1, keepdims=True)
@@ -72,7 +73,7 @@ def _source(files: list[Path]) -> Source:
     )
 
 
-def _image_at(images: NDArray[np.uint8], index: int) -> Picture:
+def _image_at(images: U8, index: int) -> Picture:
     return images[index]
 
 

@@ -11,14 +11,13 @@ import cv2
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
-from numpy.typing import NDArray
 from torch import nn
 
+from fer_edge.arrays import F32, I64
 from training.data.crops import MEAN, SCALE, inputs_from_split
 from training.data.split import Split
 from training.evaluation.plots.charts import save_picture
 
-F32 = NDArray[np.float32]
 MEAN_ROWS = 512  # of the picture of the mean
 EXPLAINED = {
     "tafe": "TAFE: strength of its output",
@@ -29,7 +28,7 @@ EXPLAINED = {
 
 
 @torch.no_grad()
-def maps_from_split(module: nn.Module, split: Split) -> tuple[F32, NDArray[np.int64], dict[str, F32]]:
+def maps_from_split(module: nn.Module, split: Split) -> tuple[F32, I64, dict[str, F32]]:
     """Luma [n, S, S], predicted class [n], and each map brought to [n, S, S]."""
     x = torch.from_numpy(inputs_from_split(split, module.size)).to(next(module.parameters()).device)
     predicted = module(x).argmax(1).cpu().numpy()
@@ -43,7 +42,7 @@ def maps_from_split(module: nn.Module, split: Split) -> tuple[F32, NDArray[np.in
     return x[:, 0].cpu().numpy() / SCALE + MEAN, predicted, maps
 
 
-def clearest_rows(split: Split) -> NDArray[np.int64]:
+def clearest_rows(split: Split) -> I64:
     """For each class that occurs, the aligned row that most annotators agree on."""
     agreement = split.votes.max(1) * split.found
     return np.array(

@@ -6,13 +6,14 @@ from typing import Any
 
 import matplotlib
 
+from fer_edge.arrays import F64, I64
+
 matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+Curve = tuple[F64, F64]
 DPI = 110
 
 
@@ -22,7 +23,7 @@ def save_picture(figure: Figure, path: Path) -> None:
     plt.close(figure)
 
 
-def draw_confusion(counts: NDArray[np.int64], labels: Sequence[str], path: Path) -> None:
+def draw_confusion(counts: I64, labels: Sequence[str], path: Path) -> None:
     """Rows are the true expression; colours are shares of the row, numbers are counts."""
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     figure, axis = plt.subplots(figsize=(6.4, 5.6), layout="constrained")

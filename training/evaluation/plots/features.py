@@ -5,15 +5,13 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib import pyplot as plt
-from numpy.typing import NDArray
 from torch import nn
 
-from training.data.crops import inputs_from_split
+from fer_edge.arrays import F32
 from training.data.split import Split
+from training.evaluation.inference import module_outputs
 from training.evaluation.plots.charts import save_picture
-from training.evaluation.predictors import BATCH
 
 ROWS = 1500  # more hide one another, and the time grows faster than the rows
 PERPLEXITY = 30.0
@@ -21,16 +19,7 @@ RARE = 0.05  # share of the rows below which a class gets a large mark of its ow
 MARKS = "^sDPv"
 
 
-@torch.no_grad()
-def features_from_split(module: nn.Module, split: Split) -> NDArray[np.float32]:
-    """What the head classifies, float32 [n, D]."""
-    device = next(module.parameters()).device
-    parts = [split.take(slice(k, k + BATCH)) for k in range(0, len(split), BATCH)]
-    inputs = (torch.from_numpy(inputs_from_split(part, module.size)).to(device) for part in parts)
-    return torch.cat([module.features(x).cpu() for x in inputs]).numpy()
-
-
-def places_from_features(features: NDArray[np.float32]) -> NDArray[np.float32]:
+def places_from_features(features: F32) -> F32:
     """Two coordinates a row, float32 [n, 2].
 
     Raises:
@@ -46,9 +35,9 @@ def places_from_features(features: NDArray[np.float32]) -> NDArray[np.float32]:
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
     # Length says how sure the network is, direction of what: the picture is of the second.
     directions = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6)
-    places: NDArray[np.float32] = TSNE(
-        perplexity=perplexity, init="pca", learning_rate="auto", random_state=0
-    ).fit_transform(directions)
+    places: F32 = TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=0).fit_transform(
+        directions
+    )
     return places
 
 
@@ -56,7 +45,7 @@ def draw_features(module: nn.Module, split: Split, labels: Sequence[str], path: 
     """One point a face, coloured by the majority of its votes; returns how many rows are shown."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(split))[:ROWS])
     shown = split.take(chosen)
-    places = places_from_features(features_from_split(module, shown))
+    places = places_from_features(module_outputs(module, shown, module.features).numpy())
     figure, axis = plt.subplots(figsize=(7.4, 5.8), layout="constrained")
     # The rare last, so that the many do not bury them.
     order = np.argsort(-np.bincount(shown.labels, minlength=len(labels)), kind="stable")
