@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from fer_edge.cubins.manifest import Number
+from fer_edge.aot.manifest import Number
 from fer_edge.kernels.checks import check_map, check_tokens
 from fer_edge.kernels.jit.launch import Plan
 

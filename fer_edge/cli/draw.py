@@ -43,7 +43,9 @@ def annotated(picture: U8, faces: Sequence[Face], labels: Sequence[str]) -> U8:
         canvas = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
     pen = _Pen(canvas)
     boxes = [_rectangle(face, factor) for face in faces]
-    colours = [DIM if face.abstain_reason else COLOURS[labels.index(face.label) % len(COLOURS)] for face in faces]
+    colours = [
+        DIM if face.abstain_reason else COLOURS[labels.index(face.label) % len(COLOURS)] for face in faces
+    ]
     for face, box, colour in zip(faces, boxes, colours, strict=True):
         pen.mark(box, [(x * factor, y * factor) for x, y in face.landmarks], colour)
     taken = list(boxes)

@@ -8,11 +8,11 @@ import torch
 from precision import assert_as_exact, cast, gradients
 from torch.nn import functional as F
 
-from benchmarks.kernel_weights import dcif_weights
 from fer_edge.kernels import reference
 from fer_edge.kernels.jit.dcif import forward_plan
 from fer_edge.kernels.jit.dcif_backward import backward_plan
 from fer_edge.kernels.jit.launch import DTYPE_NAMES
+from fer_edge.kernels.random_weights import dcif_weights
 from fer_edge.kernels.reference import DcifWeights
 from fer_edge.kernels.triton_ops import dcif, filter_and_pool
 

@@ -7,9 +7,9 @@ import sys
 import pytest
 import torch
 
-from benchmarks.kernel_weights import dcif_weights, multi_branch_weights, token_attention_weights
 from fer_edge import kernels
 from fer_edge.kernels import dispatch
+from fer_edge.kernels.random_weights import dcif_weights, multi_branch_weights, token_attention_weights
 
 CPU, CUDA = "cpu", "cuda"
 

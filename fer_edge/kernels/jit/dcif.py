@@ -16,8 +16,10 @@ from typing import Any
 import triton
 import triton.language as tl
 
+from fer_edge.aot.manifest import IMAGES, Axis, Buffer
+
 from .dcif_tiles import chunk_of, convolved, over_places, sigmoid, summary_of, tile_of
-from .launch import DTYPES, IMAGES, Axis, Buffer, Launch, Plan
+from .launch import DTYPES, Plan, TritonLaunch
 
 # Elements of a tile: float32 [512, 64] is 64 registers for each of 512 threads, half of what one may have.
 TILE = 32768
@@ -232,5 +234,5 @@ def forward_plan(
     buffers["spatial_w"] = Buffer("weight", dtype, (2, 7, 7))
     buffers["out"] = Buffer("output", dtype, (IMAGES, channels))
     kernel = filter_and_pool if gate_given else dcif
-    launch = Launch(kernel, tuple(buffers), (Axis(1),), constants, **threads_of(sizes))
+    launch = TritonLaunch(kernel, tuple(buffers), (Axis(1),), constants, **threads_of(sizes))
     return Plan("filter_and_pool" if gate_given else "dcif", buffers, (launch,))

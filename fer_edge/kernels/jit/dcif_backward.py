@@ -18,6 +18,8 @@ import functools
 import triton
 import triton.language as tl
 
+from fer_edge.aot.manifest import IMAGES, Axis, Buffer
+
 from .dcif import TILE, sizes_of, threads_of
 from .dcif_tiles import (
     chunk_of,
@@ -30,7 +32,7 @@ from .dcif_tiles import (
     taps_between,
     tile_of,
 )
-from .launch import IMAGES, Axis, Buffer, Launch, Plan
+from .launch import Plan, TritonLaunch
 
 
 @triton.jit
@@ -255,5 +257,5 @@ def backward_plan(
         "summary": Buffer("output", "fp32", (IMAGES, 2, height, width)),
         "dbefore": Buffer("output", "fp32", (IMAGES, places)),
     }
-    launch = Launch(filter_and_pool_backward, tuple(buffers), (Axis(1),), sizes, **threads_of(sizes))
+    launch = TritonLaunch(filter_and_pool_backward, tuple(buffers), (Axis(1),), sizes, **threads_of(sizes))
     return Plan("filter_and_pool_backward", buffers, (launch,))

@@ -26,8 +26,10 @@ from typing import Literal
 
 import triton
 
+from fer_edge.aot.manifest import IMAGES, Axis, Buffer
+
 from . import multi_branch_attention_forward as kernels
-from .launch import IMAGES, Axis, Buffer, Launch, Plan
+from .launch import Plan, TritonLaunch
 
 Batch = Literal["small", "large", "bulk"]
 
@@ -131,11 +133,11 @@ def _buffers(
     }
 
 
-def _prepare(channels: int, height: int, width: int, channels_last: bool, block: int) -> Launch:
+def _prepare(channels: int, height: int, width: int, channels_last: bool, block: int) -> TritonLaunch:
     places = triton.next_power_of_2(height * width)
     # At least 8: a row of the tile is then written in whole sectors of 32 bytes.
     block_channels = max(8, block // places)
-    return Launch(
+    return TritonLaunch(
         kernel=kernels.depthwise_and_moments,
         pointers=("z", "depthwise_w", "depthwise_b", "depthwise", "rows", "moments"),
         grid=(Axis(1), 2 * triton.cdiv(channels, block_channels)),
@@ -151,11 +153,11 @@ def _prepare(channels: int, height: int, width: int, channels_last: bool, block:
     )
 
 
-def _pointwise(channels: int, places: int, tile: Tile, save: bool) -> Launch:
+def _pointwise(channels: int, places: int, tile: Tile, save: bool) -> TritonLaunch:
     # Blocks of rows must be at least as many as blocks of images, which use the same axis.
     rows = min(tile.rows, 1 << (16 * places).bit_length() - 1)
     columns = triton.cdiv(2 * channels, tile.columns)
-    return Launch(
+    return TritonLaunch(
         kernel=kernels.pointwise_and_gate,
         pointers=(
             *("depthwise", "moments", "alpha", "beta", "texture_w", "texture_b"),
@@ -176,8 +178,8 @@ def _pointwise(channels: int, places: int, tile: Tile, save: bool) -> Launch:
     )
 
 
-def _merge(channels: int, places: int, channels_last: bool, tile: Tile) -> Launch:
-    return Launch(
+def _merge(channels: int, places: int, channels_last: bool, tile: Tile) -> TritonLaunch:
+    return TritonLaunch(
         kernel=kernels.merge,
         pointers=("rows", "scale", "local", "merged_w", "merged_b", "out"),
         grid=(Axis(places, tile.rows), triton.cdiv(channels, tile.columns)),

@@ -17,7 +17,9 @@ import functools
 import triton
 import triton.language as tl
 
-from .launch import IMAGES, Axis, Buffer, Launch, Plan
+from fer_edge.aot.manifest import IMAGES, Axis, Buffer
+
+from .launch import Plan, TritonLaunch
 from .rows import gelu_slope
 
 # Programs that share the images of one block of channels in tap_gradients: with 32 blocks for C = 512 they
@@ -202,7 +204,7 @@ def joined_plan(channels: int, height: int, width: int, dtype: str, channels_las
             "hidden_grad": Buffer("output", dtype, (IMAGES, places, double)),
         },
         launches=(
-            Launch(
+            TritonLaunch(
                 kernel=joined_gradients,
                 pointers=names,
                 grid=(Axis(1), tiles),
@@ -249,13 +251,13 @@ def maps_plan(channels: int, height: int, width: int, dtype: str, channels_last:
             "taps_grad": Buffer("output", "fp32", (CHUNKS, 9, double)),
         },
         launches=(
-            Launch(
+            TritonLaunch(
                 kernel=map_gradients,
                 pointers=(*names, "depthwise_grad", "z_grad"),
                 grid=(Axis(1), 2 * tiles),
                 constants={**constants, "block_channels": block_channels},
             ),
-            Launch(
+            TritonLaunch(
                 kernel=tap_gradients,
                 pointers=("z", "depthwise_grad", "taps_grad"),
                 grid=(tiles, CHUNKS),

@@ -17,8 +17,10 @@ from typing import Any
 import triton
 import triton.language as tl
 
+from fer_edge.aot.manifest import IMAGES, Axis, Buffer
+
 from .attention_rows import head_part, head_shares, layer_norm, linear, map_offset
-from .launch import IMAGES, Axis, Buffer, Launch, Plan
+from .launch import Plan, TritonLaunch
 from .token_attention_wide import join, mix, normalize
 
 # Rows of a block: the fewest that tensor cores multiply, so that a batch of one has as many blocks as it can.
@@ -159,24 +161,26 @@ def block_size(count: int) -> int:
     return max(ROWS, triton.next_power_of_2(count))
 
 
-def mix_launch(sizes: dict[str, Any]) -> Launch:
+def mix_launch(sizes: dict[str, Any]) -> TritonLaunch:
     """From qkv to mixed; ``sizes`` are its constants tokens, channels and heads."""
     tokens, width = sizes["tokens"], sizes["channels"] // sizes["heads"]
     keys = block_size(tokens)
     blocks = {"block_rows": ROWS, "block_keys": keys, "block_width": min(32, block_size(width))}
     grid = (Axis(1), sizes["heads"], -(-tokens // ROWS))
-    return Launch(mix, ("qkv", "mixed"), grid, sizes | blocks, num_warps=4 if keys == ROWS else 8)
+    return TritonLaunch(mix, ("qkv", "mixed"), grid, sizes | blocks, num_warps=4 if keys == ROWS else 8)
 
 
-def _linear_launch(kernel: Any, pointers: str, outputs: int, constants: dict[str, Any], dtype: str) -> Launch:
+def _linear_launch(
+    kernel: Any, pointers: str, outputs: int, constants: dict[str, Any], dtype: str
+) -> TritonLaunch:
     blocks = {"block_rows": ROWS, "block_outputs": OUTPUTS, "block_channels": 64}
     grid = (Axis(constants["tokens"], ROWS), -(-outputs // OUTPUTS))
     # 24 KiB of loads ahead in either size of number: at batch 1 a projection is little else.
     stages = 3 if dtype == "fp32" else 5
-    return Launch(kernel, tuple(pointers.split()), grid, constants | blocks, num_stages=stages)
+    return TritonLaunch(kernel, tuple(pointers.split()), grid, constants | blocks, num_stages=stages)
 
 
-def _attend_launch(constants: dict[str, Any], dtype: str) -> Launch:
+def _attend_launch(constants: dict[str, Any], dtype: str) -> TritonLaunch:
     tokens, channels = constants["tokens"], constants["channels"]
     width = channels // constants["heads"]
     keys, wide = block_size(tokens), block_size(channels)
@@ -200,7 +204,7 @@ def _attend_launch(constants: dict[str, Any], dtype: str) -> Launch:
     }
     pointers = ("qkv", "x", "out_w", "out_b", "norm_w", "norm_b", "y")
     grid = (Axis(1), -(-tokens // ROWS))
-    return Launch(
+    return TritonLaunch(
         attend,
         pointers,
         grid,
@@ -211,7 +215,7 @@ def _attend_launch(constants: dict[str, Any], dtype: str) -> Launch:
     )
 
 
-def _normalize_launch(constants: dict[str, Any]) -> Launch:
+def _normalize_launch(constants: dict[str, Any]) -> TritonLaunch:
     blocks = {"block_rows": 4, "block_channels": block_size(constants["channels"])}
     grid = (Axis(constants["tokens"], 4),)
-    return Launch(normalize, ("joined", "norm_w", "norm_b", "y"), grid, constants | blocks, num_warps=8)
+    return TritonLaunch(normalize, ("joined", "norm_w", "norm_b", "y"), grid, constants | blocks, num_warps=8)

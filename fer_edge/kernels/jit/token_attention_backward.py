@@ -18,8 +18,10 @@ import functools
 import triton
 import triton.language as tl
 
+from fer_edge.aot.manifest import IMAGES, Axis, Buffer
+
 from .attention_rows import head_part, map_offset, softmax
-from .launch import IMAGES, Axis, Buffer, Launch, Plan
+from .launch import Plan, TritonLaunch
 from .token_attention import block_size, mix_launch
 
 
@@ -182,7 +184,7 @@ def normalize_backward_plan(
         "block_rows": max(1, min(16, 4096 // block_channels)),
         "block_channels": block_channels,
     }
-    launch = Launch(normalize_backward, tuple(buffers), (Axis(1),), constants, num_warps=8)
+    launch = TritonLaunch(normalize_backward, tuple(buffers), (Axis(1),), constants, num_warps=8)
     return Plan("token_attention", buffers, (launch,))
 
 
@@ -206,7 +208,7 @@ def attend_backward_plan(channels: int, tokens: int, heads: int, dtype: str) -> 
         # Products over 64 tokens with 32 columns, or by 4 warps, spill registers in float32 and on sm_75.
         "block_width": min(32 if small else 16, block_size(channels // heads)),
     }
-    launch = Launch(
+    launch = TritonLaunch(
         attend_backward,
         tuple(buffers),
         (Axis(1), heads),

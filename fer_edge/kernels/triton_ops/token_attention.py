@@ -51,7 +51,7 @@ def _forward(
     images, channels, height, width = x.shape
     last = is_channels_last(x)
     plan = forward_plan(channels, height, width, heads, epsilon, DTYPE_NAMES[x.dtype], last)
-    kept = {"qkv": plan.buffers["qkv"].empty(images, x.device)} if training else {}
+    kept = {"qkv": plan.empty_tensor("qkv", images, x.device)} if training else {}
     made = plan.run(
         images,
         x=dense(x),

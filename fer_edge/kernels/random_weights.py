@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from fer_edge.kernels import DcifWeights, MultiBranchWeights, TokenAttentionWeights
+from .reference import DcifWeights, MultiBranchWeights, TokenAttentionWeights
 
 
 def _normal(draw: torch.Generator, *shape: int, fan: int = 1, centre: float = 0.0) -> Tensor:
