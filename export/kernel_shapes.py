@@ -20,7 +20,7 @@ class Shape:
     operation: str  # name of the module with its forward_plan
     networks: tuple[str, ...]
     channels: int
-    height: int  # of the map, in places
+    height: int  # of the map, in positions
     width: int
     # Arguments of forward_plan that are the operation's own.
     settings: Mapping[str, Number] = field(default_factory=dict)

@@ -63,15 +63,15 @@ def check_map(name: str, x: Tensor, multiple: int) -> None:
         )
     if not (1 <= x.shape[2] <= MAX_SIDE and 1 <= x.shape[3] <= MAX_SIDE):
         raise ValueError(
-            f"{name} must have 1 to {MAX_SIDE} places a side, got {list(x.shape)}; pool it first"
+            f"{name} must have 1 to {MAX_SIDE} positions a side, got {list(x.shape)}; pool it first"
         )
 
 
 def check_tokens(name: str, x: Tensor, heads: int) -> None:
-    """A map whose places are the tokens of so many heads."""
-    channels, places = x.shape[1], x.shape[2] * x.shape[3]
-    if places > MAX_TOKENS:
-        raise ValueError(f"{name} must have at most {MAX_TOKENS} places, got {places}; pool it first")
+    """A map whose positions are the tokens of so many heads."""
+    channels, positions = x.shape[1], x.shape[2] * x.shape[3]
+    if positions > MAX_TOKENS:
+        raise ValueError(f"{name} must have at most {MAX_TOKENS} positions, got {positions}; pool it first")
     if heads < 1 or channels % heads:
         raise ValueError(f"heads must divide the {channels} channels, got {heads}")
 

@@ -24,7 +24,7 @@ def multi_branch_attention(
 
     Args:
         z: float32, float16 or bfloat16 [N, 2 C, H, W], contiguous or channels-last, C a multiple of 8 up to
-            2048, at most 14 x 14 places.
+            2048, at most 14 x 14 positions.
         weights: of the dtype of z; folded ones save the multiplication of two matrices at each call.
         kernels: which implementation.
 
@@ -45,7 +45,7 @@ def dcif(x: Tensor, weights: DcifWeights, *, kernels: Kernels = "auto") -> Tenso
 
     Args:
         x: float32, float16 or bfloat16 [N, C, H, W], contiguous or channels-last, C a multiple of 8 up to
-            2048, at most 14 x 14 places.
+            2048, at most 14 x 14 positions.
         weights: of the dtype of x.
         kernels: which implementation.
 
@@ -80,11 +80,11 @@ def token_attention(
     *,
     kernels: Kernels = "auto",
 ) -> Tensor:
-    """Self-attention over the places of a map; see `fer_edge.kernels.reference.token_attention`.
+    """Self-attention over the positions of a map; see `fer_edge.kernels.reference.token_attention`.
 
     Args:
         x: float32, float16 or bfloat16 [N, C, H, W], contiguous or channels-last, C a multiple of 8 up to
-            2048, at most 64 places.
+            2048, at most 64 positions.
         weights: of the dtype of x.
         heads: divides C.
         epsilon: of LayerNorm.

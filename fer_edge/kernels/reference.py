@@ -130,15 +130,15 @@ def filter_and_pool(x: Tensor, gate: Tensor, spatial_w: Tensor) -> Tensor:
     """
     gated = x * gate[:, :, None, None]
     summary = torch.stack([gated.mean(1), gated.amax(1)], dim=1)  # [N, 2, H, W]
-    places = torch.sigmoid(F.conv2d(summary, spatial_w[None], padding=3))  # [N, 1, H, W]
-    return (gated * places).mean((2, 3))
+    positions = torch.sigmoid(F.conv2d(summary, spatial_w[None], padding=3))  # [N, 1, H, W]
+    return (gated * positions).mean((2, 3))
 
 
 def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsilon: float = 1e-5) -> Tensor:
-    """Multi-head softmax(Q K^T / sqrt(d)) V over the places of one map, residual, LayerNorm.
+    """Multi-head softmax(Q K^T / sqrt(d)) V over the positions of one map, residual, LayerNorm.
 
     Args:
-        x: floating [N, C, H, W], at most 64 places.
+        x: floating [N, C, H, W], at most 64 positions.
         weights: of the dtype of x.
         heads: number of heads; divides C.
         epsilon: added to the variance of LayerNorm.

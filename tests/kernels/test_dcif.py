@@ -129,7 +129,7 @@ class InChunks(torch.autograd.Function):
         plan = backward_plan(*ctx.shape, tile=2 * InChunks.TILE)
         assert plan.launches[0].constants["block"] < x.shape[2] * x.shape[3] / 2, "too few chunks"
         made = plan.run(len(x), x=x, gate=gate.float(), spatial_w=spatial_w, dout=dout)
-        taps = torch.einsum("nkp,np->k", F.unfold(made["summary"], 7, padding=3), made["dbefore"])
+        taps = torch.einsum("nkp,np->k", F.unfold(made["summary"], 7, padding=3), made["dspatial_logit"])
         return made["dx"], made["dgate"].to(x.dtype), taps.view(2, 7, 7).to(x.dtype)
 
 

@@ -120,7 +120,7 @@ def _filter_gradients(
     )
     # Each tap's row of the unfolded summaries, float32 [N, 98, P], meets the gradient behind it.
     reached = F.unfold(made["summary"], 7, padding=3)
-    dspatial_w = torch.einsum("nkp,np->k", reached, made["dbefore"])
+    dspatial_w = torch.einsum("nkp,np->k", reached, made["dspatial_logit"])
     return made["dx"], made["dgate"], dspatial_w.view(2, 7, 7)
 
 

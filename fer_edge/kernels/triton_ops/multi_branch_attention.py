@@ -81,14 +81,14 @@ def _forward(
 @_forward.register_fake
 def _(z: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     training = rest[-1]
-    images, channels, places = z.shape[0], z.shape[1] // 2, z.shape[2] * z.shape[3]
+    images, channels, positions = z.shape[0], z.shape[1] // 2, z.shape[2] * z.shape[3]
     layout = layout_of(z)
     out = torch.empty(images, channels, *z.shape[2:], dtype=z.dtype, device=z.device, memory_format=layout)
     if not training:
         return out, z.new_empty(0), z.new_empty(0), z.new_empty(0), z.new_empty(0)
-    depthwise = z.new_empty(images, places, 2 * channels)
+    depthwise = z.new_empty(images, positions, 2 * channels)
     moments = z.new_empty(images, 2, channels, dtype=torch.float32)
-    local = z.new_empty(2, images, places, 2 * channels)
+    local = z.new_empty(2, images, positions, 2 * channels)
     scale = z.new_empty(2, images, channels, dtype=torch.float32)
     return out, depthwise, moments, local, scale
 

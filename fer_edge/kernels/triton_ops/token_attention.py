@@ -21,7 +21,8 @@ def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsil
 
     Args:
         x: float32, float16 or bfloat16 [N, C, H, W] on a CUDA device, or on the CPU where Triton's
-            interpreter runs; at most 64 places; contiguous or channels-last, anything else is copied first.
+            interpreter runs; at most 64 positions; contiguous or channels-last, anything else is copied
+            first.
         weights: of the dtype of x.
         heads: number of heads; divides C.
         epsilon: added to the variance of LayerNorm.
