@@ -21,7 +21,7 @@ def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsil
 
     Args:
         x: float32, float16 or bfloat16 [N, C, H, W] on a CUDA device, or on the CPU in Triton's
-            interpreter; at most 64 positions; contiguous or channels-last, anything else is copied
+            interpreter; at most 64 positions; contiguous or channels-last, other layouts are copied
             first.
         weights: of the dtype of x.
         heads: number of heads; divides C.
