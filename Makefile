@@ -55,7 +55,7 @@ soak: .venv/test.stamp
 
 # The kernels on a GPU. Neither can pass without one: nothing there is skipped.
 .venv/test-cuda.stamp: $(SOURCES) $(wildcard csrc/cuda/*.*) | .venv/bin/python
-	FER_EDGE_CUDA=1 $(PIP) install -e '.[test,train,export,kernels,cubins]'
+	FER_EDGE_CUDA=1 $(PIP) install -e '.[test,train,export,kernels,aot]'
 	@touch $@
 
 SANITIZED := $(PY) -m pytest tests/gpu/test_operations.py -k sanitizer

@@ -11,7 +11,6 @@ writes its result to memory. A library may need more than one kernel for one of 
 import argparse
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from math import prod
 from typing import Any
 
 import torch
@@ -22,9 +21,7 @@ from torch.utils.flop_counter import flop_registry
 from benchmarks.kernel_cases import CASES, Case
 from export.kernel_shapes import SHAPES
 from fer_edge.kernels import reference
-from fer_edge.kernels.jit.launch import IMAGES, Buffer, Plan
-
-HALF = 2  # bytes
+from fer_edge.kernels.jit.launch import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +91,15 @@ def eager_parts(operation: Callable[[], Tensor]) -> list[Part]:
     return trace.parts
 
 
-def bytes_of(buffer: Buffer, images: int) -> int:
-    """Size of a buffer of float32 or a half precision."""
-    sides = (images if side == IMAGES else int(side) for side in buffer.shape)
-    return prod(sides) * (4 if buffer.dtype == "fp32" else HALF)
-
-
 def planned_bytes(plan: Plan, images: int) -> int:
     """Bytes that the launches of a plan move if each reads and writes its buffers once."""
     used = (plan.buffers[name] for launch in plan.launches for name in launch.pointers)
-    return sum(bytes_of(buffer, images) for buffer in used)
+    return sum(buffer.size(images) for buffer in used)
 
 
 def least_bytes(plan: Plan, images: int) -> int:
     """Bytes that no implementation can avoid: inputs, weights and outputs, each once."""
-    return sum(bytes_of(buffer, images) for buffer in plan.buffers.values() if buffer.role != "scratch")
+    return sum(buffer.size(images) for buffer in plan.buffers.values() if buffer.role != "scratch")
 
 
 def plan_of(case: Case, images: int) -> Plan:

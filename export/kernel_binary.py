@@ -21,7 +21,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.errors import TritonError
 
-from fer_edge.cubins.manifest import HIDDEN, IMAGES, Number
+from fer_edge.aot.manifest import HIDDEN, IMAGES, Number
 
 WARP = 32
 # Compute capability -> (PTX version, largest dynamic shared memory of a block in bytes).

@@ -1,18 +1,16 @@
 """The manifest's records from the plans and from what was compiled."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 
 import triton
 
 import fer_edge
 from export.kernel_binary import Source
 from export.kernel_shapes import Planned
-from fer_edge.cubins import manifest as records
-from fer_edge.cubins.manifest import (
+from fer_edge.aot import manifest as records
+from fer_edge.aot.manifest import (
     HIDDEN,
     Binary,
-    Buffer,
     Hidden,
     Kernel,
     Launch,
@@ -20,7 +18,6 @@ from fer_edge.cubins.manifest import (
     Operation,
     Pointer,
 )
-from fer_edge.kernels.jit import launch as plans
 
 Task = tuple[Source, int]  # a kernel and a compute capability
 
@@ -82,16 +79,9 @@ def _operation(entry: Planned) -> Operation:
         dtype=entry.dtype,
         channels_last=entry.channels_last,
         images=entry.images,
-        buffers={name: Buffer(**asdict(buffer)) for name, buffer in plan.buffers.items()},
+        buffers=dict(plan.buffers),
         launches=tuple(
-            Launch(
-                kernel=source.id,
-                pointers=tuple(launch.pointers),
-                grid=tuple(
-                    records.Axis(**asdict(axis)) if isinstance(axis, plans.Axis) else axis
-                    for axis in launch.grid
-                ),
-            )
+            Launch(kernel=source.id, pointers=launch.pointers, grid=launch.grid)
             for source, launch in zip(sources_from_plan(entry), plan.launches, strict=True)
         ),
     )

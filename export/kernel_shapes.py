@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from fer_edge.cubins.manifest import Number
+from fer_edge.aot.manifest import Number
 from fer_edge.kernels.checks import check_map, check_tokens
 from fer_edge.kernels.jit.launch import Plan
 
@@ -20,7 +20,7 @@ class Shape:
     operation: str  # name of the module with its forward_plan
     networks: tuple[str, ...]
     channels: int
-    height: int  # of the map, in places
+    height: int  # of the map, in positions
     width: int
     # Arguments of forward_plan that are the operation's own.
     settings: Mapping[str, Number] = field(default_factory=dict)

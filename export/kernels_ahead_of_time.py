@@ -1,7 +1,7 @@
 """Triton kernels to cubins: ``python -m export.kernels_ahead_of_time --out DIR``. Needs no GPU.
 
 Every kernel of the networks' operations is compiled for each compute capability, and a manifest says how to
-launch it; `fer_edge.cubins` does so without Triton and PyTorch. A build that was interrupted goes on where it
+launch it; `fer_edge.aot` does so without Triton and PyTorch. A build that was interrupted goes on where it
 stopped, and what has not changed is kept. ``--shape`` compiles for another network's maps.
 """
 
@@ -30,13 +30,13 @@ from export.kernel_binary import (
 )
 from export.kernel_manifest import Task, manifest_from_plans, sources_from_plan
 from export.kernel_shapes import FORM, SHAPES, Shape, planned, shape_from_text
+from fer_edge.aot import __main__ as check_command
+from fer_edge.aot import manifest as records
+from fer_edge.aot.binaries import ptx_from_text
+from fer_edge.aot.check import problems, verified
+from fer_edge.aot.launch import describe
+from fer_edge.aot.manifest import Binary, File, Manifest
 from fer_edge.atomic_file import atomic_write
-from fer_edge.cubins import __main__ as check_command
-from fer_edge.cubins import manifest as records
-from fer_edge.cubins.binaries import ptx_from_text
-from fer_edge.cubins.check import problems, verified
-from fer_edge.cubins.launch import described
-from fer_edge.cubins.manifest import Binary, File, Manifest
 from fer_edge.models import ModelError
 from training.command_line import told_by
 
@@ -77,7 +77,7 @@ def build(
             done[key] = binary
     manifest = manifest_from_plans(entries, tasks, done, architectures)
     _write(out / records.NAME, manifest.to_json().encode())
-    listed = {file.name for _, _, b in manifest.files() for file in (b.cubin, b.ptx)}
+    listed = {file.name for _, _, b in manifest.all_binaries() for file in (b.cubin, b.ptx)}
     for name in {file.name for b in earlier.values() for file in (b.cubin, b.ptx)} - listed:
         (out / name).unlink(missing_ok=True)
     (out / PROGRESS).unlink()
@@ -99,7 +99,7 @@ def _earlier(out: Path) -> dict[str, Binary]:
     """What the folder's manifest and an interrupted build list, by key."""
     found: dict[str, Binary] = {}
     if (out / records.NAME).exists():
-        found = {binary.key: binary for _, _, binary in records.read(out).files()}
+        found = {binary.key: binary for _, _, binary in records.read(out).all_binaries()}
     if (out / PROGRESS).exists():
         for line in (out / PROGRESS).read_text(encoding="utf-8").splitlines():
             # The last line may have been cut short.
@@ -179,7 +179,7 @@ def _spills(manifest: Manifest) -> Iterator[str]:
             for architecture, binary in kernel.binaries.items():
                 if binary.spill_bytes:
                     yield (
-                        f"{described(entry)}: {kernel.symbol} spills {binary.spill_bytes} bytes a thread "
+                        f"{describe(entry)}: {kernel.symbol} spills {binary.spill_bytes} bytes a thread "
                         f"on sm_{architecture}"
                     )
 
@@ -188,7 +188,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--out", type=Path, metavar="DIR", help="where to build, or to go on building")
-    what.add_argument("--check", metavar="DIR", help="check a folder; the same as python -m fer_edge.cubins")
+    what.add_argument("--check", metavar="DIR", help="check a folder; the same as python -m fer_edge.aot")
     parser.add_argument(
         "--architectures",
         type=int,

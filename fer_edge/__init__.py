@@ -1,12 +1,12 @@
-"""Facial expressions on the device: a frame goes in, faces with calibrated expression probabilities come out.
+"""Facial-expression recognition on the device: from a frame to faces with calibrated probabilities.
 
     import fer_edge
 
     recognizer = fer_edge.Recognizer()
-    for face in recognizer(frame):          # uint8 [H, W, 3] BGR, [H, W] grey; NV12 by name
+    for face in recognizer(frame):          # uint8 [H, W, 3] BGR or [H, W] grey; NV12 with layout="nv12"
         print(face.label, face.confidence, face.box)
 
-Every name is loaded on first use, so that `import fer_edge` costs nothing and needs no engine installed.
+Names are loaded on first use, so `import fer_edge` is fast and works without an inference engine.
 """
 
 import importlib
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Face", "ModelError", "Recognizer", "__version__", "models"]
 
-_HOMES = {
+_MODULES = {
     "Face": "fer_edge.result",
     "ModelError": "fer_edge.models",
     "Recognizer": "fer_edge.recognizer",
@@ -31,8 +31,8 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name == "models":
         return importlib.import_module("fer_edge.models")
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'fer_edge' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-# Arrays are addresses on the current device, streams those of cudaStream_t; nothing is synchronised.
+# Arrays are device addresses on the current device; streams are cudaStream_t handles. No call synchronizes.
 Shape = Sequence[int]  # images, channels, height, width
 Size = Sequence[int]  # height, width
 Float = Literal["float32", "float16", "bfloat16"]

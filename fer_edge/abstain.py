@@ -1,8 +1,7 @@
-"""When a label should not be trusted: the face is too small, too far turned, too blurred, or its expression
-unclear.
+"""Decides when a label should not be trusted: face too small, too far turned, too blurred, or unclear.
 
-The label is still given, so that a caller may overrule; the reason says what would have to change in front of
-the camera.
+The label is still returned, so that a caller may use it anyway. The reason tells the user what to change in
+front of the camera.
 """
 
 from dataclasses import dataclass
@@ -11,24 +10,26 @@ import numpy as np
 
 from fer_edge.arrays import F32
 
-# Measured on FER+'s validation split with `python -m training.evaluate`; the tables are in
-# docs/models/tkfnet-nano.md. Accuracy is 1.5 points lower with eyes 10 px apart,
+# Defaults, measured on the validation split of FER+ with `python -m training.evaluate`; the tables are in
+# docs/models/tkfnet-nano.md.
+# With eyes 10 px apart, accuracy is 1.5 points lower.
 MIN_EYE_PX = 10.0
-# 5 to 10 points lower beyond this turn,
+# Beyond this turn, accuracy is 5 to 10 points lower.
 MAX_TURN = 1.0
-# and 10 points lower where blur brings the median down to this (19 in 20 pictures are above 0.12).
+# If blur reduces the median sharpness to this value, accuracy is 10 points lower. 95 % of the pictures are
+# above 0.12.
 MIN_SHARPNESS = 0.05
 
-# In the order of precedence: the first that holds is told.
+# In order of precedence: only the first reason that applies is reported.
 REASONS = (None, "face too small", "face too far turned", "face too blurred", "expression unclear")
 
-# Keeps a flat crop (contrast 0) and coincident landmarks (area 0) from dividing by zero.
-_TINY = np.float32(1e-6)
+# Avoids a division by zero for a flat crop (contrast 0) and for coincident landmarks (area 0).
+_EPSILON = np.float32(1e-6)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where on a label is trusted; 0 (for max_turn: infinity) switches a check off."""
+    """The limits within which a label is trusted; 0 (for max_turn: infinity) disables a check."""
 
     min_eye_px: float = MIN_EYE_PX
     max_turn: float = MAX_TURN
@@ -44,15 +45,15 @@ class Limits:
 
 
 def measure(landmarks: F32, crops: F32) -> tuple[F32, F32, F32]:
-    """Measures how well each face can be read.
+    """Measures size, turn and sharpness of each face.
 
     Args:
-        landmarks: [N, 5, 2] in frame pixels; [N, 0, 2] when they are not known.
-        crops: [N, 1, S, S] as the network sees them.
+        landmarks: [N, 5, 2] in frame pixels; [N, 0, 2] if they are unknown.
+        crops: [N, 1, S, S], the input of the network.
 
     Returns:
-        eye distance in frame pixels, turn, sharpness, each [N]; the first two NaN without landmarks. See the
-        functions below.
+        Eye distance in frame pixels, turn, sharpness, each [N]. Without landmarks the first two are NaN. Turn
+        and sharpness are defined in the functions below.
     """
     if landmarks.shape[1] == 0:
         unknown = np.full(len(landmarks), np.nan, np.float32)
@@ -62,8 +63,8 @@ def measure(landmarks: F32, crops: F32) -> tuple[F32, F32, F32]:
 
 
 def reasons(limits: Limits, eye_px: F32, turn: F32, sharpness: F32, confidence: F32) -> list[str | None]:
-    """Returns a reason to abstain, or None, for each face. An unknown (NaN) measure never is one."""
-    # Later lines overrule earlier ones, so the reason of highest precedence comes last.
+    """Returns a reason to abstain, or None, for each face. An unknown (NaN) measure is never a reason."""
+    # Later lines overwrite earlier ones, so the reason of highest precedence comes last.
     code = (confidence < limits.min_confidence) * 4
     code[sharpness < limits.min_sharpness] = 3
     code[turn > limits.max_turn] = 2
@@ -72,36 +73,35 @@ def reasons(limits: Limits, eye_px: F32, turn: F32, sharpness: F32, confidence: 
 
 
 def _turn(landmarks: F32) -> F32:
-    """How far the nose tip has left the middle of eyes and mouth, 0 when frontal.
+    """Distance of the nose tip from the middle of eyes and mouth; 0 for a frontal face.
 
-    Sideways 1 means that the nose tip lies on the line from an eye to the mouth corner below it, which for
-    most noses is at a yaw of about 45 degrees; up or down 1 means that it lies on the line of the eyes or of
-    the mouth.
+    Sideways, 1 means that the nose tip lies on the line from an eye to the mouth corner below it. For most
+    noses this is a yaw of about 45 degrees. Up or down, 1 means that the nose tip lies on the line through
+    the eyes or through the mouth corners.
     """
     eyes = landmarks[:, 0] + landmarks[:, 1]
     mouth = landmarks[:, 3] + landmarks[:, 4]
     across = landmarks[:, 1] + landmarks[:, 4] - landmarks[:, 0] - landmarks[:, 3]
     down = mouth - eyes
     nose = 4 * landmarks[:, 2] - eyes - mouth
-    # The face's own axes need not stand at right angles in a picture: solve nose = yaw * across + pitch *
-    # down.
+    # In a picture the axes of the face need not be orthogonal, so solve nose = yaw * across + pitch * down.
     area = across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]
     yaw = np.abs(nose[:, 0] * down[:, 1] - nose[:, 1] * down[:, 0])
     pitch = np.abs(across[:, 0] * nose[:, 1] - across[:, 1] * nose[:, 0])
-    turn: F32 = np.maximum(yaw, pitch) / np.maximum(np.abs(area), _TINY)
+    turn: F32 = np.maximum(yaw, pitch) / np.maximum(np.abs(area), _EPSILON)
     return turn
 
 
 def _sharpness(crops: F32) -> F32:
-    """Mean absolute Laplacian over the standard deviation, so brightness and contrast do not count."""
+    """Mean absolute Laplacian divided by the standard deviation: independent of brightness and contrast."""
     planes = crops[:, 0]
     cross = planes[:, :-2, 1:-1] + planes[:, 2:, 1:-1] + planes[:, 1:-1, :-2] + planes[:, 1:-1, 2:]
     laplacian = (cross - 4 * planes[:, 1:-1, 1:-1]).reshape(len(crops), -1)
     edges = np.abs(laplacian, out=laplacian).sum(axis=1) / np.float32(laplacian.shape[1])
-    # By hand: NumPy's std() takes several times as long on arrays of this size.
+    # Computed step by step: NumPy's std() is several times slower on arrays of this size.
     pixels = planes.reshape(len(crops), -1)
     count = np.float32(pixels.shape[1])
     centred = pixels - (pixels.sum(axis=1) / count)[:, None]
     contrast = np.sqrt(np.einsum("np,np->n", centred, centred) / count)
-    sharpness: F32 = edges / np.maximum(contrast, _TINY)
+    sharpness: F32 = edges / np.maximum(contrast, _EPSILON)
     return sharpness

@@ -1,7 +1,7 @@
-"""Memory that is reused from frame to frame and never shared between threads.
+"""Memory that is reused for every frame and never shared between threads.
 
-Large arrays made anew for each frame cost more in page faults than the arithmetic on them, and one array for
-all threads would need a lock around the network. So each thread keeps one block, which only ever grows.
+Allocating large arrays for each frame costs more (in page faults) than the arithmetic on them. One array for
+all threads would need a lock around the network. So each thread keeps one block, which only grows.
 """
 
 import math
@@ -15,14 +15,14 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class ThreadBuffer(Generic[Scalar]):
-    """One block of memory per calling thread, handed out in the shape that is asked for."""
+    """One block of memory per calling thread, returned as an array of the requested shape."""
 
     def __init__(self, dtype: type[Scalar]) -> None:
         self._dtype = dtype
         self._local = threading.local()
 
     def reserve(self, shape: tuple[int, ...]) -> NDArray[Scalar]:
-        """Returns a C-contiguous array with undefined values, valid until this thread's next call."""
+        """Returns a C-contiguous array with undefined values, valid until the next call of this thread."""
         length = math.prod(shape)
         block: NDArray[Scalar] | None = getattr(self._local, "block", None)
         if block is None or len(block) < length:
@@ -33,6 +33,6 @@ class ThreadBuffer(Generic[Scalar]):
         return view
 
     def reserved(self) -> NDArray[Scalar]:
-        """Returns what this thread reserved last."""
+        """Returns the array that this thread reserved last."""
         view: NDArray[Scalar] = self._local.view
         return view

@@ -1,8 +1,9 @@
-"""Faces of a frame: letterbox, network, decoding, back to frame pixels.
+"""Face detection in a frame: letterbox, network, decoding, conversion to frame pixels.
 
-The network finds faces of NETWORK_FACE_PX, so the size of its input follows the smallest face that is wanted,
-not the size of the frame. A face larger than the range is missed, so coarser passes follow until one of them
-sees a face that fills the frame; each costs a fraction of the one before. The passes are merged.
+The network finds faces of NETWORK_FACE_PX pixels. So the size of its input depends on the smallest wanted
+face, not on the size of the frame. A larger face is missed; therefore coarser passes follow, until a face
+that fills the frame is in the range of one pass. Each pass costs a fraction of the previous one. The passes
+are merged.
 """
 
 import math
@@ -15,32 +16,32 @@ from fer_edge.backends.base import Backend
 from fer_edge.models import ModelSpec
 from fer_edge.result import Detections
 
-# Smallest and largest side of a face in the network's input that it finds reliably. Provisional: read off the
-# portraits of a first training run, to be measured again with each detector.
+# Smallest and largest side of a face in the network's input that the network finds reliably. Provisional:
+# estimated on the portraits of a first training run, to be measured for each new detector.
 NETWORK_FACE_PX = (16, 144)
-# Long side of the network's input when min_face is not given: finds faces from a twentieth of the frame's
-# long side on.
+# Long side of the network's input if min_face is not given. The smallest face is then a twentieth of the long
+# side of the frame.
 DEFAULT_LONG_PX = 320
-# The network's input gets no smaller, however large min_face is; frames are not enlarged to reach it.
+# Minimum long side of the network's input, for any min_face. A smaller frame is not enlarged to reach it.
 MIN_LONG_PX = 192
-# Long side of the coarsest pass: a face that fills the frame is within the network's range there.
+# Long side of the coarsest pass. There, a face that fills the frame is within the range of the network.
 COARSE_LONG_PX = 128
-# A coarser pass takes up where the finer one ends, with this overlap of the ranges, because both fade at
-# their ends.
+# The face-size ranges of consecutive passes overlap by this factor, because detection is less reliable at the
+# ends of the range.
 RANGE_OVERLAP = 1.5
-# Largest long side of the network's input, which bounds memory and time whatever the frame and min_face.
+# Maximum long side of the network's input. It limits memory and time for any frame and min_face.
 MAX_LONG_PX = 2560
-# Enlarging more than this shows the network no more than there is; only a min_face below 8 px asks for it.
+# Maximum enlargement of a frame: more adds no information. Only a min_face below 8 px would need more.
 MAX_ENLARGEMENT = 2.0
-# Intersection over union from which two boxes are one face.
+# Two boxes with a larger intersection over union are the same face.
 OVERLAP = 0.4
-# Share of the smaller box that lies in the larger one, from which a finer pass has seen a part of a coarser
-# one's face.
+# If a larger share of the smaller box lies inside the larger box, both are the same face: the finer pass has
+# detected a part of the face that the coarser pass found.
 CONTAINED = 0.7
 
 
 def scales_from_frame(long_px: int, min_face: float | None) -> list[float]:
-    """Returns the network pixels per frame pixel of each pass, finest first."""
+    """Returns the scale of each pass, in network pixels per frame pixel, finest pass first."""
     smallest, largest = NETWORK_FACE_PX
     if min_face is None:
         scale = min(DEFAULT_LONG_PX / long_px, MAX_ENLARGEMENT)
@@ -56,7 +57,7 @@ def scales_from_frame(long_px: int, min_face: float | None) -> list[float]:
 def letterbox(shape: tuple[int, ...], scale: float, multiple: int) -> tuple[F32, tuple[int, int]]:
     """Returns the matrix [1, 2, 3] from network to frame pixels and the network input's (height, width).
 
-    The frame lies in the top left corner; the rest, up to the next multiple, is padding.
+    The frame is in the top left corner; the rest, up to the next multiple, is padding.
     """
     sides = [max(1, math.ceil(side * scale / multiple - 1e-6)) * multiple for side in shape]
     matrix = np.array([[[1 / scale, 0, 0], [0, 1 / scale, 0]]], np.float32)
@@ -64,15 +65,15 @@ def letterbox(shape: tuple[int, ...], scale: float, multiple: int) -> tuple[F32,
 
 
 def merge(fine: Detections, coarse: Detections) -> Detections:
-    """Joins passes over one frame, by falling score; of two boxes on one face the better-scored stays."""
+    """Merges the passes over one frame, best score first. Of two boxes of one face the better one is kept."""
     corner0 = np.maximum(fine.boxes[:, None, :2], coarse.boxes[None, :, :2])
     corner1 = np.minimum(fine.boxes[:, None, 2:], coarse.boxes[None, :, 2:])
     shared = np.maximum(corner1 - corner0, 0).prod(axis=2)  # [F, C]
     fine_areas, coarse_areas = _areas(fine.boxes)[:, None], _areas(coarse.boxes)
     same = shared > OVERLAP * (fine_areas + coarse_areas - shared)
     same |= shared > CONTAINED * np.minimum(fine_areas, coarse_areas)
-    # Within a pass the decoder has dropped the doubles already, so only pairs across the passes compete. From
-    # the best on: what a dropped box overlaps stays.
+    # The decoder has already removed duplicates within a pass, so only pairs across passes are compared. Best
+    # score first; a box that only overlaps a dropped box is kept.
     scores = np.concatenate([fine.scores, coarse.scores])
     count = len(fine)
     dropped = np.zeros(len(scores), bool)
@@ -117,14 +118,14 @@ def _areas(boxes: F32) -> F32:
 
 
 class Detector:
-    """Finds faces in luma planes; holds no state besides its settings, so threads may share it.
+    """Finds faces in luma planes. It has no state besides its settings, so threads may share it.
 
     Args:
-        backend: runs the detector network.
-        spec: of that network.
-        threshold: score in [0, 1] from which a detection is a face.
-        min_face: smallest wanted face in frame pixels, None for a twentieth of the frame's long side.
-        max_faces: how many faces of a frame are kept, best scores first.
+        backend: the detector network.
+        spec: the spec of the detector network.
+        threshold: minimum score of a face, in [0, 1].
+        min_face: smallest wanted face in frame pixels; None: a twentieth of the frame's long side.
+        max_faces: maximum number of faces per frame; the best scores are kept.
     """
 
     def __init__(
@@ -150,8 +151,8 @@ class Detector:
 
 
 def _within_frame(found: Detections, height: int, width: int, limit: int) -> Detections:
-    """Clips boxes to the frame and drops those that lie in the padding entirely."""
-    # Clipped, so that frame[y0:y1, x0:x1] works: a negative corner would count from the other end.
+    """Clips boxes to the frame and drops boxes that lie completely in the padding."""
+    # Without clipping, frame[y0:y1, x0:x1] would count a negative corner from the other end.
     far_corner = np.array([width, height, width, height], np.float32)
     boxes = np.minimum(np.maximum(found.boxes, 0), far_corner)
     seen = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])

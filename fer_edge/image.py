@@ -1,8 +1,7 @@
-"""A frame as cameras and files give it, to the luma plane that everything else reads.
+"""From a frame of a camera or file to the luma plane that all later stages read.
 
-The networks read luma only, so colour is reduced once, at the door; a camera that gives a Y plane pays
-nothing. This is also the public edge where pictures are checked: behind it every plane is uint8 [H, W] with
-contiguous rows.
+The networks read luma only, so a colour frame is converted once, here. A Y plane of a camera is used as it
+is. Pictures are also checked here; later stages rely on uint8 [H, W] planes with contiguous rows.
 """
 
 from collections.abc import Sequence
@@ -24,8 +23,8 @@ def layout_of_frame(frame: Any, layout: Layout | None) -> Layout:
     """Checks a frame and returns its layout.
 
     Raises:
-        TypeError: not an array, or not uint8.
-        ValueError: a shape that no layout has, an empty frame, an unknown layout.
+        TypeError: the frame is not an array, or not uint8.
+        ValueError: the shape fits no layout, the frame is empty, or the layout is unknown.
     """
     found = _layout_of_picture("frame", frame, _FRAME)
     if layout is None:
@@ -34,29 +33,29 @@ def layout_of_frame(frame: Any, layout: Layout | None) -> Layout:
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)} or None, got {layout!r}")
     if layout == "nv12" and (frame.ndim != 2 or frame.shape[0] % 3 or frame.shape[1] % 2):
         raise ValueError(
-            f"an NV12 frame must be uint8 [H * 3 / 2, W] with even H and W, got {_described(frame)}"
+            f"an NV12 frame must be uint8 [H * 3 / 2, W] with even H and W, got {_describe(frame)}"
         )
     if layout != "nv12" and layout != found:
-        raise ValueError(f"layout is {layout!r}, but the frame is {_described(frame)}; leave layout out")
+        raise ValueError(f"layout is {layout!r}, but the frame is {_describe(frame)}; leave layout out")
     return layout
 
 
 def luma_from_frame(frame: U8, layout: Layout, out: U8 | None = None) -> U8:
-    """Returns the luma plane uint8 [H, W]: in `out` for BGR, a view of the frame for grey and NV12."""
+    """Returns the luma plane uint8 [H, W]: `out` for BGR, a view of the frame for grey and NV12."""
     if layout == "bgr":
         return ops.luma_from_bgr(frame, out)
     plane = frame[: frame.shape[0] * 2 // 3] if layout == "nv12" else frame
-    # The kernels take any row stride, but pixels of a row must lie side by side and rows run downwards.
+    # The kernels accept any row stride, but need contiguous pixels in a row and rows in downward order.
     return plane if plane.strides[1] == 1 and plane.strides[0] > 0 else np.ascontiguousarray(plane)
 
 
 def planes_from_crops(crops: Sequence[U8]) -> list[U8]:
-    """Checks crops and returns the luma plane of each; raises as layout_of_frame does and names the crop."""
+    """Checks crops and returns their luma planes; raises as layout_of_frame, with the index of the crop."""
     if not isinstance(crops, Sequence | np.ndarray):
         raise TypeError(f"crops must be a sequence of {_CROP}, got {type(crops).__name__}")
     if isinstance(crops, np.ndarray) and (crops.ndim < 3 or (crops.ndim == 3 and crops.shape[2] == 3)):
         raise ValueError(
-            f"crops must be a sequence of {_CROP}, got one array {_described(crops)}; wrap it in a list"
+            f"crops must be a sequence of {_CROP}, got one array {_describe(crops)}; wrap it in a list"
         )
     planes = []
     for index, crop in enumerate(crops):
@@ -66,13 +65,13 @@ def planes_from_crops(crops: Sequence[U8]) -> list[U8]:
 
 
 def checked_landmarks(landmarks: Any, count: int) -> F32:
-    """Returns landmarks as float32 [N, 5, 2]; raises TypeError or ValueError unless finite and so shaped."""
+    """Returns landmarks as float32 [N, 5, 2]; raises TypeError or ValueError if they are invalid."""
     points = np.asarray(landmarks)
     expected = f"landmarks must be finite numbers [{count}, 5, 2] in pixels of each crop, one set a crop"
     if points.dtype.kind not in "fiu":
-        raise TypeError(f"{expected}, got {_described(points)}")
+        raise TypeError(f"{expected}, got {_describe(points)}")
     if points.shape != (count, 5, 2):
-        raise ValueError(f"{expected}, got {_described(points)}")
+        raise ValueError(f"{expected}, got {_describe(points)}")
     if not np.isfinite(points).all():
         raise ValueError(f"{expected}, got NaN or infinity; leave such crops out")
     return points.astype(np.float32)
@@ -84,9 +83,9 @@ def _layout_of_picture(name: str, picture: Any, expected: str) -> Literal["bgr",
         got = "None" if picture is None else type(picture).__name__
         raise TypeError(f"{name} must be a NumPy array, {expected}, got {got}{fix}")
     if picture.dtype != np.uint8:
-        raise TypeError(f"{name} must be {expected}, got {_described(picture)}; {_fix_of_dtype(picture)}")
+        raise TypeError(f"{name} must be {expected}, got {_describe(picture)}; {_suggest_cast(picture)}")
     if picture.size == 0:
-        raise ValueError(f"{name} is empty: got {_described(picture)}; expected {expected}")
+        raise ValueError(f"{name} is empty: got {_describe(picture)}; expected {expected}")
     if picture.ndim == 2:
         return "grey"
     if picture.ndim == 3 and picture.shape[2] == 3:
@@ -98,17 +97,17 @@ def _layout_of_picture(name: str, picture: Any, expected: str) -> Literal["bgr",
             if picture.shape[2] == 4
             else "; drop the last axis with [..., 0]"
         )
-    raise ValueError(f"{name} must be {expected}, got {_described(picture)}{fix}")
+    raise ValueError(f"{name} must be {expected}, got {_describe(picture)}{fix}")
 
 
-def _described(array: np.ndarray[Any, Any]) -> str:
+def _describe(array: np.ndarray[Any, Any]) -> str:
     return f"{array.dtype} [{', '.join(map(str, array.shape))}]"
 
 
-def _fix_of_dtype(picture: np.ndarray[Any, Any]) -> str:
+def _suggest_cast(picture: np.ndarray[Any, Any]) -> str:
     if picture.dtype.kind == "f":
         if not np.isfinite(picture).all():
-            return "it holds NaN or infinity, so look where it was made"
+            return "it holds NaN or infinity; check where it comes from"
         return (
             "multiply by 255 and cast"
             if picture.size and picture.max() <= 1

@@ -1,7 +1,7 @@
-"""What a model file says about itself, the models that ship with the package, and the checks on both.
+"""The spec of a model file, the models embedded in the package, and the checks of both.
 
-The spec travels inside the ONNX file (metadata entry `fer_edge`, JSON), so a model is one file that cannot be
-paired with the wrong settings, and a user's own network works by its path with no code.
+The spec is stored inside the ONNX file (metadata entry `fer_edge`, JSON). So a model is one file and cannot
+be used with the wrong settings, and a user's own network needs only its path, no code.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ Role = Literal["detector", "expression"]
 
 
 class ModelError(RuntimeError):
-    """A model is missing, corrupt, or not what it is used for; the message says what to do."""
+    """A model is missing, corrupt, or used for the wrong role; the message says how to fix it."""
 
 
 def _is_number(value: object) -> bool:
@@ -35,7 +35,7 @@ def _is_point(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(_is_number(v) and 0 <= v <= 1 for v in value)
 
 
-# field -> (what holds for a good value, the same in words)
+# field -> (test of a valid value, the same as text)
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "name": (_is_text, "a non-empty string"),
     "role": (lambda v: v in ("detector", "expression"), '"detector" or "expression"'),
@@ -61,13 +61,13 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
 }
 
-# Fields of one role only; the other role leaves them at 0.
-_OWNERS: dict[str, Role] = {"size": "expression", "input_multiple": "detector", "threshold": "detector"}
+# Fields of one role; for the other role they must be 0.
+_FIELD_ROLES: dict[str, Role] = {"size": "expression", "input_multiple": "detector", "threshold": "detector"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """How to feed a network and how to read it. Raises ModelError when a field makes no sense.
+    """How to prepare the input of a network and how to read its output. Raises ModelError for invalid fields.
 
     Attributes:
         size: expression: side of the square input in pixels; detector: 0.
@@ -76,18 +76,19 @@ class ModelSpec:
         mean: network input = (luma - mean) * scale, luma in [0, 255].
         scale: see mean.
         labels: expression: one name per logit; detector: ("face",).
-        temperature: what the logits are divided by before softmax, for the probabilities: the shares of
-            people who would name each expression.
-        confidence_temperature: the same for the confidence: how often the label is right; None for the
-            temperature above.
-        threshold: detector: the score from which a detection counts as a face.
-        min_confidence: expression: the confidence below which the label should not be trusted; in the
-            embedded models that from which on nine in ten labels of the validation split are right.
-        template: expression: where the five landmarks (right eye, left eye, nose tip, right and left mouth
-            corner, the person's own right and left) lie in the crop, as shares of its side; detector: empty.
-        licence: of the weights.
-        source: training data and paper in one line.
-        metrics: name -> value, as measured on held-out data.
+        temperature: the logits are divided by it before softmax, for the probabilities (the share of people
+            who would name each expression).
+        confidence_temperature: the same for the confidence (how often the label is right); None: use
+            `temperature`.
+        threshold: detector: minimum score of a face.
+        min_confidence: expression: below this confidence the label should not be trusted. In the embedded
+            models, 90 % of the labels of the validation split with at least this confidence are right.
+        template: expression: positions of the five landmarks (right eye, left eye, nose tip, right and left
+            mouth corner; right and left from the person's view) in the crop, as fractions of its side;
+            detector: empty.
+        licence: licence of the weights.
+        source: training data and paper, in one line.
+        metrics: name -> value, measured on held-out data.
     """
 
     name: str
@@ -108,14 +109,14 @@ class ModelSpec:
     metrics: dict[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        # A list where a tuple belongs is no reason to fail.
+        # Lists are accepted in place of tuples.
         object.__setattr__(self, "labels", _tuple_from_list(self.labels))
         object.__setattr__(self, "template", _tuple_from_list(self.template))
-        for name, (holds, expected) in _CHECKS.items():
+        for name, (is_valid, expected) in _CHECKS.items():
             value = getattr(self, name)
-            if not holds(value):
+            if not is_valid(value):
                 raise ModelError(f"model spec: {name} must be {expected}, got {value!r}")
-        for name, role in _OWNERS.items():
+        for name, role in _FIELD_ROLES.items():
             if role == self.role and not getattr(self, name):
                 raise ModelError(f"model spec: {name} must be above 0 for role {role!r}, got 0")
             if role != self.role and getattr(self, name):
@@ -131,12 +132,12 @@ class ModelSpec:
             )
 
     def to_json(self) -> str:
-        """Returns the text that belongs into the ONNX metadata under the key `fer_edge`."""
+        """Returns the text of the ONNX metadata entry with the key `fer_edge`."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "ModelSpec":
-        """Reads what to_json wrote; raises ModelError that names the field, the expected and the given."""
+        """Reads the text from to_json; raises ModelError with the field, the expected and the given value."""
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
@@ -162,7 +163,7 @@ def _tuple_from_list(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model on disk: its spec and the facts that identify it.
+    """A model on disk: its spec and the properties that identify it.
 
     Attributes:
         sha256: of the file.
@@ -182,12 +183,12 @@ class ModelFile:
 
 
 def embedded() -> tuple[str, ...]:
-    """Returns the names of the models that ship with the package."""
+    """Returns the names of the models embedded in the package."""
     return tuple(sorted(path.stem for path in WEIGHTS.glob("*.onnx")))
 
 
 def read(path: str | os.PathLike[str]) -> ModelFile:
-    """Reads spec and facts of an ONNX file; raises ModelError when it is missing, corrupt or has no spec."""
+    """Reads spec and properties of an ONNX file; raises ModelError if it is missing, corrupt or has none."""
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -214,7 +215,7 @@ def read(path: str | os.PathLike[str]) -> ModelFile:
 
 
 def load(name: str | os.PathLike[str], role: Role) -> ModelFile:
-    """Finds a model by its embedded name or its path and checks that it is made for the role."""
+    """Loads a model by its embedded name or its path and checks its role."""
     if not isinstance(name, str | os.PathLike):
         raise TypeError(f"a model must be given by name or path, got {type(name).__name__}")
     path = WEIGHTS / f"{name}.onnx" if name in embedded() else Path(name)
@@ -233,10 +234,10 @@ def load(name: str | os.PathLike[str], role: Role) -> ModelFile:
 
 def _how_to_add_metadata(path: Path) -> str:
     return (
-        f"model {path} has no metadata entry {METADATA_KEY!r}, which says how to feed it; add it once:\n"
+        f"model {path} has no metadata entry {METADATA_KEY!r} with its spec; add it once:\n"
         "  m, spec = onnx.load(path), fer_edge.models.ModelSpec(name=..., role=..., mean=..., "
-        "scale=..., labels=(...), and for an expression network size=..., template=(...), for a face detector "
-        "input_multiple=..., threshold=...)\n"
+        "scale=..., labels=(...), and for an expression network size=..., template=(...), for a face "
+        "detector input_multiple=..., threshold=...)\n"
         f"  m.metadata_props.add(key={METADATA_KEY!r}, value=spec.to_json())\n"
         "  onnx.save(m, path)"
     )

@@ -1,8 +1,8 @@
-"""The few facts the runtime needs from an ONNX file, read from its bytes.
+"""Reads the few properties that the runtime needs from the bytes of an ONNX file.
 
-An ONNX file is one protobuf message. Walking its top level takes a millisecond and needs neither onnx (a
-build-time package) nor an engine, so every backend learns the same facts, and `fer-edge doctor` can check
-models when no engine is there. Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+An ONNX file is one protobuf message. Reading its top level takes a millisecond and needs neither onnx (a
+build-time package) nor an engine. So all backends get the same properties, and `fer-edge doctor` can check
+models without an engine. Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
 
 import hashlib
@@ -22,7 +22,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 @dataclass(frozen=True, slots=True)
 class OnnxFacts:
-    """Metadata entries, number of weights, the type most weights are stored in, and the graph's SHA-256."""
+    """Metadata entries, number of weights, the data type of most weights, and the graph's SHA-256."""
 
     metadata: dict[str, str]
     parameters: int
@@ -31,7 +31,7 @@ class OnnxFacts:
 
 
 def facts_from_onnx(data: bytes) -> OnnxFacts:
-    """Reads the facts; raises ValueError when the bytes are not a whole ONNX model."""
+    """Reads the properties; raises ValueError if the bytes are not a complete ONNX model."""
     metadata: dict[str, str] = {}
     weights: Counter[int] = Counter()
     graphs: list[str] = []
@@ -72,7 +72,7 @@ def _weights_from_graph(graph: memoryview) -> Counter[int]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yields field number and value; numbers for varints, bytes for everything that has a length."""
+    """Yields field number and value: an int for a varint, bytes for a field with a length."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)

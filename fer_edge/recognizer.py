@@ -1,4 +1,4 @@
-"""A frame to faces with expressions: the one place that knows the order of the stages."""
+"""From a frame to faces with expressions. Only this module knows the order of the stages."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -19,36 +19,37 @@ from fer_edge.image import Layout, checked_landmarks, layout_of_frame, luma_from
 from fer_edge.preprocess import fill_from_crops, fill_from_frame
 from fer_edge.result import Detections, Face, faces_from_arrays
 
-# Faces that the network sees at once: its memory grows with them, so long lists of crops are cut up.
+# Maximum number of faces per run of the network, which limits its memory for long lists of crops.
 BATCH = 32
-# An enlargement beyond four (see detect.NETWORK_FACE_PX) finds nothing but compression noise.
+# A smaller face would need more than fourfold enlargement (see detect.NETWORK_FACE_PX), which only finds
+# compression noise.
 MIN_MIN_FACE_PX = 4
 
 
 class Recognizer:
-    """Finds the faces of a frame and names their expressions. Made once, warmed up; may be shared by threads.
+    """Finds the faces of a frame and recognizes their expressions. Warmed up; may be shared by threads.
 
     Args:
         model: expression network: name of an embedded model or path of an ONNX file with a spec
             (fer_edge.models).
-        detector: face detector, likewise.
-        backend: "onnxruntime", or "auto" for the best engine that is installed.
-        threads: CPU threads of the engine, None for its own choice.
-        min_face: smallest face to be found, in frame pixels; the smaller, the slower. None for a twentieth of
-            the frame's longer side. Somewhat smaller faces may be found too.
-        threshold: score in (0, 1) from which a detection is a face, None for the detector's own.
-        max_faces: the most faces of a frame, best scores first.
-        min_eye_px: with eyes less than this apart in frame pixels a face is too small to be read.
-        max_turn: with the nose tip further than this from the middle of the face it is too far turned: 1 is
-            about 45 degrees sideways.
-        min_sharpness: below this sharpness (see fer_edge.abstain) the face is too blurred.
-        min_confidence: below this confidence the expression is unclear; None for the
-            model's own, from which on nine in ten labels were right on held-out pictures.
+        detector: face detector: name or path, as for `model`.
+        backend: "onnxruntime", or "auto" for the best installed engine.
+        threads: CPU threads of the engine; None: its default.
+        min_face: smallest face to find, in frame pixels; a smaller value is slower. None: a twentieth of the
+            longer side of the frame. Slightly smaller faces may be found too.
+        threshold: minimum score of a face, in (0, 1); None: the detector's value.
+        max_faces: maximum number of faces per frame; the best scores are kept.
+        min_eye_px: a face whose eyes are less than this apart, in frame pixels, is too small.
+        max_turn: a face with a larger turn (see fer_edge.abstain) is too far turned; 1 is about 45 degrees
+            sideways.
+        min_sharpness: a face with a lower sharpness (see fer_edge.abstain) is too blurred.
+        min_confidence: below this confidence the expression is unclear. None: the model's value; with at
+            least this confidence, 90 % of the labels of its validation pictures were right.
 
     Raises:
-        ModelError: a model is missing, corrupt or of the wrong role.
+        ModelError: a model is missing, corrupt or has the wrong role.
         ImportError: the backend is not installed.
-        ValueError: a setting outside its range.
+        ValueError: a setting is outside its range.
     """
 
     def __init__(
@@ -89,17 +90,17 @@ class Recognizer:
         self._closed = False
 
     def __call__(self, frame: U8, *, layout: Layout | None = None) -> list[Face]:
-        """Finds and reads the faces of a frame, best detector score first; an empty list when there is none.
+        """Returns the faces of a frame with their expressions, best detector score first; may be empty.
 
         Args:
-            frame: uint8, [H, W, 3] BGR as OpenCV gives it, [H, W] grey (luma), or NV12 [H * 3 / 2, W]. Any
-                size from one pixel on: a frame too small to show a face has none.
-            layout: "bgr", "grey" or "nv12"; None tells BGR and grey apart by the shape. NV12 must be named.
+            frame: uint8: [H, W, 3] BGR (as in OpenCV), [H, W] grey (luma), or NV12 [H * 3 / 2, W]. Any size
+                from one pixel; a frame that is too small to show a face has no faces.
+            layout: "bgr", "grey" or "nv12"; None: BGR or grey, by the shape. NV12 must be given.
 
         Raises:
-            TypeError: not a uint8 array.
-            ValueError: a shape that is no frame, or an empty frame.
-            RuntimeError: the recogniser was closed.
+            TypeError: the frame is not a uint8 array.
+            ValueError: the shape is not that of a frame, or the frame is empty.
+            RuntimeError: the Recognizer is closed.
         """
         self._require_open()
         layout = layout_of_frame(frame, layout)
@@ -110,21 +111,23 @@ class Recognizer:
         if not len(found):
             return []
         matrices = matrices_from_landmarks(found.landmarks, self._template, self._model.spec.size)
-        return self._read(
+        return self._recognize(
             found, lambda part, crops: fill_from_frame(plane, matrices[part], self._model.spec, crops)
         )
 
     def recognize_crops(self, crops: Sequence[U8], landmarks: F32 | None = None) -> list[Face]:
-        """Reads faces that were cut out elsewhere; one Face a crop, in the order given, box the whole crop,
-        score 1.
+        """Recognizes the expressions of face crops; no detector runs.
 
         Args:
-            crops: uint8, [h, w, 3] BGR or [h, w] grey, each of any size. Without landmarks framed tightly,
-                from forehead to chin, and upright.
-            landmarks: [N, 5, 2] in pixels of each crop, for a crop with room around the face; order as in
-                Face.landmarks. Without them a face is never called too small or too far turned.
+            crops: uint8 [h, w, 3] BGR or [h, w] grey, of any size. Without landmarks they must be upright and
+                tight, from forehead to chin.
+            landmarks: [N, 5, 2] in pixels of each crop, for crops with space around the face; order as in
+                Face.landmarks. Without landmarks no face is reported as too small or too far turned.
 
-        Raises: as for a frame; the message names the crop.
+        Returns:
+            One Face per crop, in the given order. Its box is the whole crop, its score 1.
+
+        Raises: as for a frame; the message contains the index of the crop.
         """
         self._require_open()
         planes = planes_from_crops(crops)
@@ -137,12 +140,12 @@ class Recognizer:
             points = checked_landmarks(landmarks, count)
             matrices = matrices_from_landmarks(points, self._template, size)
         given = Detections(boxes, points, np.ones(count, np.float32))
-        return self._read(
+        return self._recognize(
             given, lambda part, out: fill_from_crops(planes[part], matrices[part], self._model.spec, out)
         )
 
-    def _read(self, found: Detections, fill: Callable[[slice, F32], None]) -> list[Face]:
-        """Names expressions; `fill` writes the crops of a slice of the faces into the network's input."""
+    def _recognize(self, found: Detections, fill: Callable[[slice, F32], None]) -> list[Face]:
+        """Runs the expression network; `fill` writes the crops of a slice of the faces into its input."""
         spec = self._model.spec
         faces: list[Face] = []
         for start in range(0, len(found), BATCH):
@@ -160,11 +163,11 @@ class Recognizer:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The expressions in the order of Face.probabilities."""
+        """The expressions, in the order of Face.probabilities."""
         return self._model.spec.labels
 
     def info(self) -> dict[str, Any]:
-        """Returns what really runs: engine, provider, threads, kernels, both models with their hashes."""
+        """Returns the engine, provider, threads and kernels in use, and both models with their hashes."""
         self._require_open()
         return {
             **self._network.info(),
@@ -174,7 +177,7 @@ class Recognizer:
         }
 
     def close(self) -> None:
-        """Gives the engines back; no call may be under way. Later calls raise RuntimeError."""
+        """Releases the engines; no other call may be running. Later calls raise RuntimeError."""
         if not self._closed:
             self._closed = True
             self._network.close()
@@ -208,8 +211,8 @@ def _identity(model: models.ModelFile) -> dict[str, str]:
     return {"name": spec.name, "version": spec.version, "precision": model.precision, "sha256": model.sha256}
 
 
-def _require(holds: bool, expected: str, got: object) -> None:
-    if not holds:
+def _check(is_valid: bool, expected: str, got: object) -> None:
+    if not is_valid:
         raise ValueError(f"{expected}, got {got!r}")
 
 
@@ -217,23 +220,23 @@ def _check_settings(
     threads: int | None, min_face: float | None, threshold: float | None, max_faces: int
 ) -> None:
     whole, number = (int, np.integer), (int, float, np.integer, np.floating)
-    _require(
+    _check(
         threads is None or (isinstance(threads, whole) and threads >= 1),
         "threads must be None or a whole number of at least 1",
         threads,
     )
     smallest = f"min_face must be None or at least {MIN_MIN_FACE_PX} px"
-    _require(
+    _check(
         min_face is None or (isinstance(min_face, number) and MIN_MIN_FACE_PX <= min_face < float("inf")),
         smallest,
         min_face,
     )
-    _require(
+    _check(
         threshold is None or (isinstance(threshold, number) and 0 < threshold < 1),
         "threshold must be None or between 0 and 1",
         threshold,
     )
-    _require(
+    _check(
         isinstance(max_faces, whole) and max_faces >= 1,
         "max_faces must be a whole number of at least 1",
         max_faces,

@@ -1,4 +1,4 @@
-"""What the stages pass on (struct of arrays) and what the user gets (one frozen object a face)."""
+"""Data between the stages (struct of arrays) and results for the user (one frozen object per face)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """Faces of one frame, in frame pixels, by falling score; N may be 0."""
+    """Faces of one frame, in frame pixels, best score first; N may be 0."""
 
     boxes: F32  # [N, 4] xyxy
     landmarks: F32  # [N, 5, 2] right eye, left eye, nose tip, right mouth corner, left mouth corner
@@ -28,16 +28,16 @@ class Face:
     """One face and its expression.
 
     Attributes:
-        box: x0, y0, x1, y1 in frame pixels, clipped to the frame (of a crop: the whole crop).
-        landmarks: x, y in frame pixels of right eye, left eye, nose tip, right and left mouth corner; right
-            and left are the person's own. Empty for a crop that came without landmarks.
-        score: how sure the detector is that this is a face, in [0, 1]; 1 for a crop.
-        label: the most probable expression, also when `abstain_reason` says not to trust it.
-        confidence: how often a label given with this confidence is right, in [0, 1], as fitted on held-out
-            pictures. More than the probability of `label` where people disagree among themselves.
-        probabilities: expression -> the share of people who would name it, in the model's order; read-only,
-            sums to 1.
-        abstain_reason: why the label should not be trusted, None when it may be.
+        box: x0, y0, x1, y1 in frame pixels, clipped to the frame; for a crop, the whole crop.
+        landmarks: x, y in frame pixels of right eye, left eye, nose tip, right and left mouth corner (right
+            and left from the person's view). Empty for a crop without landmarks.
+        score: score of the detector in [0, 1] that this is a face; 1 for a crop.
+        label: the most probable expression; also set if `abstain_reason` is not None.
+        confidence: how often labels with this confidence are right, in [0, 1], fitted on held-out pictures.
+            Larger than the probability of `label` where people disagree.
+        probabilities: expression -> share of people who would name it, in the model's order; read-only, sums
+            to 1.
+        abstain_reason: why the label should not be trusted; None if it can be trusted.
     """
 
     box: Box
@@ -49,8 +49,7 @@ class Face:
     abstain_reason: str | None = None
 
     def __post_init__(self) -> None:
-        # The read-only view is made here, so that pickle and copy can hand over a plain dict (see
-        # __reduce__).
+        # Made here because pickle and copy pass a plain dict (see __reduce__).
         object.__setattr__(self, "probabilities", MappingProxyType(dict(self.probabilities)))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -66,7 +65,7 @@ class Face:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the face as JSON knows it: lists, strings, numbers and None only."""
+        """Returns the face as JSON types: dicts, lists, strings, numbers and None."""
         return {
             "box": list(self.box),
             "landmarks": [list(point) for point in self.landmarks],
@@ -85,13 +84,17 @@ def faces_from_arrays(
     labels: Sequence[str],
     abstain_reasons: Sequence[str | None],
 ) -> list[Face]:
-    """Builds the objects at the door: probabilities [N, C] in the order of labels, confidence [N], one reason
-    (or None) a face.
+    """Builds the result objects.
 
-    Detections of crops without landmarks carry landmarks [N, 0, 2].
+    Args:
+        detections: N faces; for crops without landmarks, landmarks is [N, 0, 2].
+        probabilities: [N, C], in the order of labels.
+        confidence: [N].
+        labels: the C expressions.
+        abstain_reasons: one reason or None per face.
     """
     best = probabilities.argmax(axis=1).tolist()
-    # tolist() turns a whole array into Python floats at once, many times faster than float() on each element.
+    # tolist() converts a whole array to Python floats, much faster than float() on each element.
     rows = zip(
         detections.boxes.tolist(),
         detections.landmarks.tolist(),

@@ -1,6 +1,6 @@
 """A double of pycuda.driver, for machines without CUDA: it records what is called and has no memory or GPU.
 
-It has the names, signatures and errors that `fer_edge.cubins` uses, as in pycuda 2026.1, and refuses what
+It has the names, signatures and errors that `fer_edge.aot` uses, as in pycuda 2026.1, and refuses what
 CUDA would: work without a current context, arguments that do not fit the format, unbalanced pops. There is no
 make_context and no autoinit on purpose.
 """

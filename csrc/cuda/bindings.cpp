@@ -85,7 +85,7 @@ Map checked_map(const char* name, Address data, const Shape& shape, const std::s
         refuse(name, "have a multiple of " + std::to_string(step) + " channels up to " + std::to_string(most),
                listed(shape), "pad them with zeros");
     if (height < 1 || width < 1 || height > kMaxSide || width > kMaxSide)
-        refuse(name, "have 1 to " + std::to_string(kMaxSide) + " places a side", listed(shape),
+        refuse(name, "have 1 to " + std::to_string(kMaxSide) + " positions per side", listed(shape),
                "pool it first");
     if (images < 0 || images > kMaxValues / (channels * height * width))
         refuse(name, "have 0 to " + std::to_string(kMaxValues) + " values", listed(shape), "split the batch");

@@ -1,9 +1,9 @@
 // A block for each image, from the map to the pooled vector in one launch. With g the gate of the channels
-// and a that of the places, out[c] = g[c] / P * sum over p of x[c, p] a[p], so gated maps are never written:
-// the map is read three times, from shared memory where it fits, else from L2.
+// and a that of the positions, out[c] = g[c] / P * sum over p of x[c, p] a[p], so gated maps are never
+// written: the map is read three times, from shared memory where it fits, else from L2.
 //
-// In memory the map is a matrix whose rows are channels (contiguous) or places (channels-last). What the one
-// layout sums along its rows the other sums along its columns.
+// In memory the map is a matrix whose rows are channels (contiguous) or positions (channels-last). What the
+// one layout sums along its rows the other sums along its columns.
 #include "reductions.cuh"
 
 namespace fer_edge {
@@ -20,18 +20,18 @@ struct Arguments {
     void* out;
     int channels, height, width;
 
-    __host__ __device__ int places() const { return height * width; }
-    __host__ __device__ size_t elements() const { return static_cast<size_t>(channels) * places(); }
+    __host__ __device__ int positions() const { return height * width; }
+    __host__ __device__ size_t elements() const { return static_cast<size_t>(channels) * positions(); }
 };
 
 // Where arrays begin in shared memory, in floats, behind the map if that is resident. Each begins at a
 // multiple of 16 bytes.
 struct Layout {
-    int channels;  // [C]: means, later gates
-    int hidden;    // [hidden]
-    int planes;    // [2, P]: means over the channels, then maxima
-    int places;    // [P]: gates
-    int parts;     // a summary of each thread
+    int channels;   // [C]: means, later gates
+    int hidden;     // [hidden]
+    int planes;     // [2, P]: means over the channels, then maxima
+    int positions;  // [P]: gates
+    int parts;      // a summary of each thread
     int end;
 };
 
@@ -42,8 +42,8 @@ __host__ __device__ inline Layout layout_of(const Arguments& arguments, int thre
     layout.channels = 0;
     layout.hidden = layout.channels + padded(arguments.channels);
     layout.planes = layout.hidden + padded(arguments.weights.hidden);
-    layout.places = layout.planes + padded(2 * arguments.places());
-    layout.parts = layout.places + padded(arguments.places());
+    layout.positions = layout.planes + padded(2 * arguments.positions());
+    layout.parts = layout.positions + padded(arguments.positions());
     layout.end = layout.parts + 2 * threads;
     return layout;
 }
@@ -66,11 +66,11 @@ __device__ const T* map_of(const Arguments& arguments) {
     return map;
 }
 
-// One lane's part of the 7 x 7 convolution of planes [2, height, width], padded with zeros, at a place.
+// One lane's part of the 7 x 7 convolution of planes [2, height, width], padded with zeros, at a position.
 template <typename T>
-__device__ Sum part_of_convolution(const float* planes, const T* weights, int height, int width, int place,
+__device__ Sum part_of_convolution(const float* planes, const T* weights, int height, int width, int position,
                                    int lane, int lanes) {
-    const int row = place / width, column = place % width;
+    const int row = position / width, column = position % width;
     Sum part;
     for (int tap = lane; tap < 2 * kTaps * kTaps; tap += lanes) {
         const int i = row + tap / kTaps % kTaps - kTaps / 2, j = column + tap % kTaps - kTaps / 2;
@@ -97,44 +97,44 @@ __device__ void gate_channels(const DcifWeights& weights, int channels, float* c
 
 template <typename T, bool kChannelsLast, bool kResident>
 __global__ void __launch_bounds__(kMaxThreads) filter_and_pool(Arguments arguments) {
-    const int channels = arguments.channels, places = arguments.places();
+    const int channels = arguments.channels, positions = arguments.positions();
     const int height = arguments.height, width = arguments.width;
     const Layout layout = layout_of(arguments, blockDim.x);
     float* const floats = shared_memory<float>() + (kResident ? arguments.elements() * sizeof(T) / 4 : 0);
     float *const channel = floats + layout.channels, *const planes = floats + layout.planes,
-                 *const place = floats + layout.places;
+                 *const position = floats + layout.positions;
     Sum* const sums = reinterpret_cast<Sum*>(floats + layout.parts);
     SumAndLargest* const parts = reinterpret_cast<SumAndLargest*>(sums);
     const T* const map = map_of<T, kResident>(arguments);
-    const auto sum_places = [=](auto factors, auto finish) {
+    const auto sum_positions = [=](auto factors, auto finish) {
         if constexpr (kChannelsLast)
-            reduce_columns<Sum>(map, places, channels, factors, sums, finish);
+            reduce_columns<Sum>(map, positions, channels, factors, sums, finish);
         else
-            reduce_rows<Sum>(map, channels, places, factors, finish);
+            reduce_rows<Sum>(map, channels, positions, factors, finish);
     };
-    sum_places(Ones(), [=](int c, Sum all) { channel[c] = all.sum / places; });
+    sum_positions(Ones(), [=](int c, Sum all) { channel[c] = all.sum / positions; });
     __syncthreads();
     gate_channels<T>(arguments.weights, channels, channel, floats + layout.hidden);
     const auto summarise = [=](int p, SumAndLargest all) {
         planes[p] = all.sum / channels;
-        planes[places + p] = all.largest;
+        planes[positions + p] = all.largest;
     };
     if constexpr (kChannelsLast)
-        reduce_rows<SumAndLargest>(map, places, channels, static_cast<const float*>(channel), summarise);
+        reduce_rows<SumAndLargest>(map, positions, channels, static_cast<const float*>(channel), summarise);
     else
-        reduce_columns(map, channels, places, static_cast<const float*>(channel), parts, summarise);
+        reduce_columns(map, channels, positions, static_cast<const float*>(channel), parts, summarise);
     __syncthreads();
     const T* const spatial_w = static_cast<const T*>(arguments.weights.spatial_w);
     for_each(
-        places, kMinLanes,
+        positions, kMinLanes,
         [=](int p, int lane, int lanes) {
             return part_of_convolution(planes, spatial_w, height, width, p, lane, lanes);
         },
-        [=](int p, Sum all) { place[p] = sigmoid(all.sum); });
+        [=](int p, Sum all) { position[p] = sigmoid(all.sum); });
     __syncthreads();
     T* const out = static_cast<T*>(arguments.out) + static_cast<size_t>(blockIdx.x) * channels;
-    sum_places(static_cast<const float*>(place),
-               [=](int c, Sum all) { out[c] = from_float<T>(channel[c] / places * all.sum); });
+    sum_positions(static_cast<const float*>(position),
+                  [=](int c, Sum all) { out[c] = from_float<T>(channel[c] / positions * all.sum); });
 }
 
 int threads_for(const Arguments& arguments) {

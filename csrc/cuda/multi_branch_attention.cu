@@ -20,15 +20,15 @@ struct Weights {
 };
 
 // [kGroup, height, width] in shared memory, with a border of zeros around each plane. An odd pitch puts a
-// place's channels in different banks.
+// position's channels in different banks.
 struct Planes {
     float* data;
     int height, width, border;
 
     __device__ int row_pitch() const { return width + 2 * border; }
     __device__ int pitch() const { return (height + 2 * border) * row_pitch() | 1; }
-    __device__ float* at(int channel, int place) const {
-        const int y = place / width, x = place - y * width;
+    __device__ float* at(int channel, int position) const {
+        const int y = position / width, x = position - y * width;
         return data + channel * pitch() + (y + border) * row_pitch() + x + border;
     }
 };
@@ -44,23 +44,24 @@ __device__ void load_planes(const MapRows<const T>& map, int image, int first, i
     if (map.channels_last) {
         constexpr int kCount = Packet<T>::kCount, kAcross = kGroup / kCount;
         const int channel = threadIdx.x % kAcross * kCount;
-        for (int place = threadIdx.x / kAcross; place < map.places && channel < count;
-             place += kPrepareThreads / kAcross) {
-            const Packet<T> packet = packet_of<T>(map.read(image * map.places + place, first + channel));
-            float* const target = planes.at(channel, place);
+        for (int position = threadIdx.x / kAcross; position < map.positions && channel < count;
+             position += kPrepareThreads / kAcross) {
+            const Packet<T> packet =
+                packet_of<T>(map.read(image * map.positions + position, first + channel));
+            float* const target = planes.at(channel, position);
 #pragma unroll
             for (int i = 0; i < kCount; ++i) target[i * planes.pitch()] = to_float(packet.values[i]);
         }
     } else {
         constexpr int kWarps = kPrepareThreads / kWarp;
-        const T* const source = map.at(image * map.places, first);
+        const T* const source = map.at(image * map.positions, first);
         const int warp = threadIdx.x / kWarp;
-        for (int place = threadIdx.x % kWarp; place < map.places; place += kWarp) {
-            float* const target = planes.at(0, place);
+        for (int position = threadIdx.x % kWarp; position < map.positions; position += kWarp) {
+            float* const target = planes.at(0, position);
 #pragma unroll
             for (int channel = warp; channel < kGroup; channel += kWarps)
                 if (channel < count)
-                    target[channel * planes.pitch()] = to_float(source[channel * map.places + place]);
+                    target[channel * planes.pitch()] = to_float(source[channel * map.positions + position]);
         }
     }
     __syncthreads();
@@ -73,7 +74,7 @@ __device__ void convolve(const Planes& planes, const Weights<T>& weights, int im
     struct alignas(2 * sizeof(T)) Pair {
         T even, odd;
     };
-    const int channel = threadIdx.x % kGroup, places = planes.height * planes.width;
+    const int channel = threadIdx.x % kGroup, positions = planes.height * planes.width;
     if (channel >= count) return;
     const int made = 2 * (first + channel);
     float even[9], odd[9];
@@ -83,9 +84,9 @@ __device__ void convolve(const Planes& planes, const Weights<T>& weights, int im
         odd[tap] = to_float(weights.depthwise_w[made * 9 + 9 + tap]);
     }
     const float even_b = to_float(weights.depthwise_b[made]), odd_b = to_float(weights.depthwise_b[made + 1]);
-    T* const target = out + static_cast<int64_t>(image) * places * 2 * channels + made;
-    for (int place = threadIdx.x / kGroup; place < places; place += kPrepareThreads / kGroup) {
-        const float* const source = planes.at(channel, place) - planes.row_pitch() - 1;
+    T* const target = out + static_cast<int64_t>(image) * positions * 2 * channels + made;
+    for (int position = threadIdx.x / kGroup; position < positions; position += kPrepareThreads / kGroup) {
+        const float* const source = planes.at(channel, position) - planes.row_pitch() - 1;
         float even_sum = even_b, odd_sum = odd_b;
 #pragma unroll
         for (int tap = 0; tap < 9; ++tap) {
@@ -94,7 +95,7 @@ __device__ void convolve(const Planes& planes, const Weights<T>& weights, int im
             odd_sum = fmaf(value, odd[tap], odd_sum);
         }
         const Pair pair = {from_float<T>(even_sum), from_float<T>(odd_sum)};
-        *reinterpret_cast<Pair*>(target + place * 2 * channels) = pair;
+        *reinterpret_cast<Pair*>(target + position * 2 * channels) = pair;
     }
 }
 
@@ -104,14 +105,14 @@ __device__ void mix_moments(const Planes& planes, const Weights<T>& weights, int
                             float* out) {
     constexpr int kLanes = kPrepareThreads / kGroup;
     const int channel = threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
-    const int places = planes.height * planes.width;
+    const int positions = planes.height * planes.width;
     const float* const plane = planes.data + channel * planes.pitch();
     float sum = 0.0f, squares = 0.0f;
-    for (int place = lane; place < places; place += kLanes) sum += plane[place];
-    const float mean = warp_sum<kLanes>(sum) / places;
-    for (int place = lane; place < places; place += kLanes)
-        squares = fmaf(plane[place] - mean, plane[place] - mean, squares);
-    const float variance = warp_sum<kLanes>(squares) / places;
+    for (int position = lane; position < positions; position += kLanes) sum += plane[position];
+    const float mean = warp_sum<kLanes>(sum) / positions;
+    for (int position = lane; position < positions; position += kLanes)
+        squares = fmaf(plane[position] - mean, plane[position] - mean, squares);
+    const float variance = warp_sum<kLanes>(squares) / positions;
     if (lane == 0 && channel < count)
         out[first + channel] = fmaf(to_float(weights.alpha[first + channel]), mean,
                                     to_float(weights.beta[first + channel]) * variance);
@@ -191,7 +192,7 @@ struct JoinedRows {
     __device__ uint4 read(int row, int column) const {
         if (direct(column)) return *reinterpret_cast<const uint4*>(at(row, column));
         Packet<T> packet = packet_of<T>(x.read(row, column));
-        const float* const factors = s + static_cast<int64_t>(row / x.places) * x.width + column;
+        const float* const factors = s + static_cast<int64_t>(row / x.positions) * x.width + column;
 #pragma unroll
         for (int i = 0; i < Packet<T>::kCount; ++i)
             packet.values[i] = from_float<T>(to_float(packet.values[i]) * factors[i]);

@@ -1,5 +1,5 @@
 // Where a matrix product reads its rows from and writes them to: packets of 16 bytes, along the channels of
-// one row. A map is a matrix of rows (image, place) and columns channels, whichever way it lies in memory.
+// one row. A map is a matrix of rows (image, position) and columns channels, whichever way it lies in memory.
 #pragma once
 
 #include <type_traits>
@@ -51,25 +51,26 @@ struct Rows {
     }
 };
 
-// The `width` channels from `first` on, of a map of [images, channels, places] or [images, places, channels].
+// The `width` channels from `first` on, of a map of [images, channels, positions] or [images, positions,
+// channels].
 template <typename T>
 struct MapRows {
     using Value = std::remove_const_t<T>;
     T* data;
-    int count, width;  // images * places, channels read or written
-    int places, channels, first;
+    int count, width;  // images * positions, channels read or written
+    int positions, channels, first;
     bool channels_last;
 
     __device__ bool down(int) const { return !channels_last; }
     __device__ bool direct(int) const { return channels_last; }
     __device__ T* at(int row, int column) const {
-        const int image = row / places, place = row - image * places, channel = first + column;
-        const int inside = channels_last ? place * channels + channel : channel * places + place;
-        return data + static_cast<int64_t>(image) * channels * places + inside;
+        const int image = row / positions, position = row - image * positions, channel = first + column;
+        const int inside = channels_last ? position * channels + channel : channel * positions + position;
+        return data + static_cast<int64_t>(image) * channels * positions + inside;
     }
     __device__ uint4 read(int row, int column) const {
         const T* const source = at(row, column);
-        return channels_last ? *reinterpret_cast<const uint4*>(source) : gather(source, places);
+        return channels_last ? *reinterpret_cast<const uint4*>(source) : gather(source, positions);
     }
     // Eight channels.
     __device__ void read8(int row, int column, float (&values)[8]) const {
@@ -79,7 +80,7 @@ struct MapRows {
             return;
         }
 #pragma unroll
-        for (int i = 0; i < 8; ++i) values[i] = to_float(source[i * places]);
+        for (int i = 0; i < 8; ++i) values[i] = to_float(source[i * positions]);
     }
     __device__ void write8(int row, int column, const float (&values)[8]) const {
         T* const target = at(row, column);
@@ -88,14 +89,15 @@ struct MapRows {
             return;
         }
 #pragma unroll
-        for (int i = 0; i < 8; ++i) target[i * places] = from_float<Value>(values[i]);
+        for (int i = 0; i < 8; ++i) target[i * positions] = from_float<Value>(values[i]);
     }
 };
 
 template <typename T, typename Data>
 MapRows<T> map_rows(const Map& map, Data* data, int channels, int first, int width) {
-    const int places = map.height * map.width;
-    return {static_cast<T*>(data), map.images * places, width, places, channels, first, map.channels_last};
+    const int positions = map.height * map.width;
+    return {static_cast<T*>(data), map.images * positions, width, positions, channels, first,
+            map.channels_last};
 }
 
 }  // namespace cuda

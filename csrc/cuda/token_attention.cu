@@ -1,4 +1,4 @@
-// Self-attention over the places of a map, in three launches:
+// Self-attention over the positions of a map, in three launches:
 //   1. project: queries, keys and values of all heads, one matrix product
 //   2. attend:  softmax(Q K^T / sqrt(d)) V, a block for each image and head
 //   3. finish:  the output's projection, the residual and LayerNorm, a block for a few whole rows

@@ -1,4 +1,4 @@
-"""The engines that can run a network, chosen once, from a table, when a Recognizer is made."""
+"""The inference engines. A Recognizer selects one from a table when it is made."""
 
 import logging
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fer_edge.backends.base import Backend
 from fer_edge.models import ModelFile
 
-# Opens a model with a number of threads (None: the engine's own choice for this machine).
+# Opens a model with a number of threads (None: the default of the engine).
 Opener = Callable[[ModelFile, int | None], Backend]
 
 _logger = logging.getLogger("fer_edge")
@@ -18,17 +18,17 @@ def _onnxruntime() -> Opener:
     return OrtBackend
 
 
-# name -> loader, in the order that "auto" tries them. A loader raises ImportError when its engine is not
+# name -> loader, in the order in which "auto" tries them. A loader raises ImportError if its engine is not
 # installed.
 LOADERS: dict[str, Callable[[], Opener]] = {"onnxruntime": _onnxruntime}
 
 
 def opener_for(name: str) -> Opener:
-    """Returns what opens models on the named engine; "auto" takes the first engine that is installed.
+    """Returns the function that opens models on an engine; "auto" takes the first installed engine.
 
     Raises:
-        ValueError: an unknown name.
-        ImportError: the engine, or with "auto" every engine, is not installed; the message has the pip line.
+        ValueError: the name is unknown.
+        ImportError: the engine is not installed, or with "auto" none is; the message has the pip command.
     """
     if name != "auto":
         if name not in LOADERS:

@@ -1,4 +1,4 @@
-"""What the stages ask of an engine: hand out its input, run, say what it is."""
+"""The protocol of an inference engine."""
 
 from typing import Protocol
 
@@ -6,19 +6,19 @@ from fer_edge.arrays import F32
 
 
 class Backend(Protocol):
-    """One network, loaded. Several threads may use it at once: what one reserved belongs to it."""
+    """One loaded network. Several threads may use it at once: each has its own input."""
 
     def reserve(self, shape: tuple[int, ...]) -> F32:
-        """Returns the engine's input of that shape for the calling thread, valid until its next reserve.
+        """Returns an input array of this shape for the calling thread, valid until its next reserve.
 
-        The values are undefined; the caller fills all of them.
+        The values are undefined; the caller must set all of them.
         """
 
     def run(self) -> list[F32]:
-        """Runs on what the calling thread reserved last and returns the outputs in the network's order."""
+        """Runs on the input that the calling thread reserved last; returns the outputs in order."""
 
     def close(self) -> None:
-        """Gives the engine's memory back; the backend is of no use afterwards."""
+        """Releases the memory of the engine; the backend cannot be used afterwards."""
 
     def info(self) -> dict[str, object]:
-        """Returns what really runs: name, version, provider, threads."""
+        """Returns name, version, provider and threads in use."""

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the engine that runs everywhere."""
+"""ONNX Runtime on the CPU."""
 
 import importlib
 from typing import Any
@@ -10,18 +10,18 @@ from fer_edge.buffers import ThreadBuffer
 from fer_edge.models import ModelError, ModelFile
 
 PROVIDER = "CPUExecutionProvider"
-# Two take longer than one for up to four faces (python -m benchmarks.latency), and a robot has other work.
+# Two threads are slower than one for up to four faces (python -m benchmarks.latency), and one thread leaves
+# the other cores free.
 DEFAULT_THREADS = 1
 
 try:
-    # Imported by name because the wheels carry no type information: this is the one place where it enters, as
-    # Any.
+    # importlib, because the wheels have no type information: here the modules become Any.
     _ort: Any = importlib.import_module("onnxruntime")
     _state: Any = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
 except ImportError as _error:
     raise ImportError(f"onnxruntime cannot be imported ({_error}); pip install onnxruntime") from _error
 
-# All errors of the engine derive from Exception directly, so the ones a model file can cause are listed.
+# The engine's errors have no common base class but Exception. These are the ones that a model file can cause.
 _ERRORS: tuple[type[Exception], ...] = (
     _state.Fail,
     _state.InvalidArgument,
@@ -39,11 +39,11 @@ def session_options(threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = _ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    # Fatal ones only: errors come as exceptions, and the engine's warnings mean nothing to our users.
+    # 4: fatal messages only. Errors are raised as exceptions, and users cannot act on the engine's warnings.
     options.log_severity_level = 4
-    # Threads that spin while they wait take the core that the rest of a robot needs.
+    # Waiting threads must not spin: the application needs the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A memory pattern is kept for each input shape ever seen: with folders of pictures that never ends.
+    # The engine keeps one memory pattern per input shape, so memory would grow with pictures of many sizes.
     options.enable_mem_pattern = False
     return options
 
@@ -54,7 +54,7 @@ def open_session(file: bytes, threads: int = DEFAULT_THREADS, options: Any = Non
 
 
 class OrtBackend:
-    """One session, which any thread may run, and one input for each thread."""
+    """One session, which any thread may run, and one input array per thread."""
 
     def __init__(self, model: ModelFile, threads: int | None) -> None:
         self._threads = threads or DEFAULT_THREADS

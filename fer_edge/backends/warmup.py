@@ -1,4 +1,4 @@
-"""The first run of a network: pays for the engine's start, shows whether network and spec agree."""
+"""The first run of a network. It moves lazy initialization out of the first call and checks the outputs."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from fer_edge.models import ModelError, ModelFile
 
 DETECTOR_CHANNELS = 15
 DETECTOR_STRIDES = (8, 16, 32)
-# (height, width): two, to find a network exported with a fixed size; the second is that of 4:3 frames.
+# (height, width): two sizes, to detect a network exported with a fixed size; the second is for 4:3 frames.
 DETECTOR_INPUTS = ((64, 32), (256, 320))
-# Faces: two, to find a network that was exported with a fixed batch of one.
+# Two faces, to detect a network exported with a fixed batch size of one.
 EXPRESSION_BATCH = 2
 
 Shape = tuple[int, ...]
 
 
 def warm_up(backend: Backend, model: ModelFile) -> None:
-    """Runs on empty inputs; raises ModelError when the outputs are not those of the model's role."""
+    """Runs on inputs of zeros; raises ModelError if the outputs do not fit the role of the model."""
     spec = model.spec
     if spec.role == "expression":
         _run(

@@ -1,4 +1,4 @@
-"""`python -m fer_edge.cli` is `fer-edge`."""
+"""`python -m fer_edge.cli` runs `fer-edge`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Say what is installed, what would run, what is missing, and the command that fixes it."""
+"""Check what is installed and what would run; print the command that fixes each problem."""
 
 import argparse
 import importlib
@@ -23,7 +23,7 @@ REQUIRED_MODELS = ("face-luma", "tkfnet-nano")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding; `fix` is the command for what is not ok. With "slow" ones everything still works."""
+    """One finding. `fix` is the command that solves a problem. With "slow", everything still works."""
 
     name: str
     state: Literal["ok", "slow", "missing", "broken"]
@@ -32,11 +32,11 @@ class Check:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`doctor` takes nothing."""
+    """`doctor` has no arguments."""
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the findings; 0 when pictures can be recognised, else 1."""
+    """Prints the findings; returns 0 if pictures can be processed, else 1."""
     print(f"fer-edge {fer_edge.__version__} in {models.WEIGHTS.parent}")
     states = []
     for check in _checks():
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     if "missing" in states or "broken" in states:
         print("would not run")
         return 1
-    return _try()
+    return _start_recognizer()
 
 
 def _checks() -> Iterator[Check]:
@@ -109,7 +109,7 @@ def _weights() -> Iterator[Check]:
             yield Check(name, "ok", f"version {model.spec.version}, sha256 {model.sha256[:12]}... as shipped")
 
 
-def _try() -> int:
+def _start_recognizer() -> int:
     from fer_edge.recognizer import Recognizer
 
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""List the models that ship with the package: role, size, licence, measured quality, and hash."""
+"""List the models embedded in the package: role, size, licence, metrics and hash."""
 
 import argparse
 import json
@@ -9,8 +9,8 @@ from fer_edge import models
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares what `models` takes."""
-    parser.add_argument("--json", action="store_true", help="everything, as one JSON array")
+    """Adds the arguments of `models`."""
+    parser.add_argument("--json", action="store_true", help="print all fields as one JSON array")
 
 
 def run(options: argparse.Namespace) -> int:

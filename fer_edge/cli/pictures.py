@@ -1,4 +1,4 @@
-"""Pictures from the command line: which files are meant, and their pixels."""
+"""Input pictures of the command line: finds the files and reads their pixels."""
 
 import importlib
 import os
@@ -28,9 +28,9 @@ VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wm
 
 
 def opencv() -> Any:
-    """Returns the module cv2; raises ImportError with the pip line."""
-    # A damaged file is reported once, by us, and not by OpenCV as well. The variable is read when OpenCV is
-    # loaded; the function that does the same has another name in each of its major versions.
+    """Returns the module cv2; raises ImportError with the pip command."""
+    # A damaged file is reported by us; without this, OpenCV would report it too. OpenCV reads the variable
+    # when it is loaded. The equivalent function has a different name in each major version.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
         cv2: Any = importlib.import_module("cv2")
@@ -42,15 +42,15 @@ def opencv() -> Any:
 
 
 def shown(path: Path) -> str:
-    """Returns a path as text that every stream can print, also when its bytes are no valid UTF-8."""
+    """Returns a path as printable text, also if its bytes are not valid UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def pictures_from_arguments(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, str]]]:
-    """Returns the files that are meant, each once, and (argument, message) for arguments that stand for none.
+    """Returns the files without duplicates, and (argument, message) for each argument without files.
 
-    A folder stands for the pictures and videos that lie in it directly, a glob (`**` for any depth) for the
-    files it matches. A name that does not exist is returned, and fails when it is read.
+    A folder gives the pictures and videos directly in it, a glob (`**` for any depth) the files that it
+    matches. A file that does not exist is returned too; reading it fails later.
     """
     files: dict[Path, None] = {}
     failures: list[tuple[str, str]] = []
@@ -86,15 +86,15 @@ def read_picture(path: Path) -> U8:
     16-bit pictures are reduced to 8 bits, an alpha channel is dropped.
 
     Raises:
-        OSError: the file is missing or may not be read.
-        ValueError: it is a video, empty, damaged, or no picture.
+        OSError: the file is missing or not readable.
+        ValueError: the file is a video, empty, damaged, or not a picture.
     """
     if path.suffix.lower() in VIDEOS:
         raise ValueError(
             "is a video, and videos are not supported yet; take pictures out of it first: "
             f"ffmpeg -i '{shown(path)}' -vf fps=2 frame-%05d.jpg"
         )
-    # Not cv2.imread: it cannot open names beyond the system's code page, and does not say why it failed.
+    # Not cv2.imread: it cannot open names outside the system's code page and gives no reason for a failure.
     data = np.fromfile(path, np.uint8)
     if not len(data):
         raise ValueError("is empty (0 bytes)")
@@ -109,14 +109,15 @@ def read_picture(path: Path) -> U8:
 
 
 def message_of(error: Exception) -> str:
-    """Returns what went wrong without the file's name, which the caller puts in front."""
+    """Returns the message without the name of the file, which the caller adds."""
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
 def _is_jpeg_without_end(data: bytes) -> bool:
-    """Whether a JPEG was cut short, which OpenCV 4 does not tell: it paints the missing part grey."""
+    """Whether a JPEG is truncated. OpenCV 4 reports no error and fills the missing part with grey."""
     at = 2
-    # Segment by segment up to the picture's own scan, because a thumbnail in the header has an end as well.
+    # Skip the header segments up to the scan of the picture, because a thumbnail in the header also has an
+    # end marker.
     while data.startswith(b"\xff\xd8") and data[at : at + 1] == b"\xff":
         if data[at + 1 : at + 2] == b"\xda":
             return data.find(b"\xff\xd9", at) < 0

@@ -1,4 +1,7 @@
-"""Name the expression of every face in pictures: a table, JSON lines or CSV, and annotated copies."""
+"""Recognize the expression of every face in pictures.
+
+The output is a table, JSON lines or CSV; --draw also writes annotated copies.
+"""
 
 import argparse
 import sys
@@ -17,25 +20,32 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares what `predict` takes."""
+    """Adds the arguments of `predict`."""
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="picture, folder of pictures, or quoted glob"
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object a line and picture")
-    form.add_argument("--csv", action="store_true", help="one row a face, with all probabilities")
+    form.add_argument("--json", action="store_true", help="print one JSON object per picture, one per line")
+    form.add_argument("--csv", action="store_true", help="print one CSV row per face, with all probabilities")
     parser.add_argument(
         "--draw", type=Path, metavar="DIR", help="write annotated copies NAME-faces.jpg into DIR"
     )
-    parser.add_argument("--model", default="tkfnet-nano", help="embedded name or ONNX file (%(default)s)")
-    parser.add_argument("--detector", default="face-luma", help="embedded name or ONNX file (%(default)s)")
-    parser.add_argument("--backend", default="auto", help="auto or onnxruntime (%(default)s)")
-    parser.add_argument("--threads", type=int, help="CPU threads of the engine")
     parser.add_argument(
-        "--min-face", type=float, metavar="PX", help="smallest face (a 20th of the longer side)"
+        "--model", default="tkfnet-nano", help="embedded name or ONNX file (default: %(default)s)"
     )
     parser.add_argument(
-        "--threshold", type=float, help="score from which a detection is a face (the model's own)"
+        "--detector", default="face-luma", help="embedded name or ONNX file (default: %(default)s)"
+    )
+    parser.add_argument("--backend", default="auto", help="auto or onnxruntime (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads of the engine (default: 1)")
+    parser.add_argument(
+        "--min-face",
+        type=float,
+        metavar="PX",
+        help="smallest face to find (default: a 20th of the longer side)",
+    )
+    parser.add_argument(
+        "--threshold", type=float, help="minimum score of a face (default: the value of the detector)"
     )
 
 
@@ -54,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         report = _report_from_options(options, paths, recognizer.labels)
         for argument, message in failures:
             _fail(report, argument, message)
-        copies = _copies(paths, options.draw)
+        copies = _copy_paths(paths, options.draw)
         done = [
             _predict_one(recognizer, path, copy, report) for path, copy in zip(paths, copies, strict=True)
         ]
@@ -62,8 +72,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _recognizer_from_options(options: argparse.Namespace) -> "Recognizer":
-    # Imported here: `fer-edge --help` needs no engine, and a wrong FER_EDGE_OPS is reported like any other
-    # setting.
+    # Imported here, so that `fer-edge --help` needs no engine and a wrong FER_EDGE_OPS is reported like any
+    # other setting.
     from fer_edge.recognizer import Recognizer
 
     return Recognizer(
@@ -83,7 +93,7 @@ def _report_from_options(options: argparse.Namespace, paths: Sequence[Path], lab
 
 
 def _predict_one(recognizer: "Recognizer", path: Path, copy: Path | None, report: Report) -> bool:
-    """Reads, recognises and reports one picture; returns whether it could be done."""
+    """Reads, processes and reports one picture; returns whether this succeeded."""
     try:
         picture = read_picture(path)
         faces = recognizer(picture)
@@ -101,11 +111,11 @@ def _fail(report: Report, name: str, message: str) -> None:
     report.failure(name, message)
 
 
-def _copies(paths: Sequence[Path], folder: Path | None) -> list[Path | None]:
-    """Returns where each annotated copy goes: different names for all, and never a name of an input."""
+def _copy_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | None]:
+    """Returns the path of each annotated copy. All differ, and none is an input file."""
     if folder is None:
         return [None] * len(paths)
-    # Compared without case, for file systems that know none.
+    # Compared case-insensitively, as some file systems do.
     taken = {str(path.resolve()).casefold() for path in paths}
     copies: list[Path | None] = []
     for path in paths:
@@ -127,5 +137,5 @@ def _write_copy(copy: Path, picture: U8, faces: Sequence[Face], labels: Sequence
         raise ValueError(
             f"{copy} cannot be written: a JPEG holds at most 65500 pixels a side, got {width} x {height}"
         )
-    # Not cv2.imwrite: it cannot write names beyond the system's code page, and does not say why it failed.
+    # Not cv2.imwrite: it cannot write names outside the system's code page and gives no reason for a failure.
     data.tofile(copy)

@@ -1,4 +1,4 @@
-"""The results of `fer-edge predict` as a table for people, and as JSON lines or CSV for programs."""
+"""Output of `fer-edge predict`: a table for people, JSON lines or CSV for programs."""
 
 import csv
 import json
@@ -10,24 +10,24 @@ from typing import Protocol
 from fer_edge.cli.pictures import shown
 from fer_edge.result import Face
 
-WIDEST_NAME = 48
+MAX_NAME_WIDTH = 48
 
 
 class Report(Protocol):
-    """Takes one picture after the other, in the order they were given, and prints each at once."""
+    """Prints each result as soon as it is there, in the order of the inputs."""
 
     def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None) -> None:
-        """Tells what was found in a picture, and where the annotated copy went."""
+        """Prints the faces of a picture and the path of its annotated copy."""
 
     def failure(self, path: str, message: str) -> None:
-        """Tells that an input failed; stderr is told by the caller."""
+        """Prints that an input failed. The caller also writes the message to stderr."""
 
 
 class TableReport:
-    """Aligned columns, one line a face."""
+    """Aligned columns, one line per face."""
 
     def __init__(self, paths: Sequence[Path], labels: Sequence[str]) -> None:
-        self._name_width = max([4, *(min(len(shown(path)), WIDEST_NAME) for path in paths)])
+        self._name_width = max([4, *(min(len(shown(path)), MAX_NAME_WIDTH) for path in paths)])
         self._label_width = max(10, *map(len, labels))
         self._line("file", "face", "expression", "conf.", "box (x0 y0 x1 y1)", "note")
 
@@ -46,13 +46,13 @@ class TableReport:
         pass
 
     def _line(self, name: str, face: str, label: str, confidence: str, box: str, note: str) -> None:
-        name = name if len(name) <= WIDEST_NAME else "..." + name[3 - WIDEST_NAME :]
+        name = name if len(name) <= MAX_NAME_WIDTH else "..." + name[3 - MAX_NAME_WIDTH :]
         who = f"{name:{self._name_width}}  {face:>4}"
         print(f"{who}  {label:{self._label_width}}  {confidence:>5}  {box:19}  {note}".rstrip())
 
 
 class JsonReport:
-    """One JSON object a line and picture: `file`, and `faces` or `error`; `drawn` with --draw."""
+    """One JSON object per picture and line: `file`, and `faces` or `error`; with --draw also `drawn`."""
 
     def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None) -> None:
         record: dict[str, object] = {"file": str(path), "faces": [face.to_dict() for face in faces]}
@@ -65,7 +65,7 @@ class JsonReport:
 
 
 class CsvReport:
-    """One row a face; a picture without one has a row with empty fields, so that it is seen to be done."""
+    """One row per face; one row with empty fields for a picture without faces, so that none is missing."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels

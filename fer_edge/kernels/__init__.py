@@ -1,11 +1,11 @@
-"""The blocks of the networks as GPU kernels, each with a plain PyTorch reference beside it.
+"""The network blocks as GPU kernels, each with a plain PyTorch reference.
 
 ```python
 from fer_edge import kernels
 
-pooled = kernels.dcif(x, weights)                      # the best that x's device can run
-pooled = kernels.dcif(x, weights, kernels="triton")    # that one, or an error that says why not
-kernels.active()                                       # what "auto" would run here
+pooled = kernels.dcif(x, weights)                      # the best implementation for the device of x
+pooled = kernels.dcif(x, weights, kernels="triton")    # this implementation, or an error with the reason
+kernels.active()                                       # the implementations that "auto" selects
 ```
 
 Needs `pip install 'fer_edge[kernels]'`; the runtime (`fer_edge.Recognizer`) never imports it.

@@ -1,4 +1,4 @@
-"""What the operations demand of their arguments, checked once, at the public edge."""
+"""Checks of the arguments of the operations, done once, in the public functions."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from .reference import DcifWeights, FoldedMultiBranchWeights, MultiBranchWeights
 MAX_CHANNELS = 2048
 MAX_SIDE = 14
 MAX_TOKENS = 64
-# Shapes of the fields, C the map's channels, H the hidden ones, M the columns of merge.
+# Shapes of the fields: C channels of the map, H hidden channels, M columns of merge.
 _LOCAL: dict[str, tuple[str | int, ...]] = {
     "alpha": ("C",),
     "beta": ("C",),
@@ -52,7 +52,7 @@ def check_dtypes(tensors: list[Tensor]) -> None:
 
 
 def check_map(name: str, x: Tensor, multiple: int) -> None:
-    """A floating map [N, multiple * C, H, W]. float64 passes: the reference takes it."""
+    """Checks a floating-point map [N, multiple * C, H, W]. float64 is allowed: the reference accepts it."""
     if x.ndim != 4 or not x.is_floating_point():
         raise TypeError(f"{name} must be floating [N, C, H, W], got {x.dtype} {list(x.shape)}")
     channels, extra = divmod(x.shape[1], multiple)
@@ -63,21 +63,21 @@ def check_map(name: str, x: Tensor, multiple: int) -> None:
         )
     if not (1 <= x.shape[2] <= MAX_SIDE and 1 <= x.shape[3] <= MAX_SIDE):
         raise ValueError(
-            f"{name} must have 1 to {MAX_SIDE} places a side, got {list(x.shape)}; pool it first"
+            f"{name} must have 1 to {MAX_SIDE} positions per side, got {list(x.shape)}; pool it first"
         )
 
 
 def check_tokens(name: str, x: Tensor, heads: int) -> None:
-    """A map whose places are the tokens of so many heads."""
-    channels, places = x.shape[1], x.shape[2] * x.shape[3]
-    if places > MAX_TOKENS:
-        raise ValueError(f"{name} must have at most {MAX_TOKENS} places, got {places}; pool it first")
+    """Checks a map whose positions are the tokens of attention with `heads` heads."""
+    channels, positions = x.shape[1], x.shape[2] * x.shape[3]
+    if positions > MAX_TOKENS:
+        raise ValueError(f"{name} must have at most {MAX_TOKENS} positions, got {positions}; pool it first")
     if heads < 1 or channels % heads:
         raise ValueError(f"heads must divide the {channels} channels, got {heads}")
 
 
 def check_weights(weights: tuple[Tensor, ...], channels: int) -> None:
-    """Kernels read as much as the shapes promise."""
+    """Checks the shapes: the kernels read as many values as the shapes say."""
     sides = {"C": channels, "2C": 2 * channels, "3C": 3 * channels}
     if isinstance(weights, DcifWeights):
         sides["H"] = len(weights.squeeze_w)

@@ -1,8 +1,9 @@
-"""The operations as `fer_edge._cuda` computes them: tensors become addresses, memory comes from PyTorch.
+"""The operations on PyTorch tensors, computed by the extension `fer_edge._cuda`.
 
-Everything is launched on PyTorch's current stream and nothing waits, so calls can be captured into a CUDA
-graph. There are no gradients. torch.compile cannot trace addresses: its graph breaks at each call. The
-functions have the names and arguments of `reference`, which documents them.
+This module passes the addresses of tensors and allocates memory with PyTorch. Kernels are launched on the
+current stream without synchronization, so calls can be captured into a CUDA graph. There are no gradients.
+torch.compile cannot trace addresses: its graph breaks at each call. Names and arguments are those of
+`reference`, which documents them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from .fold import fold_multi_branch
 from .layout import dense, is_channels_last
 from .reference import DcifWeights, FoldedMultiBranchWeights, MultiBranchWeights, TokenAttentionWeights
 
-# Vector loads and the tensor cores want it; PyTorch's own memory begins at multiples of 512 bytes.
+# Bytes; required by vector loads and tensor cores. PyTorch aligns its own memory to 512 bytes.
 ALIGNMENT = 32
 FLOATS: dict[torch.dtype, Literal["float32", "float16", "bfloat16"]] = {
     torch.float32: "float32",
@@ -31,18 +32,18 @@ PICTURES: dict[torch.dtype, Literal["float32", "float16", "int8"]] = {
     torch.int8: "int8",
 }
 
-# Under fullgraph=True the reason is what the error says.
+# With fullgraph=True, the error of torch.compile contains this reason.
 _untraced = torch.compiler.disable(reason="kernels='cuda' cannot be traced; use triton, or fullgraph=False")
 
 
 @_untraced
 def multi_branch_attention(z: Tensor, weights: MultiBranchWeights | FoldedMultiBranchWeights) -> Tensor:
-    """See `reference.multi_branch_attention`; weights that are not folded are folded first, at each call."""
+    """See `reference.multi_branch_attention`; unfolded weights are folded at each call."""
     folded = weights if isinstance(weights, FoldedMultiBranchWeights) else fold_multi_branch(weights)
-    z, channels_last = _map(z)
+    z, channels_last = _readable_map(z)
     n, both, height, width = z.shape
     channels = both // 2
-    held = _weights(folded)
+    kept = _aligned_weights(folded)
     scale = _empty(z, (2, n, channels), torch.float32)
     local = _empty(z, (2, n * height * width, 2 * channels))
     out = _empty(z, (n, channels, height, width), channels_last=channels_last)
@@ -52,7 +53,7 @@ def multi_branch_attention(z: Tensor, weights: MultiBranchWeights | FoldedMultiB
             z.shape,
             FLOATS[z.dtype],
             channels_last,
-            [weight.data_ptr() for weight in held],
+            [weight.data_ptr() for weight in kept],
             scale.data_ptr(),
             local.data_ptr(),
             out.data_ptr(),
@@ -64,8 +65,8 @@ def multi_branch_attention(z: Tensor, weights: MultiBranchWeights | FoldedMultiB
 @_untraced
 def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
     """See `reference.dcif`."""
-    x, channels_last = _map(x)
-    held = _weights(weights)
+    x, channels_last = _readable_map(x)
+    kept = _aligned_weights(weights)
     out = _empty(x, x.shape[:2])
     with _stream(x) as stream:
         _cuda.dcif(
@@ -73,7 +74,7 @@ def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
             x.shape,
             FLOATS[x.dtype],
             channels_last,
-            [weight.data_ptr() for weight in held],
+            [weight.data_ptr() for weight in kept],
             len(weights.squeeze_b),
             out.data_ptr(),
             stream,
@@ -84,9 +85,9 @@ def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
 @_untraced
 def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsilon: float = 1e-5) -> Tensor:
     """See `reference.token_attention`."""
-    x, channels_last = _map(x)
+    x, channels_last = _readable_map(x)
     n, channels, height, width = x.shape
-    held = _weights(weights)
+    kept = _aligned_weights(weights)
     qkv = _empty(x, (n * height * width, 3 * channels))
     mixed = _empty(x, (n * height * width, channels))
     out = _empty(x, x.shape, channels_last=channels_last)
@@ -96,7 +97,7 @@ def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsil
             x.shape,
             FLOATS[x.dtype],
             channels_last,
-            [weight.data_ptr() for weight in held],
+            [weight.data_ptr() for weight in kept],
             heads,
             epsilon,
             qkv.data_ptr(),
@@ -137,8 +138,8 @@ def warp_normalize(
         )
 
 
-def _map(x: Tensor) -> tuple[Tensor, bool]:
-    """The map as a kernel reads it, and whether that is channels-last."""
+def _readable_map(x: Tensor) -> tuple[Tensor, bool]:
+    """The map in a layout that the kernels read, and whether it is channels-last."""
     if x.dtype not in FLOATS:
         raise TypeError(
             f"kernels='cuda' needs float32, float16 or bfloat16, got {x.dtype}; cast it with .to()"
@@ -146,8 +147,8 @@ def _map(x: Tensor) -> tuple[Tensor, bool]:
     return _aligned(dense(x)), is_channels_last(x)
 
 
-def _weights(weights: Sequence[Tensor]) -> list[Tensor]:
-    """The weights, to be held until their kernels are launched: some may be copies."""
+def _aligned_weights(weights: Sequence[Tensor]) -> list[Tensor]:
+    """The weights, contiguous and aligned. Some may be copies: keep the list until the launch."""
     return [_aligned(weight.contiguous()) for weight in weights]
 
 
@@ -158,13 +159,13 @@ def _aligned(tensor: Tensor) -> Tensor:
 def _empty(
     like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None, channels_last: bool = False
 ) -> Tensor:
-    """Memory where the tensor is, of its dtype if none is given."""
+    """Uninitialized memory on the device of the tensor; its dtype is the default."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     return torch.empty(tuple(shape), dtype=dtype or like.dtype, device=like.device, memory_format=layout)
 
 
 @contextmanager
 def _stream(tensor: Tensor) -> Iterator[int]:
-    """The current stream of the tensor's device, which is the current device meanwhile."""
+    """The current stream of the device of the tensor; inside, this device is the current one."""
     with torch.cuda.device(tensor.device):
         yield torch.cuda.current_stream(tensor.device).cuda_stream

@@ -1,4 +1,4 @@
-"""Which implementation of an operation runs: one table, one choice.
+"""Chooses the implementation of an operation.
 
 | name | what | runs on | gradients |
 | --- | --- | --- | --- |
@@ -6,7 +6,7 @@
 | cuda | the extension `fer_edge._cuda`, built with FER_EDGE_CUDA=1 | CUDA devices | no |
 | reference | plain PyTorch | every device of PyTorch | yes |
 
-"auto" takes the first that can do the work; a name takes that one or raises.
+"auto" takes the first implementation that can run; a name takes this implementation or raises.
 """
 
 import functools
@@ -20,27 +20,28 @@ import torch
 Kernels = Literal["auto", "triton", "cuda", "reference"]
 OPERATIONS = ("multi_branch_attention", "dcif", "filter_and_pool", "token_attention", "warp_normalize")
 IMPLEMENTATIONS = ("triton", "cuda", "reference")
-# What one leaves out: the CUDA extension is for inference, filter_and_pool for training.
-LEFT_OUT = {"cuda": ("filter_and_pool",)}
+# Operations that an implementation lacks. The CUDA extension is for inference, filter_and_pool for training.
+MISSING_OPERATIONS = {"cuda": ("filter_and_pool",)}
 
 
 def active(device: torch.device | str | None = None) -> dict[str, str]:
-    """What "auto" runs for each operation on the device (the current CUDA device, else the CPU), without
-    gradients.
+    """The implementation that "auto" selects for each operation, without gradients.
+
+    The default device is the current CUDA device, or the CPU if there is none.
     """
     kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")).type
     return {operation: choose(operation, "auto", kind, gradients=False) for operation in OPERATIONS}
 
 
-# Of strings and a truth value only: torch.compile then calls it once, and traces what was chosen.
+# The arguments are constants, so torch.compile calls this once and traces the chosen implementation.
 @torch.compiler.assume_constant_result
 def choose(operation: str, kernels: str, device: str, gradients: bool) -> str:
-    """The implementation that will run on a type of device ("cuda", "cpu").
+    """The name of the implementation that runs on a type of device ("cuda", "cpu").
 
     Raises:
         ValueError: the name is unknown, or the implementation lacks the operation or its gradients.
-        ImportError: Triton or the extension is asked for by name and is not installed.
-        RuntimeError: it is installed and cannot run on the device.
+        ImportError: Triton or the extension was requested by name and is not installed.
+        RuntimeError: the implementation is installed but cannot run on the device.
     """
     if kernels not in get_args(Kernels):
         raise ValueError(f"kernels must be one of {', '.join(get_args(Kernels))}, got {kernels!r}")
@@ -53,15 +54,16 @@ def choose(operation: str, kernels: str, device: str, gradients: bool) -> str:
 
 
 def implementation(operation: str, kernels: str, device: str, gradients: bool) -> Callable[..., Any]:
-    """The function that computes the operation; raises as `choose`."""
+    """The function that computes the operation; raises the errors of `choose`."""
     function: Callable[..., Any] = getattr(module(choose(operation, kernels, device, gradients)), operation)
     return function
 
 
 def module(name: str) -> Any:
-    """Functions of the operations' names with the reference's arguments, imported when they are first used.
+    """The module of an implementation, imported on first use.
 
-    Import statements, because torch.compile traces them, and not importlib.
+    Its functions have the names of the operations and the arguments of the reference. It uses import
+    statements because torch.compile can trace them, but not importlib.
     """
     if name == "triton":
         from . import triton_ops
@@ -77,10 +79,10 @@ def module(name: str) -> Any:
 
 
 def _refusal(operation: str, name: str, device: str, gradients: bool) -> Exception | None:
-    """Why the implementation cannot do the work, None if it can."""
+    """The error if the implementation cannot run, else None."""
     if name == "reference":
         return None
-    if operation in LEFT_OUT.get(name, ()):
+    if operation in MISSING_OPERATIONS.get(name, ()):
         return ValueError(f"kernels={name!r} has no {operation}; use triton or reference")
     if not installed(name):
         fix = {
@@ -97,11 +99,11 @@ def _refusal(operation: str, name: str, device: str, gradients: bool) -> Excepti
 
 
 def interpreted() -> bool:
-    """Whether Triton's kernels run in its interpreter; it reads the variable when a kernel is defined."""
+    """Whether Triton runs kernels in its interpreter. Triton reads the variable when a kernel is defined."""
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
 @functools.cache
 def installed(name: str) -> bool:
-    """Whether the package of an implementation can be found."""
+    """Whether the package of an implementation is installed."""
     return importlib.util.find_spec({"triton": "triton", "cuda": "fer_edge._cuda"}[name]) is not None

@@ -1,11 +1,11 @@
-"""How a map lies in memory: contiguous or channels-last are read as they are, anything else is copied."""
+"""Memory layout of a map: contiguous and channels-last maps are read in place, others are copied."""
 
 import torch
 from torch import Tensor
 
 
 def is_channels_last(x: Tensor) -> bool:
-    """Whether a map [N, C, H, W] lies as [N, H, W, C]; where both are true it counts as contiguous."""
+    """Whether a map [N, C, H, W] is stored as [N, H, W, C] and is not also contiguous."""
     return not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -15,5 +15,5 @@ def layout_of(x: Tensor) -> torch.memory_format:
 
 
 def dense(x: Tensor) -> Tensor:
-    """The map, copied if it lies in neither format."""
+    """The map, copied if it has neither format."""
     return x.contiguous(memory_format=layout_of(x))

@@ -24,16 +24,16 @@ def multi_branch_attention(
 
     Args:
         z: float32, float16 or bfloat16 [N, 2 C, H, W], contiguous or channels-last, C a multiple of 8 up to
-            2048, at most 14 x 14 places.
-        weights: of the dtype of z; folded ones save the multiplication of two matrices at each call.
-        kernels: which implementation.
+            2048, at most 14 x 14 positions.
+        weights: of the dtype of z. Fold them once (`fold_multi_branch`) to avoid a matrix product per call.
+        kernels: the implementation; see `fer_edge.kernels.dispatch`.
 
     Returns:
-        [N, C, H, W] of the dtype and memory format of z. Under autocast everything is cast first.
+        [N, C, H, W] of the dtype and memory format of z. Under autocast all arguments are cast first.
 
     Raises:
-        ValueError, TypeError: an argument does not fit.
-        ImportError, RuntimeError: the implementation asked for cannot run here.
+        ValueError, TypeError: an argument is invalid.
+        ImportError, RuntimeError: the requested implementation cannot run here.
     """
     check_map("z", z, 2)
     check_weights(weights, z.shape[1] // 2)
@@ -45,16 +45,16 @@ def dcif(x: Tensor, weights: DcifWeights, *, kernels: Kernels = "auto") -> Tenso
 
     Args:
         x: float32, float16 or bfloat16 [N, C, H, W], contiguous or channels-last, C a multiple of 8 up to
-            2048, at most 14 x 14 places.
+            2048, at most 14 x 14 positions.
         weights: of the dtype of x.
-        kernels: which implementation.
+        kernels: the implementation; see `fer_edge.kernels.dispatch`.
 
     Returns:
-        [N, C] of the dtype of x. Under autocast everything is cast first.
+        [N, C] of the dtype of x. Under autocast all arguments are cast first.
 
     Raises:
-        ValueError, TypeError: an argument does not fit.
-        ImportError, RuntimeError: the implementation asked for cannot run here.
+        ValueError, TypeError: an argument is invalid.
+        ImportError, RuntimeError: the requested implementation cannot run here.
     """
     check_map("x", x, 1)
     check_weights(weights, x.shape[1])
@@ -62,9 +62,9 @@ def dcif(x: Tensor, weights: DcifWeights, *, kernels: Kernels = "auto") -> Tenso
 
 
 def filter_and_pool(x: Tensor, gate: Tensor, spatial_w: Tensor, *, kernels: Kernels = "auto") -> Tensor:
-    """`dcif` with the channel gate given; see `fer_edge.kernels.reference.filter_and_pool`.
+    """`dcif` with a given channel gate; see `fer_edge.kernels.reference.filter_and_pool`.
 
-    Args and errors as for `dcif`; gate [N, C] and spatial_w [2, 7, 7] are of the dtype of x.
+    Arguments and errors as for `dcif`; gate [N, C] and spatial_w [2, 7, 7] have the dtype of x.
     """
     check_map("x", x, 1)
     check_shape("gate", gate, list(x.shape[:2]))
@@ -80,22 +80,22 @@ def token_attention(
     *,
     kernels: Kernels = "auto",
 ) -> Tensor:
-    """Self-attention over the places of a map; see `fer_edge.kernels.reference.token_attention`.
+    """Self-attention over the positions of a map; see `fer_edge.kernels.reference.token_attention`.
 
     Args:
         x: float32, float16 or bfloat16 [N, C, H, W], contiguous or channels-last, C a multiple of 8 up to
-            2048, at most 64 places.
+            2048, at most 64 positions.
         weights: of the dtype of x.
-        heads: divides C.
-        epsilon: of LayerNorm.
-        kernels: which implementation.
+        heads: number of heads; divides C.
+        epsilon: added to the variance of LayerNorm.
+        kernels: the implementation; see `fer_edge.kernels.dispatch`.
 
     Returns:
-        [N, C, H, W] of the dtype and memory format of x. Under autocast everything is cast first.
+        [N, C, H, W] of the dtype and memory format of x. Under autocast all arguments are cast first.
 
     Raises:
-        ValueError, TypeError: an argument does not fit.
-        ImportError, RuntimeError: the implementation asked for cannot run here.
+        ValueError, TypeError: an argument is invalid.
+        ImportError, RuntimeError: the requested implementation cannot run here.
     """
     check_map("x", x, 1)
     check_tokens("x", x, heads)
@@ -114,22 +114,23 @@ def warp_normalize(
     fill: float = 0.0,
     kernels: Kernels = "auto",
 ) -> None:
-    """Sample a picture from the plane for each matrix; see `fer_edge.ops.reference.warp_normalize`.
+    """Samples one picture from the plane for each matrix; see `fer_edge.ops.reference.warp_normalize`.
 
     Args:
         plane: uint8 [H, W], luma, or the Y rows of an NV12 frame; contiguous rows, any row stride.
-        matrices: float32 [N, 2, 3], contiguous, on the plane's device.
-        out: float32, float16 or int8 [N, 1, h, w] to fill, contiguous. float16 is rounded to nearest, int8
-            too and saturated: choose mean and scale such that the result is in the network's int8 units.
-        mean: grey level that becomes 0.
-        scale: factor after the mean is taken off.
-        border: what taps outside the plane read: its nearest pixel, or `fill`.
-        fill: grey level outside the plane for the border "constant".
-        kernels: which implementation. No gradients: the plane is made of integers.
+        matrices: float32 [N, 2, 3], contiguous, on the device of the plane.
+        out: float32, float16 or int8 [N, 1, h, w] to fill, contiguous. float16 is rounded to nearest; int8
+            is rounded to nearest and saturated, so choose mean and scale for the int8 units of the network.
+        mean: grey level that maps to 0.
+        scale: factor applied after the mean is subtracted.
+        border: value of taps outside the plane: the nearest pixel ("edge") or `fill` ("constant").
+        fill: grey level outside the plane if border is "constant".
+        kernels: the implementation; see `fer_edge.kernels.dispatch`. There are no gradients: the plane is
+            uint8.
 
     Raises:
-        ValueError, TypeError: an argument does not fit.
-        ImportError, RuntimeError: the implementation asked for cannot run here.
+        ValueError, TypeError: an argument is invalid.
+        ImportError, RuntimeError: the requested implementation cannot run here.
     """
     check_warp(plane, matrices, out, border)
     function = implementation("warp_normalize", kernels, plane.device.type, gradients=False)
@@ -139,7 +140,7 @@ def warp_normalize(
 def _call(operation: str, kernels: Kernels, x: Tensor, *rest: object) -> Tensor:
     tensors = [x, *_tensors(rest)]
     gradients = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    # float64 is left alone, as by PyTorch's own autocast.
+    # float64 is not cast, as in PyTorch's own autocast.
     if torch.is_autocast_enabled(x.device.type) and x.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(x.device.type)
         x, rest = x.to(dtype), tuple(_cast(value, dtype) for value in rest)
@@ -164,7 +165,7 @@ def _tensors(values: tuple[object, ...]) -> list[Tensor]:
 
 
 def _cast(value: object, dtype: torch.dtype) -> object:
-    """Tensors and named tuples of tensors in the dtype; numbers as they are."""
+    """Casts tensors and named tuples of tensors to the dtype; returns numbers unchanged."""
     if isinstance(value, Tensor):
         return value.to(dtype)
     return type(value)(*(field.to(dtype) for field in value)) if isinstance(value, tuple) else value

@@ -1,9 +1,9 @@
-"""The operations of `fer_edge.kernels` in plain PyTorch: the text to read first, and every test's oracle.
+"""The operations of `fer_edge.kernels` in plain PyTorch: their definition, and the reference of all tests.
 
-Written after TKFNet (arXiv 2505.09967), Conv-cut (arXiv 2504.09077) and "Attention Is All You Need" (Vaswani
-et al., 2017), with the arithmetic in the dtype of the arguments and nothing folded, fused or saved. Weights
-come as named tuples, so that one name stands for the same array in every implementation. What
-`warp_normalize` computes is written in `fer_edge.ops.reference`.
+Sources: TKFNet (arXiv 2505.09967), Conv-cut (arXiv 2504.09077) and "Attention Is All You Need" (Vaswani et
+al., 2017). All arithmetic uses the dtype of the arguments; nothing is folded or fused. Weights are named
+tuples, so an array has the same name in every implementation. `warp_normalize` is defined in
+`fer_edge.ops.reference`.
 """
 
 import math
@@ -45,12 +45,12 @@ class FoldedMultiBranchWeights(NamedTuple):
     depthwise_b: Tensor  # [2 C]
     pointwise_w: Tensor  # [2 C, 2 C]
     pointwise_b: Tensor  # [2 C]
-    merged_w: Tensor  # [C, 3 C]: columns of the C modulated channels, then of the 2 C local ones
+    merged_w: Tensor  # [C, 3 C]: columns of the C modulated channels, then of the 2 C local channels
     merged_b: Tensor  # [C]
 
 
 class DcifWeights(NamedTuple):
-    """Weights of `dcif` for C channels and H hidden ones, batch normalisation folded into the first layer."""
+    """Weights of `dcif` for C and H hidden channels, with batch normalization folded into squeeze."""
 
     squeeze_w: Tensor  # [H, C]
     squeeze_b: Tensor  # [H]
@@ -71,18 +71,18 @@ class TokenAttentionWeights(NamedTuple):
 
 
 def multi_branch_attention(z: Tensor, weights: MultiBranchWeights | FoldedMultiBranchWeights) -> Tensor:
-    """TAFE after its first 1 x 1 convolution: modulation by texture, local texture, their fusion.
+    """TAFE after its first 1 x 1 convolution: modulation by texture, local texture, fusion of both.
 
     Args:
-        z: floating [N, 2 C, H, W], what the first convolution made: the C channels of the local branch, then
-            the C channels that are modulated.
+        z: floating-point [N, 2 C, H, W], output of the first convolution: the C channels of the local branch,
+            then the C channels to modulate.
         weights: of the dtype of z.
 
     Returns:
         [N, C, H, W] of the dtype of z.
 
-    Source: TKFNet (arXiv 2505.09967), equations of the multi-branch attention; the variance is the
-    population's, GELU is the exact one (Hendrycks and Gimpel, 2016).
+    Source: TKFNet (arXiv 2505.09967), equations of the multi-branch attention, with the population variance
+    and the exact GELU (Hendrycks and Gimpel, 2016).
     """
     w = weights
     y, x = z.chunk(2, dim=1)
@@ -104,7 +104,7 @@ def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
     """Dual Contextual Information Filtering and the mean over space that follows it.
 
     Args:
-        x: floating [N, C, H, W].
+        x: floating-point [N, C, H, W].
         weights: of the dtype of x.
 
     Returns:
@@ -118,27 +118,27 @@ def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
 
 
 def filter_and_pool(x: Tensor, gate: Tensor, spatial_w: Tensor) -> Tensor:
-    """The part of `dcif` that follows its channel gate, which training computes with batch statistics.
+    """The part of `dcif` after its channel gate. Training computes this gate with batch statistics.
 
     Args:
-        x: floating [N, C, H, W].
+        x: floating-point [N, C, H, W].
         gate: [N, C], in (0, 1), of the dtype of x.
         spatial_w: [2, 7, 7], as in `DcifWeights`.
 
     Returns:
-        [N, C] of the dtype of x. Where several channels share a maximum, its gradient is divided evenly.
+        [N, C] of the dtype of x. If several channels attain the maximum, they share its gradient equally.
     """
     gated = x * gate[:, :, None, None]
     summary = torch.stack([gated.mean(1), gated.amax(1)], dim=1)  # [N, 2, H, W]
-    places = torch.sigmoid(F.conv2d(summary, spatial_w[None], padding=3))  # [N, 1, H, W]
-    return (gated * places).mean((2, 3))
+    spatial_gate = torch.sigmoid(F.conv2d(summary, spatial_w[None], padding=3))  # [N, 1, H, W]
+    return (gated * spatial_gate).mean((2, 3))
 
 
 def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsilon: float = 1e-5) -> Tensor:
-    """Multi-head softmax(Q K^T / sqrt(d)) V over the places of one map, residual, LayerNorm.
+    """Multi-head softmax(Q K^T / sqrt(d)) V over the positions of one map, residual, LayerNorm.
 
     Args:
-        x: floating [N, C, H, W], at most 64 places.
+        x: floating-point [N, C, H, W], at most 64 positions.
         weights: of the dtype of x.
         heads: number of heads; divides C.
         epsilon: added to the variance of LayerNorm.
@@ -146,14 +146,14 @@ def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsil
     Returns:
         [N, C, H, W] of the dtype of x.
 
-    Source: Vaswani et al., 2017; over space as Conv-cut (arXiv 2504.09077) draws it.
+    Source: Vaswani et al., 2017; over spatial positions as in Conv-cut (arXiv 2504.09077).
     """
     n, channels, height, width = x.shape
     tokens = x.flatten(2).transpose(1, 2)  # [N, T, C]
     parts = F.linear(tokens, weights.qkv_w, weights.qkv_b).reshape(n, -1, 3, heads, channels // heads)
     query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)  # [N, heads, T, d]
-    shares = F.softmax(query @ key.transpose(2, 3) / math.sqrt(query.shape[-1]), dim=-1)
-    mixed = (shares @ value).transpose(1, 2).reshape(n, -1, channels)
+    attention = F.softmax(query @ key.transpose(2, 3) / math.sqrt(query.shape[-1]), dim=-1)
+    mixed = (attention @ value).transpose(1, 2).reshape(n, -1, channels)
     joined = tokens + F.linear(mixed, weights.out_w, weights.out_b)
     normed = F.layer_norm(joined, (channels,), weights.norm_w, weights.norm_b, epsilon)
     return normed.transpose(1, 2).reshape(n, channels, height, width)
@@ -169,15 +169,15 @@ def warp_normalize(
     border: Literal["edge", "constant"],
     fill: float,
 ) -> None:
-    """`fer_edge.ops.reference.warp_normalize` on tensors: on the host, wherever they lie.
+    """`fer_edge.ops.reference.warp_normalize` on tensors of any device; it computes on the CPU.
 
     Args:
         plane: uint8 [H, W].
         matrices: float32 [N, 2, 3].
         out: float32, float16 or int8 [N, 1, h, w] to fill; int8 is rounded to nearest and saturated.
-        mean: grey level that becomes 0.
-        scale: factor after the mean is taken off.
-        border: what taps outside the plane read: its nearest pixel, or `fill`.
+        mean: grey level that maps to 0.
+        scale: factor applied after the mean is subtracted.
+        border: value of taps outside the plane: the nearest pixel ("edge") or `fill` ("constant").
         fill: grey level outside the plane.
     """
     pictures = np.empty(out.shape, np.float32)

@@ -1,8 +1,7 @@
-"""The three operations on pixels and network outputs, and the choice of who computes them, made at import.
+"""The three operations on pixels and network outputs. Their implementation is selected at import.
 
-The compiled extension `fer_edge._core` holds one target for each instruction set; without it the NumPy
-reference does the same work with the same results. `FER_EDGE_OPS` names a target; unset, the best that this
-machine can run is taken.
+The compiled extension `fer_edge._core` has one target per instruction set. Without it the NumPy reference
+computes the same results. `FER_EDGE_OPS` selects a target; the default is the best one for this machine.
 """
 
 import os
@@ -17,7 +16,7 @@ __all__ = ["Operations", "decode_faces", "luma_from_bgr", "operations", "target"
 
 
 class Operations(Protocol):
-    """What every target offers; `reference` documents the arguments."""
+    """The functions of every target; `reference` documents the arguments."""
 
     def luma_from_bgr(self, bgr: U8, out: U8 | None = None) -> U8: ...
 
@@ -51,8 +50,8 @@ def operations(name: str) -> Operations:
     """The operations of one target.
 
     Raises:
-        ImportError: a compiled target is named and the extension was not built.
-        ValueError: this machine cannot run the target, or it does not exist.
+        ImportError: the target is compiled, but the extension was not built.
+        ValueError: the target does not exist, or this machine cannot run it.
     """
     if name == "reference":
         return reference
@@ -69,7 +68,7 @@ def operations(name: str) -> Operations:
 
 
 target: str = os.environ.get("FER_EDGE_OPS") or targets()[0]
-_chosen = operations(target)
-luma_from_bgr = _chosen.luma_from_bgr
-warp_normalize = _chosen.warp_normalize
-decode_faces = _chosen.decode_faces
+_selected = operations(target)
+luma_from_bgr = _selected.luma_from_bgr
+warp_normalize = _selected.warp_normalize
+decode_faces = _selected.decode_faces

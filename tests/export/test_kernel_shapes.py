@@ -39,9 +39,9 @@ def test_a_shape_has_its_plans(text: str, settings: dict[str, float], batches: t
         ("dcif:384x6x6:hidden=0", "dcif needs hidden above zero, got 0"),
         ("token_attention:384x6x6:heads=12:epsilon=nan", "needs epsilon above zero, got nan"),
         ("token_attention:384x6x6:heads=7", "heads must divide the 384 channels, got 7"),
-        ("token_attention:384x9x8:heads=12", "at most 64 places, got 72"),
+        ("token_attention:384x9x8:heads=12", "at most 64 positions, got 72"),
         ("dcif:380x6x6:hidden=24", "C a multiple of 8 up to 2048, got 380"),
-        ("dcif:384x15x6:hidden=24", "1 to 14 places a side"),
+        ("dcif:384x15x6:hidden=24", "1 to 14 positions per side"),
     ],
 )
 def test_what_cannot_be_is_told(text: str, message: str) -> None:

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from pycuda_double import PycudaDriver
 
-from fer_edge.cubins import Cubins
-from fer_edge.cubins.__main__ import main as check
-from fer_edge.cubins.manifest import NAME, Manifest, read
+from fer_edge.aot import CompiledKernels
+from fer_edge.aot.__main__ import main as check
+from fer_edge.aot.manifest import NAME, Manifest, blocks_from_grid, read
 
 ROOT = Path(__file__).parents[2]
 PROGRESS = "progress.jsonl"
@@ -39,9 +39,9 @@ def _run(*arguments: object) -> str:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All operations of all networks in float16 for all GPUs."""
-    folder = tmp_path_factory.mktemp("cubins")
+    folder = tmp_path_factory.mktemp("kernels")
     out = _run("--out", folder, "--dtypes", "fp16", "--jobs", 2)
-    count = 2 * sum(1 for _ in read(folder).files())
+    count = 2 * sum(1 for _ in read(folder).all_binaries())
     assert f"{count} files" in out.splitlines()[-1]
     return folder
 
@@ -79,11 +79,11 @@ def test_no_kernel_spills_or_asks_for_more_than_a_gpu_has(manifest: Manifest) ->
 
     spilled = {
         (kernel.symbol, architecture): (binary.spill_bytes, binary.stack_bytes)
-        for kernel, architecture, binary in manifest.files()
+        for kernel, architecture, binary in manifest.all_binaries()
         if binary.spill_bytes or binary.stack_bytes
     }
     assert spilled == {}
-    for _, architecture, binary in manifest.files():
+    for _, architecture, binary in manifest.all_binaries():
         assert 0 < binary.registers <= 255
         assert binary.registers * binary.threads <= 65536
         assert binary.shared_bytes <= ARCHITECTURES[int(architecture)][1]
@@ -99,13 +99,15 @@ def test_the_check_passes(built: Path, main: Callable[[], None]) -> None:
 
 def test_real_files_cannot_be_swapped_or_changed(built: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(built, tmp_path / "copy")
-    name = next(file.cubin.name for _, architecture, file in read(copy).files() if architecture == "87")
+    name = next(
+        file.cubin.name for _, architecture, file in read(copy).all_binaries() if architecture == "87"
+    )
     shutil.copy(copy / name.replace("sm_87", "sm_86"), copy / name)
     assert check([str(copy)]) == 1
 
 
 def test_jetpack_6_can_read_the_ptx(manifest: Manifest) -> None:
-    for _, architecture, binary in manifest.files():
+    for _, architecture, binary in manifest.all_binaries():
         if int(architecture) <= 90:
             assert tuple(map(int, binary.ptx_version.split("."))) <= (8, 5)
 
@@ -131,14 +133,12 @@ def test_launches_are_those_of_the_plans(
     stream = driver.Stream()
     plans = list(planned(SHAPES, ["fp16"], [False]))
     assert len(plans) == len(manifest.operations)
-    with Cubins(built) as cubins:
+    with CompiledKernels(built) as kernels:
         for entry in plans:
-            loaded = cubins.operation(
+            loaded = kernels.operation(
                 entry.plan.operation, dtype="fp16", images=entry.images or 1, **entry.shape
             )
-            assert {n: asdict(b) for n, b in loaded.buffers.items()} == {
-                n: asdict(b) for n, b in entry.plan.buffers.items()
-            }
+            assert loaded.buffers == entry.plan.buffers
             pointers = {name: 16 * (i + 1) for i, name in enumerate(loaded.buffers)}
             for images in (1, 7):
                 begin = len(driver.given("launch"))
@@ -146,7 +146,7 @@ def test_launches_are_those_of_the_plans(
                 launched = driver.given("launch")[begin:]
                 for launch, given in zip(entry.plan.launches, launched, strict=True):
                     name, grid, (threads, *_), _, arguments, _ = given
-                    assert (name, grid) == (launch.kernel.__name__, launch.programs(images))
+                    assert (name, grid) == (launch.kernel.__name__, blocks_from_grid(launch.grid, images))
                     assert threads >= 32 * launch.num_warps
                     assert arguments == (*(pointers[p] for p in launch.pointers), images, 0, 0)
 
@@ -155,7 +155,7 @@ def test_a_damaged_build_goes_on_and_gives_the_same_files(built: Path, tmp_path:
     whole = read(built)
     folder = shutil.copytree(built, tmp_path / "copy")
     # As if it had been stopped: no manifest, a list whose last line is cut, one file lost and one damaged.
-    here = [binary for _, architecture, binary in whole.files() if architecture in ("75", "87")]
+    here = [binary for _, architecture, binary in whole.all_binaries() if architecture in ("75", "87")]
     lines = [json.dumps(asdict(binary)) for binary in here]
     (folder / PROGRESS).write_text("\n".join(lines)[:-9], encoding="utf-8")
     (folder / NAME).unlink()
@@ -167,7 +167,7 @@ def test_a_damaged_build_goes_on_and_gives_the_same_files(built: Path, tmp_path:
     out = _run(*asked)
     assert f"kept {len(here) - 3} of {len(here)} kernels" in out
     assert "[3/3]" in out
-    assert [binary for _, _, binary in read(folder).files()] == here
+    assert [binary for _, _, binary in read(folder).all_binaries()] == here
     assert check([str(folder)]) == 0
     # What is whole is not compiled again, and what is no longer asked for goes.
     again = _run(*asked[:-2], 87)
@@ -180,7 +180,7 @@ def test_other_precisions_compile(tmp_path: Path) -> None:
     _run("--out", tmp_path, "--dtypes", "fp32", "bf16", "--architectures", 87, "--jobs", 2)
     made = read(tmp_path)
     assert {entry.dtype for entry in made.operations} == {"fp32", "bf16"}
-    assert [kernel.symbol for kernel, _, binary in made.files() if binary.spill_bytes] == []
+    assert [kernel.symbol for kernel, _, binary in made.all_binaries() if binary.spill_bytes] == []
 
 
 def test_another_networks_maps_compile_and_spills_are_told(tmp_path: Path) -> None:
@@ -194,7 +194,9 @@ def test_another_networks_maps_compile_and_spills_are_told(tmp_path: Path) -> No
     there = [(entry.shape, entry.dtype, entry.networks) for entry in made.operations]
     assert there == [(shape, dtype, ()) for shape in (dcif, heads) for dtype in ("fp16", "fp32")]
     # docs/kernels.md tells of the one. The other would, if ptxas were not given all registers.
-    spilled = [(k.symbol, a, binary.spill_bytes) for k, a, binary in made.files() if binary.spill_bytes]
+    spilled = [
+        (k.symbol, a, binary.spill_bytes) for k, a, binary in made.all_binaries() if binary.spill_bytes
+    ]
     assert [line for line in out.splitlines() if " spills " in line] == [
         f"dcif channels=512 height=8 width=8 hidden=32 fp16 contiguous: {name} spills {count} bytes a thread "
         f"on sm_{architecture}"

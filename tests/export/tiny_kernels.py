@@ -7,8 +7,8 @@ import triton.language as tl
 @triton.jit(do_not_specialize=["images"])
 def scale(x, y, images, channels: tl.constexpr, factor: tl.constexpr):
     """Writes factor x to y for maps [N, C]."""
-    place = tl.program_id(0) * channels + tl.arange(0, channels)
-    tl.store(y + place, tl.load(x + place) * factor)
+    offset = tl.program_id(0) * channels + tl.arange(0, channels)
+    tl.store(y + offset, tl.load(x + offset) * factor)
 
 
 @triton.jit(do_not_specialize=["images"])

@@ -248,9 +248,9 @@ VALID = {
         (
             "dcif",
             {"shape": (1, 8, 0, 3)},
-            "x must have 1 to 14 places a side, got [1, 8, 0, 3]; pool it first",
+            "x must have 1 to 14 positions per side, got [1, 8, 0, 3]; pool it first",
         ),
-        ("dcif", {"shape": (1, 8, 3, 15)}, "x must have 1 to 14 places a side, got [1, 8, 3, 15]"),
+        ("dcif", {"shape": (1, 8, 3, 15)}, "x must have 1 to 14 positions per side, got [1, 8, 3, 15]"),
         ("dcif", {"shape": (-1, 8, 3, 3)}, "x must have 0 to 536870912 values, got [-1, 8, 3, 3]; split"),
         ("dcif", {"shape": (1 << 23, 8, 3, 3)}, "x must have 0 to 536870912 values, got [8388608, 8, 3, 3]"),
         ("dcif", {"hidden": 0}, "hidden must be from 1 to 2048, got 0"),

@@ -8,9 +8,9 @@ import torch
 from cuda_emulator import DTYPES, EmulatedError, Emulator, in_every_order
 from precision import assert_as_exact, cast
 
-from benchmarks.kernel_weights import multi_branch_weights
 from fer_edge.kernels import reference
 from fer_edge.kernels.fold import fold_multi_branch
+from fer_edge.kernels.random_weights import multi_branch_weights
 
 OPERATION = "multi_branch_attention"
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)

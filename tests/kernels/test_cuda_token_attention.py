@@ -8,8 +8,8 @@ import torch
 from cuda_emulator import DTYPES, EmulatedError, Emulator, in_every_order
 from precision import assert_as_exact, cast
 
-from benchmarks.kernel_weights import token_attention_weights
 from fer_edge.kernels import reference
+from fer_edge.kernels.random_weights import token_attention_weights
 
 OPERATION = "token_attention"
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)

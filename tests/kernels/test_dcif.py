@@ -8,11 +8,11 @@ import torch
 from precision import assert_as_exact, cast, gradients
 from torch.nn import functional as F
 
-from benchmarks.kernel_weights import dcif_weights
 from fer_edge.kernels import reference
 from fer_edge.kernels.jit.dcif import forward_plan
 from fer_edge.kernels.jit.dcif_backward import backward_plan
 from fer_edge.kernels.jit.launch import DTYPE_NAMES
+from fer_edge.kernels.random_weights import dcif_weights
 from fer_edge.kernels.reference import DcifWeights
 from fer_edge.kernels.triton_ops import dcif, filter_and_pool
 
@@ -129,7 +129,7 @@ class InChunks(torch.autograd.Function):
         plan = backward_plan(*ctx.shape, tile=2 * InChunks.TILE)
         assert plan.launches[0].constants["block"] < x.shape[2] * x.shape[3] / 2, "too few chunks"
         made = plan.run(len(x), x=x, gate=gate.float(), spatial_w=spatial_w, dout=dout)
-        taps = torch.einsum("nkp,np->k", F.unfold(made["summary"], 7, padding=3), made["dbefore"])
+        taps = torch.einsum("nkp,np->k", F.unfold(made["summary"], 7, padding=3), made["dspatial_logit"])
         return made["dx"], made["dgate"].to(x.dtype), taps.view(2, 7, 7).to(x.dtype)
 
 

@@ -5,8 +5,8 @@ import torch
 from precision import cast
 from torch import nn
 
-from benchmarks.kernel_weights import multi_branch_weights
 from fer_edge.kernels import fold_dcif, fold_multi_branch, reference
+from fer_edge.kernels.random_weights import multi_branch_weights
 from training.models.dcif import Dcif
 
 

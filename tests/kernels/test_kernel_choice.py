@@ -7,9 +7,9 @@ import sys
 import pytest
 import torch
 
-from benchmarks.kernel_weights import dcif_weights, multi_branch_weights, token_attention_weights
 from fer_edge import kernels
 from fer_edge.kernels import dispatch
+from fer_edge.kernels.random_weights import dcif_weights, multi_branch_weights, token_attention_weights
 
 CPU, CUDA = "cpu", "cuda"
 
@@ -30,7 +30,7 @@ def test_every_module_has_what_the_table_says():
         if name == "cuda" and not dispatch.installed("cuda"):
             continue
         loaded = dispatch.module(name)
-        for operation in set(dispatch.OPERATIONS) - set(dispatch.LEFT_OUT.get(name, ())):
+        for operation in set(dispatch.OPERATIONS) - set(dispatch.MISSING_OPERATIONS.get(name, ())):
             assert callable(getattr(loaded, operation))
 
 
@@ -107,7 +107,7 @@ MAP = {
     "integers": (X.byte(), TypeError, "torch.uint8"),
     "odd channels": (torch.zeros(2, 12, 4, 4), ValueError, "multiple of 8 up to 2048"),
     "too many channels": (torch.zeros(1, 2056, 4, 4), ValueError, "2056"),
-    "a wide map": (torch.zeros(1, 16, 4, 15), ValueError, "1 to 14 places"),
+    "a wide map": (torch.zeros(1, 16, 4, 15), ValueError, "1 to 14 positions"),
     "other weights": (
         torch.zeros(2, 24, 4, 4),
         ValueError,
@@ -163,7 +163,7 @@ def test_other_operations_refuse():
     weights = token_attention_weights(16)
     with pytest.raises(ValueError, match="heads must divide the 16 channels, got 3"):
         kernels.token_attention(X.double(), weights, 3)
-    with pytest.raises(ValueError, match="at most 64 places, got 81"):
+    with pytest.raises(ValueError, match="at most 64 positions, got 81"):
         kernels.token_attention(torch.zeros(1, 16, 9, 9).double(), weights, 2)
     with pytest.raises(ValueError, match="2 x C channels"):
         kernels.multi_branch_attention(torch.zeros(1, 8, 4, 4).double(), multi_branch_weights(8))

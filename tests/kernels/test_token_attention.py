@@ -7,10 +7,10 @@ import pytest
 import torch
 from precision import assert_as_exact, cast, gradients
 
-from benchmarks.kernel_weights import token_attention_weights
 from fer_edge.kernels import reference
 from fer_edge.kernels.jit.launch import DTYPE_NAMES
 from fer_edge.kernels.jit.token_attention import forward_plan
+from fer_edge.kernels.random_weights import token_attention_weights
 from fer_edge.kernels.triton_ops import token_attention
 
 pytestmark = pytest.mark.usefixtures("nan_in_new_memory")

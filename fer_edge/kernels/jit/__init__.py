@@ -1,1 +1,1 @@
-"""Triton kernels, one file an operation and direction; `launch` says how they are launched."""
+"""Triton kernels: one file per operation and direction. `launch` defines how they are launched."""

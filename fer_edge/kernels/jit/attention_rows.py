@@ -1,4 +1,4 @@
-"""What the attention kernels do to blocks of rows: places of maps [N, C, H, W], read as tokens [N T, C]."""
+"""Functions on blocks of rows of the attention kernels: maps [N, C, H, W], read as tokens [N T, C]."""
 
 import triton
 import triton.language as tl
@@ -6,12 +6,12 @@ import triton.language as tl
 
 @triton.jit
 def map_offset(row, channel, tokens: tl.constexpr, channels: tl.constexpr, channels_last: tl.constexpr):
-    """Where channels [C] of rows [R] lie in a map: [R, C]."""
+    """Offsets [R, C] of channels [C] of rows [R] in a map."""
     if channels_last:
         offset = row[:, None] * channels + channel[None, :]
     else:
-        place = row // tokens * (tokens * channels) + row % tokens
-        offset = place[:, None] + channel[None, :] * tokens
+        row_offset = row // tokens * (tokens * channels) + row % tokens
+        offset = row_offset[:, None] + channel[None, :] * tokens
     return offset
 
 
@@ -29,23 +29,23 @@ def linear(
     channels_last: tl.constexpr,
     block_channels: tl.constexpr,
 ):
-    """Outputs [O] of rows [R] of a map, multiplied by weight^T, and the bias: float32 [R, O]."""
-    row_here = (row < images * tokens)[:, None]
-    output_here = output < outputs
+    """Linear layer: rows [R] of a map times weight^T plus bias, outputs [O]; float32 [R, O]."""
+    row_mask = (row < images * tokens)[:, None]
+    output_mask = output < outputs
     total = tl.zeros((row.shape[0], output.shape[0]), tl.float32)
     for start in range(0, channels, block_channels):
         channel = start + tl.arange(0, block_channels)
-        channel_here = channel < channels
+        channel_mask = channel < channels
         left = source + map_offset(row, channel, tokens, channels, channels_last)
-        left = tl.load(left, row_here & channel_here[None, :], 0.0)
+        left = tl.load(left, row_mask & channel_mask[None, :], 0.0)
         right = weight + output[None, :] * channels + channel[:, None]
-        right = tl.load(right, output_here[None, :] & channel_here[:, None], 0.0)
+        right = tl.load(right, output_mask[None, :] & channel_mask[:, None], 0.0)
         total = tl.dot(left, right, total, input_precision="ieee")
-    return total + tl.load(bias + output, output_here, 0.0).to(tl.float32)[None, :]
+    return total + tl.load(bias + output, output_mask, 0.0).to(tl.float32)[None, :]
 
 
 @triton.jit
-def head_part(
+def load_head(
     qkv,
     token,
     head,
@@ -55,23 +55,26 @@ def head_part(
     channels: tl.constexpr,
     width: tl.constexpr,
 ):
-    """Columns [D] of a head's queries (which 0), keys (1) or values (2): [R, D]; qkv begins at the image."""
+    """Columns [D] of a head of the queries (which = 0), keys (1) or values (2): [R, D].
+
+    qkv points to the image.
+    """
     begin = qkv + which * channels + head * width
-    here = (token < tokens)[:, None] & (column < width)[None, :]
-    return tl.load(begin + token[:, None] * (3 * channels) + column[None, :], here, 0.0)
+    mask = (token < tokens)[:, None] & (column < width)[None, :]
+    return tl.load(begin + token[:, None] * (3 * channels) + column[None, :], mask, 0.0)
 
 
 @triton.jit
 def softmax(scores, tokens: tl.constexpr, width: tl.constexpr):
-    """Of products [R, keys] of queries and keys, over the keys that are there."""
+    """Softmax of the products [R, keys] of queries and keys, without the keys that only pad the block."""
     key = tl.arange(0, scores.shape[1])
     scores = tl.where((key < tokens)[None, :], scores * width**-0.5, float("-inf"))
-    shares = tl.exp(scores - tl.max(scores, 1)[:, None])
-    return shares / tl.sum(shares, 1)[:, None]
+    attention = tl.exp(scores - tl.max(scores, 1)[:, None])
+    return attention / tl.sum(attention, 1)[:, None]
 
 
 @triton.jit
-def head_shares(
+def head_attention(
     qkv,
     token,
     head,
@@ -82,24 +85,24 @@ def head_shares(
     block_width: tl.constexpr,
     unroll: tl.constexpr,
 ):
-    """What tokens [R] take of each key of a head: float32 [R, keys]; qkv begins at the image."""
+    """Attention weights of tokens [R] for the keys of a head: float32 [R, keys]; qkv points to the image."""
     key = tl.arange(0, block_keys)
     scores = tl.zeros((token.shape[0], block_keys), tl.float32)
     for start in tl.range(0, width, block_width, loop_unroll_factor=unroll):
         column = start + tl.arange(0, block_width)
-        query = head_part(qkv, token, head, column, 0, tokens, channels, width)
-        keys = head_part(qkv, key, head, column, 1, tokens, channels, width)
+        query = load_head(qkv, token, head, column, 0, tokens, channels, width)
+        keys = load_head(qkv, key, head, column, 1, tokens, channels, width)
         scores = tl.dot(query, tl.trans(keys), scores, input_precision="ieee")
     return softmax(scores, tokens, width)
 
 
 @triton.jit
 def layer_norm(joined, norm_w, norm_b, channel, channels: tl.constexpr, epsilon: tl.constexpr):
-    """LayerNorm of float32 rows [R, C]; they are 0 where a channel only pads."""
-    here = channel < channels
+    """LayerNorm of float32 rows [R, C], which must be 0 in padding channels."""
+    mask = channel < channels
     mean = tl.sum(joined, 1)[:, None] / channels
-    centred = tl.where(here[None, :], joined - mean, 0.0)
+    centred = tl.where(mask[None, :], joined - mean, 0.0)
     variance = tl.sum(centred * centred, 1)[:, None] / channels
-    scale = tl.load(norm_w + channel, here, 0.0).to(tl.float32)[None, :]
-    shift = tl.load(norm_b + channel, here, 0.0).to(tl.float32)[None, :]
+    scale = tl.load(norm_w + channel, mask, 0.0).to(tl.float32)[None, :]
+    shift = tl.load(norm_b + channel, mask, 0.0).to(tl.float32)[None, :]
     return centred / tl.sqrt_rn(variance + epsilon) * scale + shift

@@ -1,12 +1,12 @@
-"""DCIF and the mean over space in one launch: a program an image, the map resident on chip.
+"""DCIF and the mean over space in one launch: one program per image, with the map in registers.
 
-With the channel gate g and the place gate a, the result is out[c] = g[c] / P * sum_p x[c, p] a[p]. So the map
-is read once, and three sums over it are all that is left: over the places (for g), over the channels (for a),
-and this one. A map that does not fit the registers is read three times, in chunks of places, the second and
-third time from the L2 cache. Vectors over the channels are always whole.
+With the channel gate g and the spatial gate a, the result is out[c] = g[c] / P * sum_p x[c, p] a[p]. The map
+is read once. Three sums over it remain: over the positions (for g), over the channels (for a), and the sum in
+this formula. A map that does not fit into the registers is read three times in chunks of positions, the
+second and third time from the L2 cache. Vectors over the channels are never split.
 
-The hidden vector of the channel gate is never put together: a block of it is made from the means and used up
-at once. Everything is float32 until the result is rounded.
+The hidden vector of the channel gate is never stored as a whole: each block of it is computed from the means
+and used at once. All arithmetic is float32; only the result is rounded.
 """
 
 import functools
@@ -16,12 +16,22 @@ from typing import Any
 import triton
 import triton.language as tl
 
-from .dcif_tiles import chunk_of, convolved, over_places, sigmoid, summary_of, tile_of
-from .launch import DTYPES, IMAGES, Axis, Buffer, Launch, Plan
+from fer_edge.aot.manifest import IMAGES, Axis, Buffer
 
-# Elements of a tile: float32 [512, 64] is 64 registers for each of 512 threads, half of what one may have.
+from .dcif_tiles import (
+    convolve_chunk,
+    load_tile,
+    mean_and_max_over_channels,
+    select_chunk,
+    sigmoid,
+    sum_over_positions,
+)
+from .launch import DTYPES, Plan, TritonLaunch
+
+# Elements of a tile: float32 [512, 64] takes 64 registers in each of 512 threads, half of the limit per
+# thread.
 TILE = 32768
-# Matrices over the places, [block, block_all], that a program holds beside a tile.
+# Number of matrices over the positions, [block, block_all], that a program holds in addition to a tile.
 MATRICES = 2
 MAX_WARPS = 16
 
@@ -38,53 +48,69 @@ def channel_gate(
     hidden: tl.constexpr,
     block_hidden: tl.constexpr,
 ):
-    """Squeeze, ReLU, expand, sigmoid of the means [C]: float32 [C]."""
-    inside = channel < channels
-    expanded = tl.load(expand_b + channel, inside, 0.0).to(tl.float32)
+    """Channel gate from the means [C]: squeeze, ReLU, expand, sigmoid; float32 [C]."""
+    channel_mask = channel < channels
+    expanded = tl.load(expand_b + channel, channel_mask, 0.0).to(tl.float32)
     for start in range(0, hidden, block_hidden):
         unit = start + tl.arange(0, block_hidden)
-        here = (unit < hidden)[:, None] & inside[None, :]
-        squeeze = tl.load(squeeze_w + unit[:, None] * channels + channel[None, :], here, 0.0).to(tl.float32)
-        squeezed = tl.sum(squeeze * mean[None, :], 1) + tl.load(squeeze_b + unit, unit < hidden, 0.0)
-        # Not a maximum, which would lose what is not a number.
+        hidden_mask = (unit < hidden)[:, None] & channel_mask[None, :]
+        squeeze_block = tl.load(squeeze_w + unit[:, None] * channels + channel[None, :], hidden_mask, 0.0).to(
+            tl.float32
+        )
+        squeezed = tl.sum(squeeze_block * mean[None, :], 1) + tl.load(squeeze_b + unit, unit < hidden, 0.0)
+        # where() and not maximum(), because maximum() would replace NaN by 0.
         squeezed = tl.where(squeezed < 0.0, 0.0, squeezed)
-        # Not loaded along with the other, because the two do not fit beside a tile.
-        expand = tl.load(expand_w + channel[None, :] * hidden + unit[:, None], here, 0.0).to(tl.float32)
-        expanded += tl.sum(expand * squeezed[:, None], 0)
+        # Loaded after the squeeze weights are used: both together do not fit next to a tile.
+        expand_block = tl.load(expand_w + channel[None, :] * hidden + unit[:, None], hidden_mask, 0.0).to(
+            tl.float32
+        )
+        expanded += tl.sum(expand_block * squeezed[:, None], 0)
     return sigmoid(expanded)
 
 
 @triton.jit
 def filtered_mean(
     rows,
-    inside,
-    kept,
+    channel_mask,
+    first_tile,
     gate,
     spatial_w,
     channels: tl.constexpr,
     height: tl.constexpr,
     width: tl.constexpr,
-    stride_place: tl.constexpr,
+    stride_position: tl.constexpr,
     block: tl.constexpr,
     block_all: tl.constexpr,
     lanes: tl.constexpr,
 ):
     """Spatial gate and mean over space of a map times its channel gate, float32 [C].
 
-    kept is the map's first tile, for a map that has only one.
+    `first_tile` is reused if it is the only tile of the map.
     """
-    places: tl.constexpr = height * width
-    before = tl.zeros([block_all // lanes, lanes], tl.float32)
-    for start in range(0, places, block):
-        tile = kept if block >= places else tile_of(rows, inside, start, places, stride_place, block, lanes)
-        mean, most = summary_of(tile * gate[None, :, None], inside, channels)
-        before += convolved(mean, most, spatial_w, start, height, width, block, block_all, lanes)
-    place_gate = sigmoid(before)
+    positions: tl.constexpr = height * width
+    spatial_logit = tl.zeros([block_all // lanes, lanes], tl.float32)
+    for start in range(0, positions, block):
+        tile = (
+            first_tile
+            if block >= positions
+            else load_tile(rows, channel_mask, start, positions, stride_position, block, lanes)
+        )
+        mean, maximum = mean_and_max_over_channels(tile * gate[None, :, None], channel_mask, channels)
+        spatial_logit += convolve_chunk(
+            mean, maximum, spatial_w, start, height, width, block, block_all, lanes
+        )
+    spatial_gate = sigmoid(spatial_logit)
     total = tl.zeros([rows.shape[0]], tl.float32)
-    for start in range(0, places, block):
-        tile = kept if block >= places else tile_of(rows, inside, start, places, stride_place, block, lanes)
-        total += over_places(tile * chunk_of(place_gate, start, block, block_all, lanes)[:, None, :])
-    return total * gate * (1.0 / places)
+    for start in range(0, positions, block):
+        tile = (
+            first_tile
+            if block >= positions
+            else load_tile(rows, channel_mask, start, positions, stride_position, block, lanes)
+        )
+        total += sum_over_positions(
+            tile * select_chunk(spatial_gate, start, block, block_all, lanes)[:, None, :]
+        )
+    return total * gate * (1.0 / positions)
 
 
 @triton.jit(do_not_specialize=["images"])
@@ -102,7 +128,7 @@ def dcif(
     height: tl.constexpr,
     width: tl.constexpr,
     stride_channel: tl.constexpr,
-    stride_place: tl.constexpr,
+    stride_position: tl.constexpr,
     block: tl.constexpr,
     block_all: tl.constexpr,
     lanes: tl.constexpr,
@@ -112,21 +138,34 @@ def dcif(
     """The whole operation for one image."""
     image = tl.program_id(0).to(tl.int64)
     channel = tl.arange(0, block_channels)
-    inside = channel < channels
-    places: tl.constexpr = height * width
-    rows = x + image * (channels * places) + channel * stride_channel
-    kept = tile_of(rows, inside, 0, places, stride_place, block, lanes)
-    total = over_places(kept)
-    for start in range(block, places, block):
-        total += over_places(tile_of(rows, inside, start, places, stride_place, block, lanes))
-    mean = total * (1.0 / places)
+    channel_mask = channel < channels
+    positions: tl.constexpr = height * width
+    rows = x + image * (channels * positions) + channel * stride_channel
+    first_tile = load_tile(rows, channel_mask, 0, positions, stride_position, block, lanes)
+    total = sum_over_positions(first_tile)
+    for start in range(block, positions, block):
+        total += sum_over_positions(
+            load_tile(rows, channel_mask, start, positions, stride_position, block, lanes)
+        )
+    mean = total * (1.0 / positions)
     gate = channel_gate(
         mean, squeeze_w, squeeze_b, expand_w, expand_b, channel, channels, hidden, block_hidden
     )
     pooled = filtered_mean(
-        rows, inside, kept, gate, spatial_w, channels, height, width, stride_place, block, block_all, lanes
+        rows,
+        channel_mask,
+        first_tile,
+        gate,
+        spatial_w,
+        channels,
+        height,
+        width,
+        stride_position,
+        block,
+        block_all,
+        lanes,
     )
-    tl.store(out + image * channels + channel, pooled.to(out.dtype.element_ty), inside)
+    tl.store(out + image * channels + channel, pooled.to(out.dtype.element_ty), channel_mask)
 
 
 @triton.jit(do_not_specialize=["images"])
@@ -140,47 +179,58 @@ def filter_and_pool(
     height: tl.constexpr,
     width: tl.constexpr,
     stride_channel: tl.constexpr,
-    stride_place: tl.constexpr,
+    stride_position: tl.constexpr,
     block: tl.constexpr,
     block_all: tl.constexpr,
     lanes: tl.constexpr,
     block_channels: tl.constexpr,
 ):
-    """The operation for one image whose channel gate is given."""
+    """The operation for one image, with a given channel gate."""
     image = tl.program_id(0).to(tl.int64)
     channel = tl.arange(0, block_channels)
-    inside = channel < channels
-    places: tl.constexpr = height * width
-    rows = x + image * (channels * places) + channel * stride_channel
-    kept = tile_of(rows, inside, 0, places, stride_place, block, lanes)
-    given = tl.load(gate + image * channels + channel, inside, 0.0).to(tl.float32)
+    channel_mask = channel < channels
+    positions: tl.constexpr = height * width
+    rows = x + image * (channels * positions) + channel * stride_channel
+    first_tile = load_tile(rows, channel_mask, 0, positions, stride_position, block, lanes)
+    given = tl.load(gate + image * channels + channel, channel_mask, 0.0).to(tl.float32)
     pooled = filtered_mean(
-        rows, inside, kept, given, spatial_w, channels, height, width, stride_place, block, block_all, lanes
+        rows,
+        channel_mask,
+        first_tile,
+        given,
+        spatial_w,
+        channels,
+        height,
+        width,
+        stride_position,
+        block,
+        block_all,
+        lanes,
     )
-    tl.store(out + image * channels + channel, pooled.to(out.dtype.element_ty), inside)
+    tl.store(out + image * channels + channel, pooled.to(out.dtype.element_ty), channel_mask)
 
 
-def sizes_of(
+def kernel_constants(
     channels: int, height: int, width: int, dtype: str, channels_last: bool, tile: int
 ) -> dict[str, int]:
-    """Constants that every kernel here takes; ``tile`` elements of a map are held at a time."""
-    places = height * width
+    """Constants of every kernel in this file; a program holds ``tile`` elements of a map at a time."""
+    positions = height * width
     block_channels = triton.next_power_of_2(channels)
-    block_all = max(8, triton.next_power_of_2(places))
-    beside = MATRICES * block_all
-    held = max(block_channels, beside)
-    # While the convolution runs, the matrices are held beside the tile, which may take half as much again.
-    fits = block_all * held <= tile and block_all * (block_channels + beside) <= tile + tile // 2
-    # A loop over chunks keeps more beside each, so they are half as large.
-    block = block_all if fits else max(4, tile // 2 // held)
-    # Eight lanes of a warp along the places, whether each loads one place at a time or a vector of 16 bytes.
-    vector = 1 if channels_last else math.gcd(places, 16 // DTYPES[dtype].itemsize)
+    block_all = max(8, triton.next_power_of_2(positions))
+    matrix_width = MATRICES * block_all
+    tile_width = max(block_channels, matrix_width)
+    # During the convolution the matrices and the tile are held together; 1.5 times the tile size is allowed.
+    fits = block_all * tile_width <= tile and block_all * (block_channels + matrix_width) <= tile + tile // 2
+    # A loop over chunks holds more values besides the chunk, so a chunk is half as large.
+    block = block_all if fits else max(4, tile // 2 // tile_width)
+    # Eight lanes of a warp lie along the positions; each loads one position, or a vector of 16 bytes.
+    vector = 1 if channels_last else math.gcd(positions, 16 // DTYPES[dtype].itemsize)
     return {
         "channels": channels,
         "height": height,
         "width": width,
-        "stride_channel": 1 if channels_last else places,
-        "stride_place": channels if channels_last else 1,
+        "stride_channel": 1 if channels_last else positions,
+        "stride_position": channels if channels_last else 1,
         "block": block,
         "block_all": block_all,
         "lanes": min(block, 8 * vector),
@@ -188,14 +238,14 @@ def sizes_of(
     }
 
 
-def threads_of(sizes: dict[str, int]) -> dict[str, int]:
-    """Warps of a program, one for each 512 elements that it holds, and what registers a thread may have."""
-    held = sizes["block"] * max(sizes["block_channels"], MATRICES * sizes["block_all"])
-    warps = max(1, held // 512)
+def launch_options(sizes: dict[str, int]) -> dict[str, int]:
+    """Number of warps of a program, one per 512 elements that it holds, and registers per thread."""
+    tile_width = sizes["block"] * max(sizes["block_channels"], MATRICES * sizes["block_all"])
+    warps = max(1, tile_width // 512)
     if sizes["block"] == sizes["block_all"]:
         return {"num_warps": min(MAX_WARPS, warps)}
-    # A loop over chunks keeps more alive than the elements tell of. Left alone, ptxas makes room for a second
-    # program and spills; with 8 warps it may take all that a multiprocessor has.
+    # A loop over chunks needs more registers than its elements suggest. Without this limit, ptxas saves
+    # registers for a second program and spills; 8 warps may use all registers of a multiprocessor.
     return {"num_warps": min(MAX_WARPS // 2, warps), "max_registers": 255}
 
 
@@ -210,12 +260,12 @@ def forward_plan(
     gate_given: bool = False,
     tile: int = TILE,
 ) -> Plan:
-    """The one launch of `dcif` with so many hidden channels, or of `filter_and_pool` if the gate is given.
+    """The launch of `dcif` with ``hidden`` hidden channels, or of `filter_and_pool` if ``gate_given``.
 
-    Its buffers are named as the arguments of the reference; ``dtype`` is Triton's name of the dtype of all.
-    ``tile`` elements of a map are held at a time.
+    The buffers have the names of the arguments of the reference. ``dtype`` is Triton's name of their dtype.
+    A program holds ``tile`` elements of a map at a time.
     """
-    sizes = sizes_of(channels, height, width, dtype, channels_last, tile)
+    sizes = kernel_constants(channels, height, width, dtype, channels_last, tile)
     buffers = {"x": Buffer("input", dtype, (IMAGES, channels, height, width), channels_last)}
     constants: dict[str, Any] = dict(sizes)
     if gate_given:
@@ -232,5 +282,5 @@ def forward_plan(
     buffers["spatial_w"] = Buffer("weight", dtype, (2, 7, 7))
     buffers["out"] = Buffer("output", dtype, (IMAGES, channels))
     kernel = filter_and_pool if gate_given else dcif
-    launch = Launch(kernel, tuple(buffers), (Axis(1),), constants, **threads_of(sizes))
+    launch = TritonLaunch(kernel, tuple(buffers), (Axis(1),), constants, **launch_options(sizes))
     return Plan("filter_and_pool" if gate_given else "dcif", buffers, (launch,))

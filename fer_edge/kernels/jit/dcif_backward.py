@@ -1,16 +1,19 @@
-"""Gradients of `filter_and_pool`, which are those of DCIF behind its channel gate: a program an image.
+"""Gradients of `filter_and_pool`, the part of DCIF after its channel gate: one program per image.
 
-With gated[c, p] = g[c] x[c, p], its mean and maximum over the channels, before = their 7 x 7 convolution and
-a = sigmoid(before), the result was out[c] = mean_p gated[c, p] a[p]. Nothing but the arguments is saved. One
-pass over the map makes `before` again and, along with it, da[p] = sum_c dout[c] gated[c, p] / P. That is all
-that dbefore = da a (1 - a) needs. The second pass takes each chunk of places with the transposed convolution
-of dbefore:
+The forward pass computes gated[c, p] = g[c] x[c, p], the summary (mean and maximum of gated over the
+channels), spatial_logit = 7 x 7 convolution of the summary, a = sigmoid(spatial_logit) and
+out[c] = mean_p gated[c, p] a[p]. It saves only its arguments.
 
-    dgated[c, p] = dout[c] a[p] / P + dmean[p] / C + dmost[p] / (channels that share the maximum), if c is one
+The first pass over the map recomputes spatial_logit and sums da[p] = sum_c dout[c] gated[c, p] / P. Both
+give dspatial_logit = da a (1 - a). The second pass applies the transposed convolution to dspatial_logit,
+chunk by chunk. The last term of dgated is present only for channels that attain the maximum:
+
+    dgated[c, p] = dout[c] a[p] / P + dmean[p] / C + dmaximum[p] / (number of channels that attain it)
     dx = dgated g        dg[c] = sum_p dgated[c, p] x[c, p]
 
-The gradient of the 98 weights is a sum over the images too. It is left to a product of matrices, for which
-summary and dbefore are written out; programs never add to the same memory, so every bit repeats.
+The gradient of the 98 weights is also a sum over the images. A matrix product outside the kernel computes it
+from summary and dspatial_logit, which are written to memory. No two programs add to the same memory, so the
+result is bitwise reproducible.
 """
 
 import functools
@@ -18,30 +21,32 @@ import functools
 import triton
 import triton.language as tl
 
-from .dcif import TILE, sizes_of, threads_of
+from fer_edge.aot.manifest import IMAGES, Axis, Buffer
+
+from .dcif import TILE, kernel_constants, launch_options
 from .dcif_tiles import (
-    chunk_of,
-    convolved,
-    over_places,
-    over_summed,
-    places_of,
+    convolve_chunk,
+    load_tile,
+    mean_and_max_over_channels,
+    select_chunk,
     sigmoid,
-    summary_of,
+    sum_over_positions,
+    sum_over_summed,
     taps_between,
-    tile_of,
+    tile_positions,
 )
-from .launch import IMAGES, Axis, Buffer, Launch, Plan
+from .launch import Plan, TritonLaunch
 
 
 @triton.jit
-def row_of_places(start, block: tl.constexpr, lanes: tl.constexpr):
-    """Places from `start` on, int32 [block / lanes, lanes]."""
+def chunk_positions(start, block: tl.constexpr, lanes: tl.constexpr):
+    """Positions from `start`, int32 [block / lanes, lanes]."""
     return (start + tl.arange(0, block // lanes) * lanes)[:, None] + tl.arange(0, lanes)[None, :]
 
 
 @triton.jit
-def placed(chunk, start, block: tl.constexpr, block_all: tl.constexpr, lanes: tl.constexpr):
-    """A chunk [block / lanes, lanes] in its place among all, float32 [all / lanes, lanes], 0 elsewhere."""
+def scatter_chunk(chunk, start, block: tl.constexpr, block_all: tl.constexpr, lanes: tl.constexpr):
+    """A chunk [block / lanes, lanes] as part of float32 [block_all / lanes, lanes], 0 elsewhere."""
     if block < block_all:
         row = start // lanes + tl.arange(0, block // lanes)
         chosen = tl.arange(0, block_all // lanes)[:, None, None] == row[None, :, None]
@@ -52,8 +57,8 @@ def placed(chunk, start, block: tl.constexpr, block_all: tl.constexpr, lanes: tl
 @triton.jit
 def first_pass(
     rows,
-    inside,
-    kept,
+    channel_mask,
+    first_tile,
     gate,
     upstream,
     spatial_w,
@@ -61,35 +66,41 @@ def first_pass(
     channels: tl.constexpr,
     height: tl.constexpr,
     width: tl.constexpr,
-    stride_place: tl.constexpr,
+    stride_position: tl.constexpr,
     block: tl.constexpr,
     block_all: tl.constexpr,
     lanes: tl.constexpr,
 ):
-    """The place gate and dbefore, float32 [all / lanes, lanes]; writes the summary [2, P]."""
-    places: tl.constexpr = height * width
-    before = tl.zeros([block_all // lanes, lanes], tl.float32)
+    """The spatial gate and dspatial_logit, float32 [block_all / lanes, lanes]; writes the summary [2, P]."""
+    positions: tl.constexpr = height * width
+    spatial_logit = tl.zeros([block_all // lanes, lanes], tl.float32)
     dgate = tl.zeros([block_all // lanes, lanes], tl.float32)
-    for start in range(0, places, block):
-        tile = kept if block >= places else tile_of(rows, inside, start, places, stride_place, block, lanes)
+    for start in range(0, positions, block):
+        tile = (
+            first_tile
+            if block >= positions
+            else load_tile(rows, channel_mask, start, positions, stride_position, block, lanes)
+        )
         gated = tile * gate[None, :, None]
-        mean, most = summary_of(gated, inside, channels)
-        before += convolved(mean, most, spatial_w, start, height, width, block, block_all, lanes)
-        dgate += placed(tl.sum(gated * upstream[None, :, None], 1), start, block, block_all, lanes)
-        place = row_of_places(start, block, lanes)
-        tl.store(summary + place, mean, place < places)
-        tl.store(summary + places + place, most, place < places)
-    place_gate = sigmoid(before)
-    return place_gate, dgate * place_gate * (1.0 - place_gate)
+        mean, maximum = mean_and_max_over_channels(gated, channel_mask, channels)
+        spatial_logit += convolve_chunk(
+            mean, maximum, spatial_w, start, height, width, block, block_all, lanes
+        )
+        dgate += scatter_chunk(tl.sum(gated * upstream[None, :, None], 1), start, block, block_all, lanes)
+        position = chunk_positions(start, block, lanes)
+        tl.store(summary + position, mean, position < positions)
+        tl.store(summary + positions + position, maximum, position < positions)
+    spatial_gate = sigmoid(spatial_logit)
+    return spatial_gate, dgate * spatial_gate * (1.0 - spatial_gate)
 
 
 @triton.jit
 def gradient_of_tile(
     gated,
-    inside,
+    channel_mask,
     upstream,
-    place_gate,
-    dbefore,
+    spatial_gate,
+    dspatial_logit,
     spatial_w,
     start,
     channels: tl.constexpr,
@@ -100,51 +111,55 @@ def gradient_of_tile(
     lanes: tl.constexpr,
 ):
     """The gradient dgated of a tile, float32 [block / lanes, C, lanes]."""
-    on_mean, on_most, _ = taps_between(
+    mean_taps, max_taps, _ = taps_between(
         spatial_w, 0, block_all, start, block, height, width, lanes, forward=False
     )
-    dsummary = dbefore[:, None, None, :]
-    dmean = over_summed(on_mean * dsummary) * (1.0 / channels)
-    dmost = over_summed(on_most * dsummary)
-    _, most = summary_of(gated, inside, channels)
-    shares = (gated == most[:, None, :]) & inside[None, :, None]
-    dmost = dmost / tl.sum(shares.to(tl.float32), 1)
-    here = chunk_of(place_gate, start, block, block_all, lanes)
-    dgated = upstream[None, :, None] * here[:, None, :] + dmean[:, None, :]
-    return dgated + tl.where(shares, dmost[:, None, :], 0.0)
+    dsummary = dspatial_logit[:, None, None, :]
+    dmean = sum_over_summed(mean_taps * dsummary) * (1.0 / channels)
+    dmaximum = sum_over_summed(max_taps * dsummary)
+    _, maximum = mean_and_max_over_channels(gated, channel_mask, channels)
+    at_maximum = (gated == maximum[:, None, :]) & channel_mask[None, :, None]
+    dmaximum = dmaximum / tl.sum(at_maximum.to(tl.float32), 1)
+    gate_chunk = select_chunk(spatial_gate, start, block, block_all, lanes)
+    dgated = upstream[None, :, None] * gate_chunk[:, None, :] + dmean[:, None, :]
+    return dgated + tl.where(at_maximum, dmaximum[:, None, :], 0.0)
 
 
 @triton.jit
 def second_pass(
     rows,
     targets,
-    inside,
-    kept,
+    channel_mask,
+    first_tile,
     gate,
     upstream,
-    place_gate,
-    dbefore,
+    spatial_gate,
+    dspatial_logit,
     spatial_w,
     channels: tl.constexpr,
     height: tl.constexpr,
     width: tl.constexpr,
-    stride_place: tl.constexpr,
+    stride_position: tl.constexpr,
     block: tl.constexpr,
     block_all: tl.constexpr,
     lanes: tl.constexpr,
 ):
-    """Writes dx to the targets; returns dg, float32 [C]."""
-    places: tl.constexpr = height * width
+    """Writes dx to the targets and returns dg, float32 [C]."""
+    positions: tl.constexpr = height * width
     total = tl.zeros([rows.shape[0]], tl.float32)
-    for start in range(0, places, block):
-        tile = kept if block >= places else tile_of(rows, inside, start, places, stride_place, block, lanes)
+    for start in range(0, positions, block):
+        tile = (
+            first_tile
+            if block >= positions
+            else load_tile(rows, channel_mask, start, positions, stride_position, block, lanes)
+        )
         gated = tile * gate[None, :, None]
         dgated = gradient_of_tile(
             gated,
-            inside,
+            channel_mask,
             upstream,
-            place_gate,
-            dbefore,
+            spatial_gate,
+            dspatial_logit,
             spatial_w,
             start,
             channels,
@@ -154,11 +169,11 @@ def second_pass(
             block_all,
             lanes,
         )
-        total += over_places(dgated * tile)
-        place = places_of(start, block, lanes)
+        total += sum_over_positions(dgated * tile)
+        position = tile_positions(start, block, lanes)
         result = (dgated * gate[None, :, None]).to(targets.dtype.element_ty)
-        target = targets[None, :, None] + place * stride_place
-        tl.store(target, result, inside[None, :, None] & (place < places))
+        target = targets[None, :, None] + position * stride_position
+        tl.store(target, result, channel_mask[None, :, None] & (position < positions))
     return total
 
 
@@ -171,13 +186,13 @@ def filter_and_pool_backward(
     dx,
     dgate,
     summary,
-    dbefore,
+    dspatial_logit,
     images,
     channels: tl.constexpr,
     height: tl.constexpr,
     width: tl.constexpr,
     stride_channel: tl.constexpr,
-    stride_place: tl.constexpr,
+    stride_position: tl.constexpr,
     block: tl.constexpr,
     block_all: tl.constexpr,
     lanes: tl.constexpr,
@@ -186,25 +201,25 @@ def filter_and_pool_backward(
     """Both passes for one image."""
     image = tl.program_id(0).to(tl.int64)
     channel = tl.arange(0, block_channels)
-    inside = channel < channels
-    places: tl.constexpr = height * width
-    offset = image * (channels * places) + channel * stride_channel
-    kept = tile_of(x + offset, inside, 0, places, stride_place, block, lanes)
+    channel_mask = channel < channels
+    positions: tl.constexpr = height * width
+    offset = image * (channels * positions) + channel * stride_channel
+    first_tile = load_tile(x + offset, channel_mask, 0, positions, stride_position, block, lanes)
     vector = image * channels + channel
-    given = tl.load(gate + vector, inside, 0.0).to(tl.float32)
-    upstream = tl.load(dout + vector, inside, 0.0).to(tl.float32) * (1.0 / places)
-    place_gate, dlogit = first_pass(
+    given = tl.load(gate + vector, channel_mask, 0.0).to(tl.float32)
+    upstream = tl.load(dout + vector, channel_mask, 0.0).to(tl.float32) * (1.0 / positions)
+    spatial_gate, dlogit = first_pass(
         x + offset,
-        inside,
-        kept,
+        channel_mask,
+        first_tile,
         given,
         upstream,
         spatial_w,
-        summary + image * (2 * places),
+        summary + image * (2 * positions),
         channels,
         height,
         width,
-        stride_place,
+        stride_position,
         block,
         block_all,
         lanes,
@@ -212,38 +227,39 @@ def filter_and_pool_backward(
     total = second_pass(
         x + offset,
         dx + offset,
-        inside,
-        kept,
+        channel_mask,
+        first_tile,
         given,
         upstream,
-        place_gate,
+        spatial_gate,
         dlogit,
         spatial_w,
         channels,
         height,
         width,
-        stride_place,
+        stride_position,
         block,
         block_all,
         lanes,
     )
-    tl.store(dgate + vector, total, inside)
-    place = row_of_places(0, block_all, lanes)
-    tl.store(dbefore + image * places + place, dlogit, place < places)
+    tl.store(dgate + vector, total, channel_mask)
+    position = chunk_positions(0, block_all, lanes)
+    tl.store(dspatial_logit + image * positions + position, dlogit, position < positions)
 
 
 @functools.cache
 def backward_plan(
     channels: int, height: int, width: int, dtype: str, channels_last: bool, tile: int = TILE
 ) -> Plan:
-    """The one launch of the backward pass.
+    """The launch of the backward pass.
 
-    Of the outputs dx is the gradient of x, dgate that of the gate; summary and dbefore are the mean and the
-    maximum over the channels and the gradient of their convolution, from which that of spatial_w follows.
+    Outputs: dx is the gradient of x and dgate the gradient of the gate. summary is the mean and the maximum
+    over the channels and dspatial_logit the gradient of their convolution; both give the gradient of
+    spatial_w.
     """
-    # Beside a tile its gradient is held.
-    sizes = sizes_of(channels, height, width, dtype, channels_last, tile // 2)
-    places = height * width
+    # A program holds a tile and its gradient.
+    sizes = kernel_constants(channels, height, width, dtype, channels_last, tile // 2)
+    positions = height * width
     map_shape = (IMAGES, channels, height, width)
     buffers = {
         "x": Buffer("input", dtype, map_shape, channels_last),
@@ -253,7 +269,9 @@ def backward_plan(
         "dx": Buffer("output", dtype, map_shape, channels_last),
         "dgate": Buffer("output", "fp32", (IMAGES, channels)),
         "summary": Buffer("output", "fp32", (IMAGES, 2, height, width)),
-        "dbefore": Buffer("output", "fp32", (IMAGES, places)),
+        "dspatial_logit": Buffer("output", "fp32", (IMAGES, positions)),
     }
-    launch = Launch(filter_and_pool_backward, tuple(buffers), (Axis(1),), sizes, **threads_of(sizes))
+    launch = TritonLaunch(
+        filter_and_pool_backward, tuple(buffers), (Axis(1),), sizes, **launch_options(sizes)
+    )
     return Plan("filter_and_pool_backward", buffers, (launch,))

@@ -1,13 +1,13 @@
-"""A map as the kernels of DCIF see it: tiles of places, and the 7 x 7 convolution as a matrix over them.
+"""Building blocks of the DCIF kernels: tiles of a map, and its 7 x 7 convolution as a matrix product.
 
-A tile is float32 [block / lanes, C, lanes]: `block` places are split in two axes for the sake of the layout.
-The compiler then puts eight lanes of a warp along the places and four along the channels, and each thread
-adds up most of either sum by itself. Of a map of 512 channels a sum over the places takes a thread 24
-shuffles, where a tile [C, block] would take 160.
+A tile is float32 [block / lanes, C, lanes]: `block` spatial positions, split into two axes. With this shape
+the compiler puts eight lanes of a warp along the positions and four along the channels, so each thread
+computes most of either sum without shuffles. With 512 channels, a sum over the positions takes 24 shuffles
+per thread; a tile [C, block] would take 160.
 
-The convolution is before[q] = sum_p K[q, p] summary[p], with K[q, p] the tap from q to p, read from the 98
-weights in the L1 cache: nothing is shifted or passed through memory. Vectors over all the places of a map,
-`block_all` of them with the padding, are [block_all / lanes, lanes].
+The convolution is spatial_logit[q] = sum_p K[q, p] summary[p], where K[q, p] is the tap from q to p. The 98
+weights are read from the L1 cache, so no shifted copy of the map is needed. A vector over all positions of a
+map is [block_all / lanes, lanes]; `block_all` is the number of positions, padded.
 """
 
 import triton
@@ -15,39 +15,39 @@ import triton.language as tl
 
 
 @triton.jit
-def places_of(start, block: tl.constexpr, lanes: tl.constexpr):
-    """Places from `start` on, int32 [block / lanes, 1, lanes]."""
+def tile_positions(start, block: tl.constexpr, lanes: tl.constexpr):
+    """Positions from `start`, int32 [block / lanes, 1, lanes]."""
     outer = start + tl.arange(0, block // lanes) * lanes
     return outer[:, None, None] + tl.arange(0, lanes)[None, None, :]
 
 
 @triton.jit
-def tile_of(
+def load_tile(
     rows,
-    inside,
+    channel_mask,
     start,
-    places: tl.constexpr,
-    stride_place: tl.constexpr,
+    positions: tl.constexpr,
+    stride_position: tl.constexpr,
     block: tl.constexpr,
     lanes: tl.constexpr,
 ):
-    """float32 [block / lanes, C, lanes], the places from `start` on; rows are pointers [C] to the map."""
-    place = places_of(start, block, lanes)
-    here = inside[None, :, None] & (place < places)
-    return tl.load(rows[None, :, None] + place * stride_place, here, 0.0).to(tl.float32)
+    """The positions from `start`, float32 [block / lanes, C, lanes]; rows are pointers [C] to the map."""
+    position = tile_positions(start, block, lanes)
+    mask = channel_mask[None, :, None] & (position < positions)
+    return tl.load(rows[None, :, None] + position * stride_position, mask, 0.0).to(tl.float32)
 
 
 @triton.jit
-def over_places(tile):
-    """Sum of a tile over its places, [C]."""
+def sum_over_positions(tile):
+    """Sum of a tile over its positions, [C]."""
     return tl.sum(tl.sum(tile, 0), 1)
 
 
 @triton.jit
-def summary_of(gated, inside, channels: tl.constexpr):
+def mean_and_max_over_channels(gated, channel_mask, channels: tl.constexpr):
     """Mean and maximum over the channels, float32 [block / lanes, lanes]."""
     mean = tl.sum(gated, 1) * (1.0 / channels)
-    return mean, tl.max(tl.where(inside[None, :, None], gated, float("-inf")), 1)
+    return mean, tl.max(tl.where(channel_mask[None, :, None], gated, float("-inf")), 1)
 
 
 @triton.jit
@@ -69,10 +69,11 @@ def taps_between(
     lanes: tl.constexpr,
     forward: tl.constexpr,
 ):
-    """The taps on mean and maximum between two runs of places, and where there are any.
+    """The taps on mean and maximum between two ranges of positions, and a mask of the taps that exist.
 
-    [summed / lanes, kept / lanes, lanes, lanes]: the axes are s // lanes, k // lanes, k % lanes, s % lanes of
-    a place s to sum over and a place k to keep. Forward they lead from k to s, else from s to k.
+    Each is [summed / lanes, kept / lanes, lanes, lanes]. The axes are s // lanes, k // lanes, k % lanes and
+    s % lanes, where s is a position that is summed over and k is a position of the result. If `forward`, the
+    tap leads from k to s, else from s to k.
     """
     s = (summed_start + tl.arange(0, summed // lanes) * lanes)[:, None, None, None]
     s += tl.arange(0, lanes)[None, None, None, :]
@@ -83,22 +84,22 @@ def taps_between(
     reached = reached & (s < height * width) & (k < height * width)
     tap = down * 7 + right
     tap = 24 + tap if forward else 24 - tap
-    on_mean = tl.load(spatial_w + tap, reached, 0.0).to(tl.float32)
-    on_most = tl.load(spatial_w + 49 + tap, reached, 0.0).to(tl.float32)
-    return on_mean, on_most, reached
+    mean_taps = tl.load(spatial_w + tap, reached, 0.0).to(tl.float32)
+    max_taps = tl.load(spatial_w + 49 + tap, reached, 0.0).to(tl.float32)
+    return mean_taps, max_taps, reached
 
 
 @triton.jit
-def over_summed(values):
-    """Sum over the first and the last axis of what `taps_between` gives."""
-    # In an order that leaves no layout in which the compiler could want to have a tile too.
+def sum_over_summed(values):
+    """Sum over the summed positions, which are the first and the last axis of `taps_between`."""
+    # This order keeps the compiler from also converting the tile to the layout of the taps.
     return tl.sum(tl.sum(values, 0), 2)
 
 
 @triton.jit
-def convolved(
+def convolve_chunk(
     mean,
-    most,
+    maximum,
     spatial_w,
     start,
     height: tl.constexpr,
@@ -107,18 +108,18 @@ def convolved(
     block_all: tl.constexpr,
     lanes: tl.constexpr,
 ):
-    """What the summary of a chunk adds to the convolution, float32 [all / lanes, lanes]."""
-    on_mean, on_most, reached = taps_between(
+    """The contribution of a chunk to the convolution, float32 [block_all / lanes, lanes]."""
+    mean_taps, max_taps, reached = taps_between(
         spatial_w, start, block, 0, block_all, height, width, lanes, forward=True
     )
-    added = on_mean * mean[:, None, None, :] + on_most * most[:, None, None, :]
-    # Selected, not multiplied by 0: what is not finite stays within its window.
-    return over_summed(tl.where(reached, added, 0.0))
+    added = mean_taps * mean[:, None, None, :] + max_taps * maximum[:, None, None, :]
+    # where() and not a product with 0: a value that is not finite only affects positions in its window.
+    return sum_over_summed(tl.where(reached, added, 0.0))
 
 
 @triton.jit
-def chunk_of(values, start, block: tl.constexpr, block_all: tl.constexpr, lanes: tl.constexpr):
-    """The part [block / lanes, lanes] of values [all / lanes, lanes] from place `start` on."""
+def select_chunk(values, start, block: tl.constexpr, block_all: tl.constexpr, lanes: tl.constexpr):
+    """The part [block / lanes, lanes] of values [block_all / lanes, lanes] from position `start`."""
     if block < block_all:
         row = start // lanes + tl.arange(0, block // lanes)
         chosen = tl.arange(0, block_all // lanes)[:, None, None] == row[None, :, None]

@@ -1,9 +1,10 @@
-"""Multi-branch attention forward in three launches, after `fold_multi_branch`.
+"""Kernels of the multi-branch attention forward pass: three launches, after `fold_multi_branch`.
 
-1. `depthwise_and_moments`: d = depthwise 3 x 3 of y; x as rows, its mean and variance. One image a program.
+1. `depthwise_and_moments`: d = depthwise 3 x 3 of y; x as rows, its mean and variance. A program handles one
+   image.
 2. `pointwise_and_gate`: g = GELU(pointwise d + bias) and s = GELU(texture (alpha mean + beta variance) +
-   bias): two matrix products that do not need each other, side by side in one grid.
-3. `merge`: [x s; g] merged^T + bias, with x s made on the way to the tensor cores.
+   bias), two independent matrix products in one grid.
+3. `merge`: [x s; g] merged^T + bias; x s is computed while the operands are loaded.
 """
 
 import triton
@@ -25,32 +26,41 @@ def depthwise_and_moments(
     height: tl.constexpr,
     width: tl.constexpr,
     channel_stride: tl.constexpr,
-    place_stride: tl.constexpr,
-    block_places: tl.constexpr,
+    position_stride: tl.constexpr,
+    block_positions: tl.constexpr,
     block_channels: tl.constexpr,
 ):
-    """Programs (image, block of channels of y, then block of channels of x)."""
-    places: tl.constexpr = height * width
+    """Grid: (image, blocks of channels of y followed by blocks of channels of x)."""
+    positions: tl.constexpr = height * width
     tiles: tl.constexpr = (channels + block_channels - 1) // block_channels
     image = tl.program_id(0).to(tl.int64)
     tile = tl.program_id(1)
-    place = tl.arange(0, block_places)
+    position = tl.arange(0, block_positions)
     channel = tile % tiles * block_channels + tl.arange(0, block_channels)
-    y = z + image * (2 * channels * places)
+    y = z + image * (2 * channels * positions)
     if tile < tiles:
-        both = _depthwise(
-            y, depthwise_w, depthwise_b, place, channel, channels, height, width, channel_stride, place_stride
+        output_pair = _depthwise(
+            y,
+            depthwise_w,
+            depthwise_b,
+            position,
+            channel,
+            channels,
+            height,
+            width,
+            channel_stride,
+            position_stride,
         )
         column = 2 * tile * block_channels + tl.arange(0, 2 * block_channels)
-        target = depthwise + (image * places + place)[:, None] * (2 * channels) + column[None, :]
-        mask = (place < places)[:, None] & (column < 2 * channels)[None, :]
-        tl.store(target, both.to(depthwise.dtype.element_ty), mask=mask)
+        target = depthwise + (image * positions + position)[:, None] * (2 * channels) + column[None, :]
+        mask = (position < positions)[:, None] & (column < 2 * channels)[None, :]
+        tl.store(target, output_pair.to(depthwise.dtype.element_ty), mask=mask)
     else:
-        offsets = (channels + channel)[:, None] * channel_stride + place[None, :] * place_stride
-        inside = (channel < channels)[:, None] & (place < places)[None, :]
+        offsets = (channels + channel)[:, None] * channel_stride + position[None, :] * position_stride
+        inside = (channel < channels)[:, None] & (position < positions)[None, :]
         x = tl.load(y + offsets, mask=inside, other=0.0)
-        tl.store(rows + (image * places + place)[None, :] * channels + channel[:, None], x, mask=inside)
-        mean, variance = mean_and_variance(x.to(tl.float32), inside, places)
+        tl.store(rows + (image * positions + position)[None, :] * channels + channel[:, None], x, mask=inside)
+        mean, variance = mean_and_variance(x.to(tl.float32), inside, positions)
         means = moments + image * (2 * channels) + channel
         tl.store(means, mean, mask=channel < channels)
         tl.store(means + channels, variance, mask=channel < channels)
@@ -61,24 +71,24 @@ def _depthwise(
     y,
     depthwise_w,
     depthwise_b,
-    place,
+    position,
     channel,
     channels: tl.constexpr,
     height: tl.constexpr,
     width: tl.constexpr,
     channel_stride: tl.constexpr,
-    place_stride: tl.constexpr,
+    position_stride: tl.constexpr,
 ):
-    """Output channels 2 c and 2 c + 1 of each channel c, side by side: float32 [places, 2 channels]."""
+    """Output channels 2 c and 2 c + 1 of each channel c, interleaved: float32 [positions, 2 channels]."""
     mask = channel < channels
     bias = depthwise_b + 2 * channel
     even = tl.load(bias, mask=mask, other=0.0).to(tl.float32)[None, :]
     odd = tl.load(bias + 1, mask=mask, other=0.0).to(tl.float32)[None, :]
     for tap in tl.static_range(9):
-        row = place // width + (tap // 3 - 1)
-        column = place % width + (tap % 3 - 1)
+        row = position // width + (tap // 3 - 1)
+        column = position % width + (tap % 3 - 1)
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        offsets = (row * width + column)[:, None] * place_stride + channel[None, :] * channel_stride
+        offsets = (row * width + column)[:, None] * position_stride + channel[None, :] * channel_stride
         value = tl.load(y + offsets, mask=inside[:, None] & mask[None, :], other=0.0).to(tl.float32)
         weight = depthwise_w + channel * 18 + tap
         even += value * tl.load(weight, mask=mask, other=0.0).to(tl.float32)[None, :]
@@ -96,11 +106,11 @@ def pointwise_and_gate(
     texture_b,  # [C]
     pointwise_w,  # [2 C, 2 C]
     pointwise_b,  # [2 C]
-    local,  # [1 or 2, N, P, 2 C]: after GELU, and before it if save
-    scale,  # float32 [1 or 2, N, C]: likewise
+    local,  # [1 or 2, N, P, 2 C]: after GELU; with save also before GELU
+    scale,  # float32 [1 or 2, N, C]: as local
     images,
     channels: tl.constexpr,
-    places: tl.constexpr,
+    positions: tl.constexpr,
     save: tl.constexpr,
     block_rows: tl.constexpr,
     block_columns: tl.constexpr,
@@ -109,13 +119,13 @@ def pointwise_and_gate(
     gate_columns: tl.constexpr,
     gate_depth: tl.constexpr,
 ):
-    """Programs (block of rows, block of the 2 C columns of g), then (of images, of the C columns of s)."""
+    """Grid: (block of rows, block of the 2 C columns of g), then (block of images, block of columns of s)."""
     tiles: tl.constexpr = (2 * channels + block_columns - 1) // block_columns
     tile = tl.program_id(1)
     if tile < tiles:
         row = tl.program_id(0) * block_rows + tl.arange(0, block_rows)
         column = tile * block_columns + tl.arange(0, block_columns)
-        row_mask = row < images * places
+        row_mask = row < images * positions
         column_mask = column < 2 * channels
         start = row.to(tl.int64) * (2 * channels)
         hidden = tl.zeros([block_rows, block_columns], tl.float32)
@@ -126,7 +136,7 @@ def pointwise_and_gate(
         hidden += tl.load(pointwise_b + column, mask=column_mask, other=0.0).to(tl.float32)[None, :]
         target = local + start[:, None] + column[None, :]
         mask = row_mask[:, None] & column_mask[None, :]
-        _activate(target, hidden, mask, images.to(tl.int64) * (places * 2 * channels), save)
+        _activate(target, hidden, mask, images.to(tl.int64) * (positions * 2 * channels), save)
     elif tl.program_id(0) * gate_images < images:
         image = tl.program_id(0) * gate_images + tl.arange(0, gate_images)
         channel = (tile - tiles) * gate_columns + tl.arange(0, gate_columns)
@@ -138,8 +148,8 @@ def pointwise_and_gate(
 
 @triton.jit
 def _activate(target, values, mask, plane, save: tl.constexpr):
-    """Stores GELU of the values, and the values themselves a plane further on if they are to be saved."""
-    # They first: their registers are free then, and nothing spills.
+    """Stores GELU of the values; with save also the values themselves, one plane further."""
+    # The values are stored first: this frees their registers, so nothing spills.
     if save:
         tl.store(target + plane, values.to(target.dtype.element_ty), mask=mask)
     tl.store(target, gelu(values).to(target.dtype.element_ty), mask=mask)
@@ -158,8 +168,9 @@ def _gate(
     channels: tl.constexpr,
     depth: tl.constexpr,
 ):
-    """Before GELU: float32 [images, columns], in float32 throughout, because the variance of float16 values
-    may exceed the largest float16.
+    """The gate before GELU: float32 [images, columns].
+
+    All arithmetic is float32, because the variance of float16 values may exceed the largest float16.
     """
     bias = tl.load(texture_b + column, mask=column < channels, other=0.0).to(tl.float32)
     gate = tl.zeros([image.shape[0], column.shape[0]], tl.float32) + bias[None, :]
@@ -168,10 +179,10 @@ def _gate(
         inside = channel < channels
         source = moments + image[:, None] * (2 * channels) + channel[None, :]
         mask = (image < images)[:, None] & inside[None, :]
-        of_mean = tl.load(alpha + channel, mask=inside, other=0.0).to(tl.float32)[None, :]
-        of_variance = tl.load(beta + channel, mask=inside, other=0.0).to(tl.float32)[None, :]
-        texture = of_mean * tl.load(source, mask=mask, other=0.0)
-        texture += of_variance * tl.load(source + channels, mask=mask, other=0.0)
+        mean_factor = tl.load(alpha + channel, mask=inside, other=0.0).to(tl.float32)[None, :]
+        variance_factor = tl.load(beta + channel, mask=inside, other=0.0).to(tl.float32)[None, :]
+        texture = mean_factor * tl.load(source, mask=mask, other=0.0)
+        texture += variance_factor * tl.load(source + channels, mask=mask, other=0.0)
         weight = tl.load(
             texture_w + column[None, :] * channels + channel[:, None],
             mask=(column < channels)[None, :] & inside[:, None],
@@ -191,19 +202,19 @@ def merge(
     out,  # [N, C, H, W]
     images,
     channels: tl.constexpr,
-    places: tl.constexpr,
+    positions: tl.constexpr,
     channel_stride: tl.constexpr,
-    place_stride: tl.constexpr,
+    position_stride: tl.constexpr,
     block_rows: tl.constexpr,
     block_columns: tl.constexpr,
     block_depth: tl.constexpr,
 ):
-    """Programs (block of rows, block of the C columns of the output)."""
+    """Grid: (block of rows, block of the C columns of the output)."""
     row = tl.program_id(0) * block_rows + tl.arange(0, block_rows)
     column = tl.program_id(1) * block_columns + tl.arange(0, block_columns)
-    row_mask = row < images * places
+    row_mask = row < images * positions
     column_mask = column < channels
-    image = (row // places).to(tl.int64)
+    image = (row // positions).to(tl.int64)
     scales = scale + image * channels
     x_rows = rows + row.to(tl.int64) * channels
     weights = merged_w + column * (3 * channels)
@@ -222,6 +233,6 @@ def merge(
     local_rows = local + row.to(tl.int64) * (2 * channels)
     total = multiply(total, local_rows, row_mask, weights + channels, column_mask, 2 * channels, block_depth)
     total += tl.load(merged_b + column, mask=column_mask, other=0.0).to(tl.float32)[None, :]
-    starts = out + image * (channels * places) + row % places * place_stride
+    starts = out + image * (channels * positions) + row % positions * position_stride
     target = starts[:, None] + column[None, :] * channel_stride
     tl.store(target, total.to(out.dtype.element_ty), mask=row_mask[:, None] & column_mask[None, :])

@@ -1,7 +1,7 @@
-"""Parts of kernels that treat a batch of maps as one matrix: a row a place, the images one after the other.
+"""Parts of kernels that treat a batch of maps as one matrix: one row per position, image after image.
 
-Rows of all images share tiles, so that maps of 49 places fill them. A row is addressed by a pointer in 64
-bits; what is added inside a tile fits in 32.
+A tile may contain rows of several images, so small maps (49 positions) also fill it. Rows are addressed with
+64-bit pointers; offsets inside a tile fit into 32 bits.
 """
 
 import triton
@@ -10,7 +10,7 @@ import triton.language as tl
 
 @triton.jit
 def gelu(u):
-    """The exact one, u Phi(u), in float32."""
+    """The exact GELU, u Phi(u), in float32."""
     return 0.5 * u * (1.0 + tl.erf(u * 0.7071067811865476))
 
 
@@ -33,8 +33,11 @@ def multiply(total, a, a_mask, b, b_mask, depth: tl.constexpr, block_depth: tl.c
 
 
 @triton.jit
-def mean_and_variance(x, mask, places: tl.constexpr):
-    """Of a float32 tile [channels, places], zero outside the mask; the population's, in two passes."""
-    mean = tl.sum(x, 1) / places
+def mean_and_variance(x, mask, positions: tl.constexpr):
+    """Mean and population variance over the positions of a float32 tile [channels, positions], in two passes.
+
+    The tile must be zero outside the mask.
+    """
+    mean = tl.sum(x, 1) / positions
     deviation = tl.where(mask, x - mean[:, None], 0.0)
-    return mean, tl.sum(deviation * deviation, 1) / places
+    return mean, tl.sum(deviation * deviation, 1) / positions

@@ -1,14 +1,17 @@
-"""Attention over the places of a map, residual and LayerNorm: two launches up to 256 channels, four beyond.
+"""Attention over the positions of a map, residual and LayerNorm.
 
-1. `project`: qkv = x qkv_w^T + qkv_b. Its rows are flattened over the images and its outputs cut in narrow
-   blocks, because at batch 1 what takes time is to read the weights, which many multiprocessors do together.
-2. `attend`: a program takes 16 tokens of one image through all the heads. Each head's result is multiplied by
-   its columns of out_w at once and added up in registers, float32 [16, C], where residual and LayerNorm find
-   it: nothing but qkv passes through memory.
+Up to 256 channels there are two launches:
 
-Beyond 256 channels `mix` (a program for each head), `join` (as `project`) and `normalize` do the work of
-`attend`. In half precision the operands of every product are rounded to it, as in the reference; sums and the
-softmax are float32. Vaswani et al., 2017; Conv-cut (arXiv 2504.09077).
+1. `project`: qkv = x qkv_w^T + qkv_b. The rows are flattened over the images and the outputs are split into
+   narrow blocks. At batch 1 reading the weights takes most of the time; narrow blocks spread it over many
+   multiprocessors.
+2. `attend`: a program computes all heads for 16 tokens of one image. The result of each head is multiplied by
+   its columns of out_w and summed in registers, float32 [16, C]. Residual and LayerNorm are applied there, so
+   only qkv is written to memory.
+
+With more channels there are four: `mix` (one program per head), `join` (like `project`) and `normalize`
+replace `attend`. In half precision the operands of every product are rounded to half, as in the reference;
+sums and the softmax are float32. Sources: Vaswani et al., 2017; Conv-cut (arXiv 2504.09077).
 """
 
 import functools
@@ -17,22 +20,25 @@ from typing import Any
 import triton
 import triton.language as tl
 
-from .attention_rows import head_part, head_shares, layer_norm, linear, map_offset
-from .launch import IMAGES, Axis, Buffer, Launch, Plan
+from fer_edge.aot.manifest import IMAGES, Axis, Buffer
+
+from .attention_rows import head_attention, layer_norm, linear, load_head, map_offset
+from .launch import Plan, TritonLaunch
 from .token_attention_wide import join, mix, normalize
 
-# Rows of a block: the fewest that tensor cores multiply, so that a batch of one has as many blocks as it can.
+# Rows of a block: the minimum of the tensor cores, so that a batch of one gives as many blocks as possible.
 ROWS = 16
 OUTPUTS = 32
-# Of a thread of `attend`: with 8 warps a multiprocessor has as many, and at batch 1 no other block wants any.
+# Registers per thread of `attend`: 8 warps may use all of a multiprocessor, as at batch 1 no other block
+# runs.
 REGISTERS = 255
-# `attend` holds float32 [16, C] and multiplies [16, C] of out_w at a time. Up to 256 channels that fits. With
-# 512 it spills on sm_75, and at batch 1 one multiprocessor would read half a megabyte of out_w, which `join`
-# spreads over all.
+# `attend` holds float32 [16, C] and multiplies [16, C] of out_w at a time, which fits up to 256 channels.
+# With 512 channels it spills on sm_75, and at batch 1 one multiprocessor would read half a megabyte of out_w;
+# `join` spreads this over all multiprocessors.
 FUSED_CHANNELS = 256
-# Shared memory for what is loaded ahead; the rest of 48 KiB is for changes of layout.
+# Shared memory for prefetched operands; the rest of the 48 KiB is for layout conversions.
 STAGED_BYTES = 44 * 1024
-# Iterations that are unrolled at most.
+# Maximum number of unrolled iterations.
 UNROLLED = 4
 
 
@@ -57,8 +63,8 @@ def project(
     total = linear(
         x, qkv_w, qkv_b, row, output, images, outputs, tokens, channels, channels_last, block_channels
     )
-    here = (row < images * tokens)[:, None] & (output < outputs)[None, :]
-    tl.store(qkv + row[:, None] * outputs + output[None, :], total.to(qkv.dtype.element_ty), here)
+    mask = (row < images * tokens)[:, None] & (output < outputs)[None, :]
+    tl.store(qkv + row[:, None] * outputs + output[None, :], total.to(qkv.dtype.element_ty), mask)
 
 
 @triton.jit(do_not_specialize=["images"])
@@ -82,31 +88,31 @@ def attend(
     block_channels: tl.constexpr,
     unroll: tl.constexpr,
 ):
-    """All that follows `project`, for a block of tokens of one image."""
+    """Everything after `project`, for a block of tokens of one image."""
     image = tl.program_id(0).to(tl.int64)
     token = tl.program_id(1) * block_rows + tl.arange(0, block_rows)
     key = tl.arange(0, block_keys)
     channel = tl.arange(0, block_channels)
-    channel_here = channel < channels
+    channel_mask = channel < channels
     width: tl.constexpr = channels // heads
     dtype: tl.constexpr = qkv.dtype.element_ty
     qkv += image * tokens * 3 * channels
     joined = tl.zeros((block_rows, block_channels), tl.float32)
     for head in range(heads):
-        shares = head_shares(qkv, token, head, tokens, channels, width, block_keys, block_width, unroll)
+        attention = head_attention(qkv, token, head, tokens, channels, width, block_keys, block_width, unroll)
         for start in tl.range(0, width, block_width, loop_unroll_factor=unroll):
             column = start + tl.arange(0, block_width)
-            values = head_part(qkv, key, head, column, 2, tokens, channels, width)
-            mixed = tl.dot(shares.to(dtype), values, input_precision="ieee").to(dtype)
+            values = load_head(qkv, key, head, column, 2, tokens, channels, width)
+            mixed = tl.dot(attention.to(dtype), values, input_precision="ieee").to(dtype)
             weight = out_w + channel[None, :] * channels + head * width + column[:, None]
-            weight = tl.load(weight, (column < width)[:, None] & channel_here[None, :], 0.0)
+            weight = tl.load(weight, (column < width)[:, None] & channel_mask[None, :], 0.0)
             joined = tl.dot(mixed, weight, joined, input_precision="ieee")
-    joined += tl.load(out_b + channel, channel_here, 0.0).to(tl.float32)[None, :]
-    place = map_offset(image * tokens + token, channel, tokens, channels, channels_last)
-    here = (token < tokens)[:, None] & channel_here[None, :]
-    joined += tl.load(x + place, here, 0.0).to(tl.float32)
+    joined += tl.load(out_b + channel, channel_mask, 0.0).to(tl.float32)[None, :]
+    offset = map_offset(image * tokens + token, channel, tokens, channels, channels_last)
+    mask = (token < tokens)[:, None] & channel_mask[None, :]
+    joined += tl.load(x + offset, mask, 0.0).to(tl.float32)
     normed = layer_norm(joined, norm_w, norm_b, channel, channels, epsilon)
-    tl.store(y + place, normed.to(y.dtype.element_ty), here)
+    tl.store(y + offset, normed.to(y.dtype.element_ty), mask)
 
 
 @functools.cache
@@ -120,10 +126,11 @@ def forward_plan(
     channels_last: bool,
     fused_channels: int = FUSED_CHANNELS,
 ) -> Plan:
-    """The launches for maps [N, channels, height, width]; ``dtype`` is Triton's name of the dtype of all.
+    """The launches for maps [N, channels, height, width]; ``dtype`` is Triton's name of the dtype.
 
-    Its buffers are named as the arguments of the reference. The backward pass reads qkv, which is scratch
-    here: give it to keep it. More than ``fused_channels`` channels take the kernels for many.
+    The buffers have the names of the arguments of the reference. qkv is scratch here; a caller that needs it
+    for the backward pass passes its own tensor. With more than ``fused_channels`` channels, `mix`, `join` and
+    `normalize` replace `attend`.
     """
     map_shape = (IMAGES, channels, height, width)
     row = (IMAGES, height * width)
@@ -155,35 +162,38 @@ def forward_plan(
 
 
 def block_size(count: int) -> int:
-    """The power of two that holds so many, and as many at least as tensor cores multiply."""
+    """The next power of two, at least the minimum of the tensor cores."""
     return max(ROWS, triton.next_power_of_2(count))
 
 
-def mix_launch(sizes: dict[str, Any]) -> Launch:
-    """From qkv to mixed; ``sizes`` are its constants tokens, channels and heads."""
+def mix_launch(sizes: dict[str, Any]) -> TritonLaunch:
+    """The launch from qkv to mixed; ``sizes`` holds the constants tokens, channels and heads."""
     tokens, width = sizes["tokens"], sizes["channels"] // sizes["heads"]
     keys = block_size(tokens)
     blocks = {"block_rows": ROWS, "block_keys": keys, "block_width": min(32, block_size(width))}
     grid = (Axis(1), sizes["heads"], -(-tokens // ROWS))
-    return Launch(mix, ("qkv", "mixed"), grid, sizes | blocks, num_warps=4 if keys == ROWS else 8)
+    return TritonLaunch(mix, ("qkv", "mixed"), grid, sizes | blocks, num_warps=4 if keys == ROWS else 8)
 
 
-def _linear_launch(kernel: Any, pointers: str, outputs: int, constants: dict[str, Any], dtype: str) -> Launch:
+def _linear_launch(
+    kernel: Any, pointers: str, outputs: int, constants: dict[str, Any], dtype: str
+) -> TritonLaunch:
     blocks = {"block_rows": ROWS, "block_outputs": OUTPUTS, "block_channels": 64}
     grid = (Axis(constants["tokens"], ROWS), -(-outputs // OUTPUTS))
-    # 24 KiB of loads ahead in either size of number: at batch 1 a projection is little else.
+    # 24 KiB of prefetched operands for 16 and 32 bit: at batch 1 loading them dominates a projection.
     stages = 3 if dtype == "fp32" else 5
-    return Launch(kernel, tuple(pointers.split()), grid, constants | blocks, num_stages=stages)
+    return TritonLaunch(kernel, tuple(pointers.split()), grid, constants | blocks, num_stages=stages)
 
 
-def _attend_launch(constants: dict[str, Any], dtype: str) -> Launch:
+def _attend_launch(constants: dict[str, Any], dtype: str) -> TritonLaunch:
     tokens, channels = constants["tokens"], constants["channels"]
     width = channels // constants["heads"]
     keys, wide = block_size(tokens), block_size(channels)
     block_width = 16 if dtype == "fp32" else min(32, block_size(width))
     count = -(-width // block_width)
-    # Only innermost loops load ahead. Unrolled, those over a head's width leave one, over the heads, which
-    # stages the tiles of all; else the larger of the two stages its own.
+    # Triton prefetches in innermost loops only. If the loops over the width of a head are unrolled, the loop
+    # over the heads is innermost and stages the tiles of all of them. Otherwise each of the two inner loops
+    # stages its own tiles, and the larger one counts.
     together, apart = count * (ROWS + 2 * keys + wide), keys + wide
     whole = [(count, 3, together), (count, 2, together)] if count <= UNROLLED else []
     unroll, stages = next(
@@ -200,7 +210,7 @@ def _attend_launch(constants: dict[str, Any], dtype: str) -> Launch:
     }
     pointers = ("qkv", "x", "out_w", "out_b", "norm_w", "norm_b", "y")
     grid = (Axis(1), -(-tokens // ROWS))
-    return Launch(
+    return TritonLaunch(
         attend,
         pointers,
         grid,
@@ -211,7 +221,7 @@ def _attend_launch(constants: dict[str, Any], dtype: str) -> Launch:
     )
 
 
-def _normalize_launch(constants: dict[str, Any]) -> Launch:
+def _normalize_launch(constants: dict[str, Any]) -> TritonLaunch:
     blocks = {"block_rows": 4, "block_channels": block_size(constants["channels"])}
     grid = (Axis(constants["tokens"], 4),)
-    return Launch(normalize, ("joined", "norm_w", "norm_b", "y"), grid, constants | blocks, num_warps=8)
+    return TritonLaunch(normalize, ("joined", "norm_w", "norm_b", "y"), grid, constants | blocks, num_warps=8)

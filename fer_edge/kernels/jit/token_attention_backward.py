@@ -1,16 +1,16 @@
-"""Gradients of `token_attention` between its matrix products, which are left to torch.mm.
+"""Gradients of `token_attention`, without its matrix products, which torch.mm computes.
 
-Only x, qkv and the weights are kept from the forward pass: the softmax of at most 64 tokens is cheaper to
-compute anew than to read. With J = x + O out_w^T + out_b, y = LayerNorm(J) and the loss's gradient dy:
+Only x, qkv and the weights are kept from the forward pass: recomputing the softmax of at most 64 tokens costs
+less than reading it. With J = x + O out_w^T + out_b, y = LayerNorm(J) and dy the gradient of the loss:
 
-1. `mix` computes O from qkv, torch.mm O out_w^T;
-2. `normalize_backward`: dJ from dy, and each image's part of the gradients of out_b, norm_w and norm_b;
+1. `mix` computes O from qkv; torch.mm computes O out_w^T;
+2. `normalize_backward`: dJ from dy, and the part of each image of the gradients of out_b, norm_w and norm_b;
 3. torch.mm: dO = dJ out_w, and the gradient of out_w;
 4. `attend_backward`: for each head dV = P^T dO, dP = dO V^T, dS = P (dP - sum P dP), dQ = dS K / sqrt(d),
-   dK = dS^T Q / sqrt(d), and each image's part of the gradient of qkv_b;
+   dK = dS^T Q / sqrt(d), and the part of each image of the gradient of qkv_b;
 5. torch.mm: dx = dJ + dqkv qkv_w, and the gradient of qkv_w.
 
-Parts are float32 and summed by torch.sum: gradients of vectors are rounded once, in an order of their own.
+The parts are float32 and torch.sum adds them, so a gradient of a vector is rounded once.
 """
 
 import functools
@@ -18,8 +18,10 @@ import functools
 import triton
 import triton.language as tl
 
-from .attention_rows import head_part, map_offset, softmax
-from .launch import IMAGES, Axis, Buffer, Launch, Plan
+from fer_edge.aot.manifest import IMAGES, Axis, Buffer
+
+from .attention_rows import load_head, map_offset, softmax
+from .launch import Plan, TritonLaunch
 from .token_attention import block_size, mix_launch
 
 
@@ -41,25 +43,25 @@ def normalize_backward(
     block_rows: tl.constexpr,
     block_channels: tl.constexpr,
 ):
-    """LayerNorm's gradients for one image, those of vectors added up over its places in their order."""
+    """Gradients of LayerNorm for one image; the vectors are summed over its positions in a fixed order."""
     image = tl.program_id(0).to(tl.int64)
     channel = tl.arange(0, block_channels)
-    channel_here = channel < channels
-    weight = tl.load(norm_w + channel, channel_here, 0.0).to(tl.float32)[None, :]
+    channel_mask = channel < channels
+    weight = tl.load(norm_w + channel, channel_mask, 0.0).to(tl.float32)[None, :]
     out_part = tl.zeros((block_channels,), tl.float32)
     weight_part = tl.zeros((block_channels,), tl.float32)
     bias_part = tl.zeros((block_channels,), tl.float32)
     for start in range(0, tokens, block_rows):
         token = start + tl.arange(0, block_rows)
-        here = (token < tokens)[:, None] & channel_here[None, :]
+        mask = (token < tokens)[:, None] & channel_mask[None, :]
         row = image * tokens + token
-        place = map_offset(row, channel, tokens, channels, channels_last)
-        offset = row[:, None] * channels + channel[None, :]
-        joined = tl.load(x + place, here, 0.0).to(tl.float32)
-        joined += tl.load(projected + offset, here, 0.0).to(tl.float32)
-        grad = tl.load(y_grad + place, here, 0.0).to(tl.float32)
+        in_map = map_offset(row, channel, tokens, channels, channels_last)
+        in_rows = row[:, None] * channels + channel[None, :]
+        joined = tl.load(x + in_map, mask, 0.0).to(tl.float32)
+        joined += tl.load(projected + in_rows, mask, 0.0).to(tl.float32)
+        grad = tl.load(y_grad + in_map, mask, 0.0).to(tl.float32)
         mean = tl.sum(joined, 1)[:, None] / channels
-        centred = tl.where(here, joined - mean, 0.0)
+        centred = tl.where(mask, joined - mean, 0.0)
         deviation = tl.sqrt_rn(tl.sum(centred * centred, 1)[:, None] / channels + epsilon)
         normed = centred / deviation
         weight_part += tl.sum(grad * normed, 0)
@@ -68,15 +70,15 @@ def normalize_backward(
         along = tl.sum(grad * normed, 1)[:, None] / channels
         grad = (grad - tl.sum(grad, 1)[:, None] / channels - normed * along) / deviation
         out_part += tl.sum(grad, 0)
-        tl.store(joined_grad + offset, grad.to(joined_grad.dtype.element_ty), here)
+        tl.store(joined_grad + in_rows, grad.to(joined_grad.dtype.element_ty), mask)
     part = image * channels + channel
-    tl.store(out_b_parts + part, out_part, channel_here)
-    tl.store(norm_w_parts + part, weight_part, channel_here)
-    tl.store(norm_b_parts + part, bias_part, channel_here)
+    tl.store(out_b_parts + part, out_part, channel_mask)
+    tl.store(norm_w_parts + part, weight_part, channel_mask)
+    tl.store(norm_b_parts + part, bias_part, channel_mask)
 
 
 @triton.jit
-def store_part(
+def store_head_gradient(
     part,
     qkv_grad,
     qkv_b_parts,
@@ -87,10 +89,13 @@ def store_part(
     channels: tl.constexpr,
     width: tl.constexpr,
 ):
-    """The gradient [R, D] of what `head_part` reads, and its sum; qkv_grad and parts begin at the head."""
-    here = (token < tokens)[:, None] & (column < width)[None, :]
-    place = qkv_grad + which * channels + token[:, None] * (3 * channels) + column[None, :]
-    tl.store(place, part.to(qkv_grad.dtype.element_ty), here)
+    """Stores the gradient [R, D] of what `load_head` reads, and its sum over R.
+
+    qkv_grad and qkv_b_parts point to the head.
+    """
+    mask = (token < tokens)[:, None] & (column < width)[None, :]
+    target = qkv_grad + which * channels + token[:, None] * (3 * channels) + column[None, :]
+    tl.store(target, part.to(qkv_grad.dtype.element_ty), mask)
     tl.store(qkv_b_parts + which * channels + column, tl.sum(part, 0), column < width)
 
 
@@ -107,7 +112,7 @@ def attend_backward(
     block_tokens: tl.constexpr,
     block_width: tl.constexpr,
 ):
-    """Rows of qkv's gradient and their sum, for one head of one image."""
+    """Rows of the gradient of qkv and their sum, for one head of one image."""
     image, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
     token = tl.arange(0, block_tokens)
     width: tl.constexpr = channels // heads
@@ -120,34 +125,34 @@ def attend_backward(
     grad = tl.zeros((block_tokens, block_tokens), tl.float32)
     for start in range(0, width, block_width):
         column = start + tl.arange(0, block_width)
-        here = (token < tokens)[:, None] & (column < width)[None, :]
-        query = head_part(qkv, token, head, column, 0, tokens, channels, width)
-        key = head_part(qkv, token, head, column, 1, tokens, channels, width)
+        mask = (token < tokens)[:, None] & (column < width)[None, :]
+        query = load_head(qkv, token, head, column, 0, tokens, channels, width)
+        key = load_head(qkv, token, head, column, 1, tokens, channels, width)
         scores = tl.dot(query, tl.trans(key), scores, input_precision="ieee")
-        value = head_part(qkv, token, head, column, 2, tokens, channels, width)
-        out = tl.load(mixed_grad + token[:, None] * channels + column[None, :], here, 0.0)
+        value = load_head(qkv, token, head, column, 2, tokens, channels, width)
+        out = tl.load(mixed_grad + token[:, None] * channels + column[None, :], mask, 0.0)
         grad = tl.dot(out, tl.trans(value), grad, input_precision="ieee")
-    shares = softmax(scores, tokens, width)
-    grad = (shares * (grad - tl.sum(shares * grad, 1)[:, None])).to(dtype)
-    shares = shares.to(dtype)
+    attention = softmax(scores, tokens, width)
+    grad = (attention * (grad - tl.sum(attention * grad, 1)[:, None])).to(dtype)
+    attention = attention.to(dtype)
     scale = width**-0.5
     for start in range(0, width, block_width):
         column = start + tl.arange(0, block_width)
-        here = (token < tokens)[:, None] & (column < width)[None, :]
-        key = head_part(qkv, token, head, column, 1, tokens, channels, width)
+        mask = (token < tokens)[:, None] & (column < width)[None, :]
+        key = load_head(qkv, token, head, column, 1, tokens, channels, width)
         part = tl.dot(grad, key, input_precision="ieee") * scale
-        store_part(part, qkv_grad, qkv_b_parts, token, column, 0, tokens, channels, width)
-        query = head_part(qkv, token, head, column, 0, tokens, channels, width)
+        store_head_gradient(part, qkv_grad, qkv_b_parts, token, column, 0, tokens, channels, width)
+        query = load_head(qkv, token, head, column, 0, tokens, channels, width)
         part = tl.dot(tl.trans(grad), query, input_precision="ieee") * scale
-        store_part(part, qkv_grad, qkv_b_parts, token, column, 1, tokens, channels, width)
-        out = tl.load(mixed_grad + token[:, None] * channels + column[None, :], here, 0.0)
-        part = tl.dot(tl.trans(shares), out, input_precision="ieee")
-        store_part(part, qkv_grad, qkv_b_parts, token, column, 2, tokens, channels, width)
+        store_head_gradient(part, qkv_grad, qkv_b_parts, token, column, 1, tokens, channels, width)
+        out = tl.load(mixed_grad + token[:, None] * channels + column[None, :], mask, 0.0)
+        part = tl.dot(tl.trans(attention), out, input_precision="ieee")
+        store_head_gradient(part, qkv_grad, qkv_b_parts, token, column, 2, tokens, channels, width)
 
 
 @functools.cache
 def mix_plan(channels: int, tokens: int, heads: int, dtype: str) -> Plan:
-    """Attention before out_w, from qkv."""
+    """The attention output before out_w, from qkv."""
     buffers = {
         "qkv": Buffer("input", dtype, (IMAGES, tokens, 3 * channels)),
         "mixed": Buffer("output", dtype, (IMAGES, tokens, channels)),
@@ -160,7 +165,7 @@ def mix_plan(channels: int, tokens: int, heads: int, dtype: str) -> Plan:
 def normalize_backward_plan(
     channels: int, height: int, width: int, epsilon: float, dtype: str, channels_last: bool
 ) -> Plan:
-    """Gradient of LayerNorm's argument; those of out_b, norm_w and norm_b in a part for each image."""
+    """The gradient of the argument of LayerNorm, and one part per image of out_b, norm_w and norm_b."""
     map_shape, rows = (IMAGES, channels, height, width), (IMAGES, height * width, channels)
     buffers = {
         "y_grad": Buffer("input", dtype, map_shape, channels_last),
@@ -178,17 +183,17 @@ def normalize_backward_plan(
         "channels": channels,
         "epsilon": epsilon,
         "channels_last": channels_last,
-        # 4096 numbers, 16 a thread, of each of the arrays at a time.
+        # 4096 values of each array at a time, 16 per thread.
         "block_rows": max(1, min(16, 4096 // block_channels)),
         "block_channels": block_channels,
     }
-    launch = Launch(normalize_backward, tuple(buffers), (Axis(1),), constants, num_warps=8)
+    launch = TritonLaunch(normalize_backward, tuple(buffers), (Axis(1),), constants, num_warps=8)
     return Plan("token_attention", buffers, (launch,))
 
 
 @functools.cache
 def attend_backward_plan(channels: int, tokens: int, heads: int, dtype: str) -> Plan:
-    """From the gradient of what `mix` computes to those of qkv and, in a part for each image, of qkv_b."""
+    """From the gradient of the output of `mix` to the gradient of qkv, and one part per image of qkv_b."""
     rows = (IMAGES, tokens, channels)
     buffers = {
         "qkv": Buffer("input", dtype, (IMAGES, tokens, 3 * channels)),
@@ -203,10 +208,10 @@ def attend_backward_plan(channels: int, tokens: int, heads: int, dtype: str) -> 
         "channels": channels,
         "heads": heads,
         "block_tokens": block_tokens,
-        # Products over 64 tokens with 32 columns, or by 4 warps, spill registers in float32 and on sm_75.
+        # With 64 tokens, 32 columns or 4 warps would spill registers in float32 and on sm_75.
         "block_width": min(32 if small else 16, block_size(channels // heads)),
     }
-    launch = Launch(
+    launch = TritonLaunch(
         attend_backward,
         tuple(buffers),
         (Axis(1), heads),

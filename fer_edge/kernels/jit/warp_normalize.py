@@ -1,10 +1,11 @@
-"""`warp_normalize` in one launch, bit for bit what `fer_edge.ops.reference` defines.
+"""`warp_normalize` in one launch, bitwise equal to `fer_edge.ops.reference`.
 
-A program makes a block of pixels of one picture. The levels of the mip map, which the reference computes for
-the whole plane, are computed where they are read, as rounded means of rounded means: a step is at most two
-samples of the level, so that a pixel of the plane is read four times at most.
+A program computes a block of pixels of one picture. The reference computes each level of the mip map for the
+whole plane; this kernel computes a sample of a level, as a rounded mean of rounded means, where it reads it.
+One step in the picture is at most two samples of the level, so a pixel of the plane is read at most four
+times.
 
-Every product and sum must be rounded by itself: launch with enable_fp_fusion=False.
+Every product and sum must be rounded separately: launch with enable_fp_fusion=False.
 """
 
 import triton
@@ -14,12 +15,12 @@ FRACTION_BITS = tl.constexpr(10)
 ONE = tl.constexpr(1024)
 LEVELS = tl.constexpr(7)
 MOST_PIXELS = tl.constexpr(128.0)
-# From here on float32 has no fraction, and adding it to a smaller number rounds that to an integer.
+# 2^23: a larger float32 has no fraction, and adding 2^23 to a smaller number rounds it to an integer.
 WHOLE = tl.constexpr(8388608.0)
 BLOCK = 128
 
 
-# Cameras differ, and pitches: none of these is worth another compilation.
+# Frame sizes and strides differ between cameras and must not trigger another compilation.
 @triton.jit(do_not_specialize=["height", "width", "stride", "out_height", "out_width"])
 def warp_normalize(
     plane,  # uint8 [height, width], rows `stride` bytes apart
@@ -31,12 +32,12 @@ def warp_normalize(
     out_height,
     out_width,
     mean,  # in 1/1024 of a grey level
-    scale,  # by which those are multiplied
+    scale,  # factor of values in 1/1024 of a grey level
     fill,
     edge: tl.constexpr,
     block: tl.constexpr,
 ):
-    """A program for each block of pixels of each picture, along x: CUDA has no more than 65535 along y."""
+    """One program per block of pixels of each picture, all along x: CUDA allows at most 65535 along y."""
     blocks = tl.cdiv(out_height * out_width, block)
     picture = (tl.program_id(0) // blocks).to(tl.int64)
     pixel = tl.program_id(0) % blocks * block + tl.arange(0, block)
@@ -59,7 +60,7 @@ def warp_normalize(
 
 @triton.jit
 def level_of(matrix):
-    """Halvings after which the matrix takes at most two pixels per output pixel."""
+    """Number of halvings after which the matrix steps over at most two pixels per output pixel."""
     a, b = tl.load(matrix), tl.load(matrix + 1)
     c, d = tl.load(matrix + 3), tl.load(matrix + 4)
     pixels = tl.sqrt_rn(tl.abs(a * d - b * c))
@@ -68,13 +69,13 @@ def level_of(matrix):
     while most < MOST_PIXELS:
         level += (pixels > most).to(tl.int32)
         most *= 2
-    # Also where it is not a number.
+    # The comparison is false for NaN too.
     return tl.where(pixels <= MOST_PIXELS, level, 0)
 
 
 @triton.jit
 def halved(length, level):
-    """Length of a side after so many halvings, each rounded up."""
+    """Length of a side after `level` halvings, each rounded up."""
     return (length + (1 << level) - 1) >> level
 
 
@@ -88,18 +89,18 @@ def nearest(value):
 
 @triton.jit
 def position(line, level, x, y, length):
-    """Along one axis, in 1/1024 of a sample, within one sample of the level; int32."""
+    """Position along one axis, in 1/1024 of a sample, clamped to one sample around the level; int32."""
     factor = (1024 >> level).to(tl.float32)
     across, down, start = tl.load(line) * factor, tl.load(line + 1) * factor, tl.load(line + 2) * factor
     exact = across * x + ((down * y + start) - ONE / 2)
-    # What is not a number is not larger, and counts as before the plane.
+    # The comparison is false for NaN, which is therefore placed before the plane.
     bounded = tl.where(exact > -ONE, exact, -ONE * 1.0)
     return nearest(tl.minimum(bounded, length.to(tl.float32) * ONE)).to(tl.int32)
 
 
 @triton.jit
 def sample(plane, height, width, stride, u, v, fill, edge: tl.constexpr, level: tl.constexpr):
-    """Bilinear between the four samples around (u, v), in 1/1024 of a grey level: float32 [block]."""
+    """Bilinear interpolation of the four samples around (u, v), in 1/1024 grey level: float32 [block]."""
     row = (v >> FRACTION_BITS)[:, None, None] + tl.arange(0, 2)[None, :, None]
     column = (u >> FRACTION_BITS)[:, None, None] + tl.arange(0, 2)[None, None, :]
     row, column = tl.broadcast(row, column)
@@ -115,10 +116,11 @@ def sample(plane, height, width, stride, u, v, fill, edge: tl.constexpr, level: 
 
 @triton.jit
 def level_pixel(plane, height, width, stride, row, column, level: tl.constexpr):
-    """Samples of a level of the mip map, int32: the rounded mean of four of the level below, whose last row
-    or column is repeated where it has an odd number.
+    """Samples of a level of the mip map, int32: rounded means of four samples of the level below.
+
+    If the level below has an odd number of rows or columns, its last one is repeated.
     """
-    # Triton would compile what follows a return, hence the else.
+    # An else, because Triton also compiles the code after a return.
     if level == 0:
         return tl.load(plane + row.to(tl.int64) * stride + column).to(tl.int32)
     else:  # noqa: RET505

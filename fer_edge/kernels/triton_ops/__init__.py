@@ -1,4 +1,4 @@
-"""The operations on Triton's kernels, with the names and arguments of `fer_edge.kernels.reference`."""
+"""The operations on Triton kernels, with the names and arguments of `fer_edge.kernels.reference`."""
 
 from .dcif import dcif, filter_and_pool
 from .multi_branch_attention import multi_branch_attention

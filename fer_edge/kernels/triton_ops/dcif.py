@@ -1,4 +1,4 @@
-"""`dcif` and `filter_and_pool` on Triton's kernels, with gradients; `jit.dcif` says how."""
+"""`dcif` and `filter_and_pool` on Triton kernels, with gradients; see `jit.dcif`."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ def dcif(x: Tensor, weights: DcifWeights) -> Tensor:
     """`fer_edge.kernels.reference.dcif` in one launch, with gradients.
 
     Args:
-        x: float32, float16 or bfloat16 [N, C, H, W] on a CUDA device, or on the CPU where Triton's
-            interpreter runs; contiguous or channels-last, anything else is copied first.
+        x: float32, float16 or bfloat16 [N, C, H, W] on a CUDA device, or on the CPU in Triton's
+            interpreter; contiguous or channels-last, other layouts are copied first.
         weights: of the dtype of x.
 
     Returns:
-        [N, C] of the dtype of x, rounded once: everything before is float32.
+        [N, C] of the dtype of x, rounded once at the end: all arithmetic is float32.
     """
     out: Tensor = _dcif(x, *weights)
     return out
@@ -43,8 +43,8 @@ def filter_and_pool(x: Tensor, gate: Tensor, spatial_w: Tensor) -> Tensor:
     return out
 
 
-def _shape(x: Tensor) -> tuple[int, int, int, str, bool]:
-    """What the plans of a map want to know."""
+def _map_arguments(x: Tensor) -> tuple[int, int, int, str, bool]:
+    """The arguments of a plan that describe the map."""
     return x.shape[1], x.shape[2], x.shape[3], DTYPE_NAMES[x.dtype], is_channels_last(x)
 
 
@@ -52,7 +52,7 @@ def _shape(x: Tensor) -> tuple[int, int, int, str, bool]:
 def _dcif(
     x: Tensor, squeeze_w: Tensor, squeeze_b: Tensor, expand_w: Tensor, expand_b: Tensor, spatial_w: Tensor
 ) -> Tensor:
-    plan = forward_plan(*_shape(x), hidden=len(squeeze_b))
+    plan = forward_plan(*_map_arguments(x), hidden=len(squeeze_b))
     made = plan.run(
         len(x),
         x=dense(x),
@@ -77,7 +77,7 @@ def _dcif_backward(
 ) -> list[Tensor]:
     """Gradients of x and of the weights, in their order.
 
-    The channel gate is a few thousand multiplications an image, made again here in float32.
+    The channel gate is recomputed here in float32; it is a few thousand multiplications per image.
     """
     with torch.autocast(x.device.type, enabled=False):
         squeeze, expand = squeeze_w.float(), expand_w.float()
@@ -87,7 +87,7 @@ def _dcif_backward(
         dx, dgate, dspatial_w = _filter_gradients(dout, x, gate, spatial_w)
         dexpanded = dgate * gate * (1 - gate)
         dsqueezed = (dexpanded @ expand) * (hidden > 0)
-        # Added in float32, rounded once more.
+        # The sum is float32 and is rounded once more.
         dx += (dsqueezed @ squeeze / (x.shape[2] * x.shape[3]))[:, :, None, None]
         weights = (dsqueezed.t() @ mean, dsqueezed.sum(0), dexpanded.t() @ hidden, dexpanded.sum(0))
     return [dx, *(gradient.to(x.dtype) for gradient in (*weights, dspatial_w))]
@@ -95,7 +95,7 @@ def _dcif_backward(
 
 @torch.library.custom_op("fer_edge::filter_and_pool", mutates_args=())
 def _filter_and_pool(x: Tensor, gate: Tensor, spatial_w: Tensor) -> Tensor:
-    plan = forward_plan(*_shape(x), gate_given=True)
+    plan = forward_plan(*_map_arguments(x), gate_given=True)
     return plan.run(len(x), x=dense(x), gate=gate.contiguous(), spatial_w=spatial_w.contiguous())["out"]
 
 
@@ -111,16 +111,16 @@ def _filter_gradients(
     dout: Tensor, x: Tensor, gate: Tensor, spatial_w: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of x, in its dtype, and of gate and spatial_w, in float32."""
-    made = backward_plan(*_shape(x)).run(
+    made = backward_plan(*_map_arguments(x)).run(
         len(x),
         x=dense(x),
         gate=gate.float().contiguous(),
         spatial_w=spatial_w.contiguous(),
         dout=dout.contiguous(),
     )
-    # Each tap's row of the unfolded summaries, float32 [N, 98, P], meets the gradient behind it.
-    reached = F.unfold(made["summary"], 7, padding=3)
-    dspatial_w = torch.einsum("nkp,np->k", reached, made["dbefore"])
+    # The unfolded summary, float32 [N, 98, P], has one row per tap.
+    taps = F.unfold(made["summary"], 7, padding=3)
+    dspatial_w = torch.einsum("nkp,np->k", taps, made["dspatial_logit"])
     return made["dx"], made["dgate"], dspatial_w.view(2, 7, 7)
 
 

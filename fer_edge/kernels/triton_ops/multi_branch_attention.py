@@ -1,4 +1,4 @@
-"""`multi_branch_attention` on Triton's kernels, with gradients; `jit.multi_branch_attention` says how."""
+"""`multi_branch_attention` on Triton kernels, with gradients; see `jit.multi_branch_attention`."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from fer_edge.kernels.jit.multi_branch_attention_backward import joined_plan, ma
 from fer_edge.kernels.layout import dense, is_channels_last, layout_of
 from fer_edge.kernels.reference import FoldedMultiBranchWeights, MultiBranchWeights
 
-# What the backward pass reads, by its names in the plan; empty where no gradient is needed.
+# Buffers of the plan that the backward pass reads; empty tensors if no gradient is needed.
 SAVED = ("depthwise", "moments", "local", "scale")
 
 
@@ -20,13 +20,13 @@ def multi_branch_attention(z: Tensor, weights: MultiBranchWeights | FoldedMultiB
     """`fer_edge.kernels.reference.multi_branch_attention` in three launches, with gradients.
 
     Args:
-        z: float32, float16 or bfloat16 [N, 2 C, H, W] on a CUDA device, or on the CPU where Triton's
-            interpreter runs; contiguous or channels-last, anything else is copied first.
-        weights: of the dtype of z. Unfolded ones are folded first, as part of the graph.
+        z: float32, float16 or bfloat16 [N, 2 C, H, W] on a CUDA device, or on the CPU in Triton's
+            interpreter; contiguous or channels-last, other layouts are copied first.
+        weights: of the dtype of z. Unfolded weights are folded first, as part of the autograd graph.
 
     Returns:
-        [N, C, H, W] of the dtype and memory format of z. In 16 bits the modulated map and the activations of
-        the local branch must be representable; the texture, its gate and all sums are float32.
+        [N, C, H, W] of the dtype and memory format of z. In half precision the modulated map and the
+        activations of the local branch must be representable; the texture, its gate and all sums are float32.
     """
     folded = weights if isinstance(weights, FoldedMultiBranchWeights) else fold_multi_branch(weights)
     training = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (z, *folded))
@@ -81,14 +81,14 @@ def _forward(
 @_forward.register_fake
 def _(z: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     training = rest[-1]
-    images, channels, places = z.shape[0], z.shape[1] // 2, z.shape[2] * z.shape[3]
+    images, channels, positions = z.shape[0], z.shape[1] // 2, z.shape[2] * z.shape[3]
     layout = layout_of(z)
     out = torch.empty(images, channels, *z.shape[2:], dtype=z.dtype, device=z.device, memory_format=layout)
     if not training:
         return out, z.new_empty(0), z.new_empty(0), z.new_empty(0), z.new_empty(0)
-    depthwise = z.new_empty(images, places, 2 * channels)
+    depthwise = z.new_empty(images, positions, 2 * channels)
     moments = z.new_empty(images, 2, channels, dtype=torch.float32)
-    local = z.new_empty(2, images, places, 2 * channels)
+    local = z.new_empty(2, images, positions, 2 * channels)
     scale = z.new_empty(2, images, channels, dtype=torch.float32)
     return out, depthwise, moments, local, scale
 
@@ -114,7 +114,7 @@ def _backward(
     shape = (channels, height, width, DTYPE_NAMES[z.dtype], is_channels_last(z))
     z = dense(z)
     grad = out_grad.permute(0, 2, 3, 1).reshape(-1, channels)
-    # Every product has its dtype already.
+    # The operands already have the right dtype.
     with torch.autocast(z.device.type, enabled=False):
         joined_grad = grad @ merged_w
         joined = joined_plan(*shape).run(images, z=z, scale=scale, local=local, joined_grad=joined_grad)
@@ -136,7 +136,7 @@ def _backward(
         texture_grad=texture_grad,
         depthwise_grad=depthwise_grad,
     )
-    # Chunks without images were not written.
+    # Chunks without images are not written.
     taps_grad = maps["taps_grad"][:images].sum(0).t().reshape(depthwise_w.shape)
     weights += [taps_grad, depthwise_grad.sum(0), pointwise_w_grad, hidden_grad.sum(0)]
     weights += [merged_w_grad, grad.sum(0)]
@@ -146,12 +146,12 @@ def _backward(
 def _gate_gradients(
     gate_grad: Tensor, moments: Tensor, alpha: Tensor, beta: Tensor, texture_w: Tensor
 ) -> list[Tensor]:
-    """Gradients of t, alpha, beta, texture_w and texture_b, from that of what GELU makes s of; in float32."""
+    """Gradients of t, alpha, beta, texture_w and texture_b from the gradient before GELU; float32."""
     mean, variance = moments.unbind(1)
     texture_w_grad = gate_grad.t() @ (alpha.float() * mean + beta.float() * variance)
     texture_grad = gate_grad @ texture_w.float()
-    of_mixture = [(texture_grad * moment).sum(0) for moment in (mean, variance)]
-    return [texture_grad, *of_mixture, texture_w_grad, gate_grad.sum(0)]
+    mixture_grads = [(texture_grad * moment).sum(0) for moment in (mean, variance)]
+    return [texture_grad, *mixture_grads, texture_w_grad, gate_grad.sum(0)]
 
 
 @_backward.register_fake
@@ -169,7 +169,7 @@ def _(out_grad: Tensor, z: Tensor, *rest: Tensor) -> list[Tensor]:
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     z, alpha, beta, texture_w, _, depthwise_w, _, pointwise_w, _, merged_w, _, _ = inputs
     ctx.save_for_backward(z, alpha, beta, texture_w, depthwise_w, pointwise_w, merged_w, *output[1:])
-    # What is saved has no gradient; zeros of its size would be.
+    # The saved outputs have no gradient; without this PyTorch would allocate zeros for them.
     ctx.set_materialize_grads(False)
 
 

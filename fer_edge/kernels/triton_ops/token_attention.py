@@ -1,4 +1,4 @@
-"""`token_attention` on Triton's kernels, with gradients; `jit.token_attention` says how."""
+"""`token_attention` on Triton kernels, with gradients; see `jit.token_attention`."""
 
 from typing import Any
 
@@ -20,8 +20,9 @@ def token_attention(x: Tensor, weights: TokenAttentionWeights, heads: int, epsil
     """`fer_edge.kernels.reference.token_attention` in two launches, four beyond 256 channels, with gradients.
 
     Args:
-        x: float32, float16 or bfloat16 [N, C, H, W] on a CUDA device, or on the CPU where Triton's
-            interpreter runs; at most 64 places; contiguous or channels-last, anything else is copied first.
+        x: float32, float16 or bfloat16 [N, C, H, W] on a CUDA device, or on the CPU in Triton's
+            interpreter; at most 64 positions; contiguous or channels-last, other layouts are copied
+            first.
         weights: of the dtype of x.
         heads: number of heads; divides C.
         epsilon: added to the variance of LayerNorm.
@@ -47,11 +48,11 @@ def _forward(
     epsilon: float,
     training: bool,
 ) -> tuple[Tensor, Tensor]:
-    """The output, and qkv [N, T, 3 C] for the backward pass, empty if not in training."""
+    """The output, and qkv [N, T, 3 C] for the backward pass (empty if not in training)."""
     images, channels, height, width = x.shape
     last = is_channels_last(x)
     plan = forward_plan(channels, height, width, heads, epsilon, DTYPE_NAMES[x.dtype], last)
-    kept = {"qkv": plan.buffers["qkv"].empty(images, x.device)} if training else {}
+    kept = {"qkv": plan.empty_tensor("qkv", images, x.device)} if training else {}
     made = plan.run(
         images,
         x=dense(x),
@@ -89,7 +90,7 @@ def _backward(
     images, channels, height, width = x.shape
     tokens, dtype, layout = height * width, DTYPE_NAMES[x.dtype], layout_of(x)
     x = x.contiguous(memory_format=layout)
-    # Every product has its dtype already.
+    # The operands already have the right dtype.
     with torch.autocast(x.device.type, enabled=False):
         mixed = mix_plan(channels, tokens, heads, dtype).run(images, qkv=qkv)["mixed"].view(-1, channels)
         normalized = normalize_backward_plan(
@@ -130,10 +131,10 @@ def _(
     return x_grad, qkv_w_grad, qkv_b_grad, out_w_grad, out_b_grad, norm_w_grad, norm_b_grad
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+def _save_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     x, qkv_w, _, out_w, out_b, norm_w, _, ctx.heads, ctx.epsilon, _ = inputs
     ctx.save_for_backward(x, output[1], qkv_w, out_w, out_b, norm_w)
-    # Nobody has a gradient for qkv; no zeros need be made for it.
+    # qkv has no gradient; without this PyTorch would allocate zeros for it.
     ctx.set_materialize_grads(False)
 
 
@@ -141,4 +142,4 @@ def _gradients(ctx: Any, y_grad: Tensor, _: Tensor | None) -> tuple[Tensor | Non
     return *_backward(y_grad, *ctx.saved_tensors, ctx.heads, ctx.epsilon), None, None, None
 
 
-_forward.register_autograd(_gradients, setup_context=_keep)
+_forward.register_autograd(_gradients, setup_context=_save_context)

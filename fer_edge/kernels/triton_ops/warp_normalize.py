@@ -1,4 +1,4 @@
-"""`warp_normalize` on Triton's kernel. There is nothing to differentiate: the plane is made of integers."""
+"""`warp_normalize` on the Triton kernel. It has no gradients, because the plane is uint8."""
 
 from typing import Literal
 
@@ -20,15 +20,15 @@ def warp_normalize(
     border: Literal["edge", "constant"],
     fill: float,
 ) -> None:
-    """`fer_edge.kernels.reference.warp_normalize` in one launch, with the same bits.
+    """`fer_edge.kernels.reference.warp_normalize` in one launch, bitwise equal.
 
     Args:
-        plane: uint8 [H, W] on a CUDA device, or on the CPU where Triton's interpreter runs; contiguous rows.
+        plane: uint8 [H, W] on a CUDA device, or on the CPU in Triton's interpreter; contiguous rows.
         matrices: float32 [N, 2, 3], contiguous.
         out: float32, float16 or int8 [N, 1, h, w] to fill, contiguous.
-        mean: grey level that becomes 0.
-        scale: factor after the mean is taken off.
-        border: what taps outside the plane read.
+        mean: grey level that maps to 0.
+        scale: factor applied after the mean is subtracted.
+        border: value of taps outside the plane: the nearest pixel ("edge") or `fill` ("constant").
         fill: grey level outside the plane.
     """
     _fill(plane, matrices, out, mean, scale, border == "edge", fill)
@@ -53,7 +53,7 @@ def _fill(
             plane.stride(0),
             out_height,
             out_width,
-            # Exact: 1024 is a power of two.
+            # Exact, because 1024 is a power of two.
             float(np.float32(mean) * one),
             float(np.float32(scale) / one),
             float(fill),

@@ -1,31 +1,33 @@
-"""Whether a folder of ahead-of-time kernels is what its manifest says; needs neither a GPU nor CUDA."""
+"""Compares a folder of ahead-of-time kernels with its manifest; needs neither a GPU nor CUDA."""
 
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from fer_edge.cubins.binaries import cubin_from_bytes, ptx_from_text
-from fer_edge.cubins.manifest import NAME, Binary, File, Kernel, Manifest
+from fer_edge.aot.binaries import cubin_from_bytes, ptx_from_text
+from fer_edge.aot.manifest import NAME, Binary, File, Kernel, Manifest
 from fer_edge.models import ModelError
 
 
 def problems(folder: Path, manifest: Manifest) -> list[str]:
-    """One line for each file that is missing, changed, not what it is listed as, or not listed."""
+    """One line for each file that is missing, changed, different from its entry, or not listed."""
     found: list[str] = []
     listed = {NAME}
-    for kernel, architecture, binary in manifest.files():
+    for kernel, architecture, binary in manifest.all_binaries():
         listed |= {binary.cubin.name, binary.ptx.name}
-        found += _told(binary.cubin, _cubin(folder, kernel, architecture, binary))
-        found += _told(binary.ptx, _ptx(folder, kernel, architecture, binary))
+        found += _problem_lines(binary.cubin, _cubin_differences(folder, kernel, architecture, binary))
+        found += _problem_lines(binary.ptx, _ptx_differences(folder, kernel, architecture, binary))
     # A link is listed as a file even where it points to a folder or nowhere.
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
-    return found + [f"{name}: is not in {NAME}" for name in sorted(there - listed)]
+    present = {
+        p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()
+    }
+    return found + [f"{name}: is not in {NAME}" for name in sorted(present - listed)]
 
 
 def verified(folder: Path, file: File) -> bytes:
-    """The bytes of a file, which are the ones that were written; else ModelError.
+    """The bytes of a file. Raises ModelError if their sha256 is not the one in the manifest.
 
-    They are read once and used from memory, so that nobody can change them between the check and their use.
+    The file is read once and used from memory, so it cannot change between the check and its use.
     """
     try:
         data = (folder / file.name).read_bytes()
@@ -40,14 +42,14 @@ def verified(folder: Path, file: File) -> bytes:
     return data
 
 
-def _told(file: File, differences: Iterator[str]) -> list[str]:
+def _problem_lines(file: File, differences: Iterator[str]) -> list[str]:
     try:
         return [f"{file.name}: {text}" for text in differences]
     except ModelError as error:
         return [f"{file.name}: {error}"]
 
 
-def _cubin(folder: Path, kernel: Kernel, architecture: str, binary: Binary) -> Iterator[str]:
+def _cubin_differences(folder: Path, kernel: Kernel, architecture: str, binary: Binary) -> Iterator[str]:
     cubin = cubin_from_bytes(verified(folder, binary.cubin))
     if str(cubin.architecture) != architecture:
         yield f"is compiled for sm_{cubin.architecture}, listed under sm_{architecture}"
@@ -55,7 +57,7 @@ def _cubin(folder: Path, kernel: Kernel, architecture: str, binary: Binary) -> I
         yield f"has no kernel {kernel.symbol}; it has {', '.join(cubin.functions) or 'none'}"
 
 
-def _ptx(folder: Path, kernel: Kernel, architecture: str, binary: Binary) -> Iterator[str]:
+def _ptx_differences(folder: Path, kernel: Kernel, architecture: str, binary: Binary) -> Iterator[str]:
     ptx = ptx_from_text(verified(folder, binary.ptx).decode("ascii", "replace"))
     parameters = ("u64",) * len(kernel.pointers) + ("u32",) + ("u64",) * len(kernel.hidden)
     for what, expected, given in (

@@ -7,14 +7,14 @@ import made_folder
 import pytest
 from pycuda_double import PycudaDriver
 
-from fer_edge.cubins import Cubins, LoadedOperation
+from fer_edge.aot import CompiledKernels, LoadedOperation
 from fer_edge.models import ModelError
 
 ADDRESSES = {"x": 0x1000, "between": 0x2000, "weight": 0x3000, "y": 0x4000}
 
 
-def _attention(cubins: Cubins) -> LoadedOperation:
-    return cubins.operation("attention", dtype="fp16", **made_folder.SHAPE)
+def _attention(kernels: CompiledKernels) -> LoadedOperation:
+    return kernels.operation("attention", dtype="fp16", **made_folder.SHAPE)
 
 
 @pytest.mark.parametrize(("capability", "source"), [((8, 9), 87), ((8, 0), 75), ((12, 1), 87), ((9, 1), 87)])
@@ -26,21 +26,23 @@ def test_ptx_of_an_older_gpu_is_the_fall_back_and_logged(
     source: int,
 ) -> None:
     driver.capability = capability
-    with caplog.at_level(logging.WARNING, "fer_edge"), Cubins(folder) as cubins:
-        _attention(cubins)
+    with caplog.at_level(logging.WARNING, "fer_edge"), CompiledKernels(folder) as kernels:
+        _attention(kernels)
     loaded = [data for (data,) in driver.given("module_from_buffer")]
     # CUDA wants a text to end in a zero byte. PTX for sm_90a runs nowhere else.
     expected = [(folder / f"sm_{source}/{symbol}.ptx").read_bytes() for symbol in ("first", "second")]
     assert loaded == [text + b"\0" for text in expected]
-    assert f"compute capability {capability[0]}.{capability[1]}: the driver compiles PTX" in caplog.text
+    assert (
+        f"compute capability {capability[0]}.{capability[1]}: the driver compiles the PTX for" in caplog.text
+    )
 
 
 def test_a_driver_older_than_the_assembler_takes_the_ptx(
     folder: Path, driver: PycudaDriver, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver.refused = (b"\x7fELF",)
-    with caplog.at_level(logging.WARNING, "fer_edge"), Cubins(folder) as cubins:
-        _attention(cubins)(1, ADDRESSES, driver.Stream())
+    with caplog.at_level(logging.WARNING, "fer_edge"), CompiledKernels(folder) as kernels:
+        _attention(kernels)(1, ADDRESSES, driver.Stream())
     loaded = [data for (data,) in driver.given("module_from_buffer")]
     names = [f"{symbol}.{kind}" for symbol in ("first", "second") for kind in ("cubin", "ptx")]
     assert loaded == [(folder / "sm_87" / name).read_bytes() + b"\0" for name in names]
@@ -52,20 +54,23 @@ def test_a_driver_older_than_the_assembler_takes_the_ptx(
 
 def test_a_driver_that_refuses_the_ptx_too_is_told(folder: Path, driver: PycudaDriver) -> None:
     driver.refused = (b"\x7fELF", b".version")
-    with Cubins(folder) as cubins:
+    with CompiledKernels(folder) as kernels:
         with pytest.raises(RuntimeError, match=r"sm_87/first\.ptx cannot be loaded: .* image is invalid"):
-            _attention(cubins)
+            _attention(kernels)
         assert driver.stack == []
 
 
 def test_a_changed_ptx_is_not_taken_instead(folder: Path, driver: PycudaDriver) -> None:
     (folder / "sm_87/first.ptx").write_bytes(b".version 8.0")
     driver.refused = (b"\x7fELF",)
-    with Cubins(folder) as cubins, pytest.raises(ModelError, match=r"first\.ptx sha256 must be"):
-        _attention(cubins)
+    with CompiledKernels(folder) as kernels, pytest.raises(ModelError, match=r"first\.ptx sha256 must be"):
+        _attention(kernels)
 
 
 def test_a_gpu_that_nothing_is_compiled_for_is_told(folder: Path, driver: PycudaDriver) -> None:
     driver.capability = (7, 2)
-    with Cubins(folder) as cubins, pytest.raises(ModelError, match=r"capability 7\.2 .*got 75, 87, 90, 110"):
-        _attention(cubins)
+    with (
+        CompiledKernels(folder) as kernels,
+        pytest.raises(ModelError, match=r"capability 7\.2 .*got 75, 87, 90, 110"),
+    ):
+        _attention(kernels)

@@ -8,7 +8,7 @@ from typing import Any
 import made_folder
 import pytest
 
-from fer_edge.cubins.manifest import NAME, Axis, Buffer, Launch, Manifest, read
+from fer_edge.aot.manifest import NAME, Axis, Buffer, Manifest, blocks_from_grid, read
 from fer_edge.models import ModelError
 
 Edit = Callable[[dict[str, Any]], object]
@@ -113,5 +113,5 @@ def test_missing_manifest_is_told(tmp_path: Path) -> None:
 def test_sizes_and_grids_follow_the_images() -> None:
     buffer = Buffer(role="input", dtype="fp16", shape=("images", 16, 3, 3), channels_last=True)
     assert [buffer.size(images) for images in (0, 1, 7)] == [0, 288, 2016]
-    launch = Launch(kernel=FIRST, pointers=(), grid=(Axis(per_image=9, block=16), 5))
-    assert [launch.blocks(images) for images in (1, 2, 16)] == [(1, 5), (2, 5), (9, 5)]
+    grid = (Axis(per_image=9, block=16), 5)
+    assert [blocks_from_grid(grid, images) for images in (1, 2, 16)] == [(1, 5), (2, 5), (9, 5)]

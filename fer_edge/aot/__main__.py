@@ -1,6 +1,7 @@
-"""Check a folder of ahead-of-time kernels against its manifest: ``python -m fer_edge.cubins DIR``.
+"""Checks a folder of ahead-of-time kernels against its manifest: ``python -m fer_edge.aot DIR``.
 
-Exit codes: 0 the folder is what its manifest says; 1 it is not, one line for each problem; 2 wrong usage.
+Exit codes: 0 the folder agrees with its manifest; 1 it does not, and each problem is printed on one line;
+2 wrong usage.
 """
 
 import argparse
@@ -8,15 +9,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_edge.cubins import manifest
-from fer_edge.cubins.check import problems
+from fer_edge.aot import manifest
+from fer_edge.aot.check import problems
 from fer_edge.models import ModelError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code; as argparse does, wrong usage raises SystemExit(2)."""
+    """Runs the command and returns its exit code. Wrong usage raises SystemExit(2), as in argparse."""
     parser = argparse.ArgumentParser(
-        prog="python -m fer_edge.cubins", description=(__doc__ or "").splitlines()[0]
+        prog="python -m fer_edge.aot", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("folder", type=Path, metavar="DIR")
     folder: Path = parser.parse_args(arguments).folder
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.writelines(f"{problem}\n" for problem in found)
     if found:
         return 1
-    binaries = [binary for _, _, binary in content.files()]
+    binaries = [binary for _, _, binary in content.all_binaries()]
     size = sum(binary.cubin.size + binary.ptx.size for binary in binaries)
     sys.stdout.write(
         f"{folder}: {len(content.operations)} operations, {len(content.kernels)} kernels, "

@@ -1,7 +1,8 @@
-"""What lies in a folder of ahead-of-time kernels: `manifest.json` as records. Standard library only.
+"""The records of `manifest.json` in a folder of ahead-of-time kernels. Standard library only.
 
-The manifest holds all that a launch needs, so that the machine that launches has neither Triton nor PyTorch.
-A kernel is listed once and named by the launches of every operation that uses it.
+The manifest holds everything that a launch needs, so the machine that launches needs neither Triton nor
+PyTorch. Each kernel is listed once; the launches of every operation that uses it refer to it by its id.
+`fer_edge.kernels.jit` builds its plans from the same `Buffer` and `Axis`.
 """
 
 import json
@@ -18,10 +19,10 @@ from fer_edge.models import ModelError
 NAME = "manifest.json"
 FORMAT = 1
 IMAGES = "images"
-# The loader passes NULL for them: a binary that needs such memory is not written.
+# Pointer parameters that Triton adds. The loader passes NULL, so the build rejects a kernel that uses them.
 HIDDEN = ("global_scratch", "profile_scratch")
 BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "i8": 1, "u8": 1}
-# No name leads out of the folder.
+# A name that matches cannot point outside the folder.
 _FILE = re.compile(r"sm_\d+/[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 Number = int | float | bool
@@ -29,7 +30,7 @@ Number = int | float | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """A file of the folder."""
+    """A file in the folder."""
 
     name: str  # sm_<number>/<name>
     sha256: str
@@ -42,17 +43,17 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binary:
-    """A kernel for one compute capability."""
+    """A kernel compiled for one compute capability."""
 
-    key: str  # sha256 of everything that it was compiled from
-    target: str  # sm_87; sm_90a runs on 9.0 only, its PTX too
+    key: str  # sha256 of all inputs of the compilation
+    target: str  # sm_87; cubin and PTX for sm_90a run on compute capability 9.0 only
     ptx_version: str
     assembler: str  # version of the ptxas that made the cubin
-    threads: int  # of a block, along x
-    shared_bytes: int  # dynamic shared memory of a block
-    registers: int  # of a thread
+    threads: int  # per block, along x
+    shared_bytes: int  # dynamic shared memory per block
+    registers: int  # per thread
     stack_bytes: int
-    spill_bytes: int  # stores and loads
+    spill_bytes: int  # stores plus loads, per thread
     cubin: File
     ptx: File
 
@@ -62,12 +63,12 @@ class Hidden:
     """A trailing pointer parameter that Triton adds."""
 
     name: str
-    size: int  # bytes; 0: NULL is passed
+    size: int  # bytes; 0 if NULL is passed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
-    """A pointer parameter; what it points to begins at a multiple of 16 bytes."""
+    """A pointer parameter; the address is a multiple of 16 bytes."""
 
     name: str
     dtype: str
@@ -83,56 +84,69 @@ class Kernel:
     constants: dict[str, Number]  # compiled in
     num_warps: int
     num_stages: int
-    binaries: dict[str, Binary]  # by compute capability: "87"
+    binaries: dict[str, Binary]  # key: compute capability, for example "87"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Buffer:
-    """An array in device memory; "images" stands in its shape for the number of images."""
+    """An array in device memory: role, Triton's name of its dtype, shape.
+
+    "images" in the shape stands for the number of images.
+    """
 
     role: Literal["input", "weight", "scratch", "output"]
     dtype: str
     shape: tuple[int | str, ...]
-    channels_last: bool  # the four axes N, C, H, W lie in memory as N, H, W, C
+    channels_last: bool = False  # a shape N, C, H, W is stored as N, H, W, C
+
+    def sides(self, images: int) -> list[int]:
+        """Its shape for this number of images."""
+        return [images if side == IMAGES else int(side) for side in self.shape]
 
     def size(self, images: int) -> int:
-        """Its bytes for so many images."""
-        return math.prod(images if side == IMAGES else int(side) for side in self.shape) * BYTES[self.dtype]
+        """Its size in bytes for this number of images."""
+        return math.prod(self.sides(images)) * BYTES[self.dtype]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Axis:
     """Blocks along one axis of a grid: ceil(images * per_image / block)."""
 
     per_image: int
-    block: int
+    block: int = 1
+
+
+# One to three axes. An int is a number of blocks that does not depend on the number of images.
+Grid = tuple[int | Axis, ...]
+
+
+def blocks_from_grid(grid: Grid, images: int) -> tuple[int, ...]:
+    """The number of blocks along each axis for this number of images."""
+    return tuple(
+        axis if isinstance(axis, int) else -(-images * axis.per_image // axis.block) for axis in grid
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A kernel on some of an operation's buffers; a number in the grid does not depend on the images."""
+    """One kernel launch of an operation: the kernel's id, names of buffers as its pointers, and the grid."""
 
     kernel: str
     pointers: tuple[str, ...]
-    grid: tuple[int | Axis, ...]
-
-    def blocks(self, images: int) -> tuple[int, ...]:
-        """The grid for so many images, one to three axes."""
-        return tuple(
-            axis if isinstance(axis, int) else -(-images * axis.per_image // axis.block) for axis in self.grid
-        )
+    grid: Grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """An operation for one shape, dtype and layout: its buffers, and what to launch in this order.
+    """An operation for one shape, dtype and layout: its buffers, and its launches in order.
 
-    It takes any number of images; where several were compiled, each is made for about `images` at a time.
+    It takes any number of images. An operation may have several entries for one shape; each is then tuned
+    for about `images` images at a time.
     """
 
     operation: str
     networks: tuple[str, ...]
-    shape: dict[str, Number]  # channels, height, width and the operation's own
+    shape: dict[str, Number]  # channels, height, width and the settings of the operation
     dtype: str
     channels_last: bool
     images: int | None
@@ -152,12 +166,12 @@ class Manifest:
     kernels: dict[str, Kernel]
 
     def to_json(self) -> str:
-        """The text of the file; the same records give the same bytes."""
+        """The text of the file; equal records give equal bytes."""
         return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
-        """Reads what `to_json` wrote; raises ModelError that names the entry, the expected and the given."""
+        """Reads the text from `to_json`; raises ModelError with the entry and the expected value."""
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
@@ -171,15 +185,15 @@ class Manifest:
         _check(manifest)
         return manifest
 
-    def files(self) -> Iterator[tuple[Kernel, str, Binary]]:
-        """Every binary with its kernel and compute capability."""
+    def all_binaries(self) -> Iterator[tuple[Kernel, str, Binary]]:
+        """Every binary, with its kernel and compute capability."""
         for kernel in self.kernels.values():
             for architecture, binary in kernel.binaries.items():
                 yield kernel, architecture, binary
 
 
 def read(folder: Path) -> Manifest:
-    """Reads a folder's manifest; raises ModelError where it is missing or makes no sense."""
+    """Reads the manifest of a folder; raises ModelError if it is missing or invalid."""
     try:
         text = (folder / NAME).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -190,7 +204,7 @@ def read(folder: Path) -> Manifest:
 
 
 def decode(kind: Any, value: Any, where: str) -> Any:
-    """A JSON value as the annotated type: records, tuples, mappings, literals, alternatives and scalars."""
+    """A JSON value as the annotated type: dataclass, tuple, dict, Literal, union or scalar."""
     origin, arguments = get_origin(kind), get_args(kind)
     if is_dataclass(kind) and isinstance(value, dict):
         hints, names = get_type_hints(kind), [field.name for field in fields(kind)]
@@ -206,7 +220,7 @@ def decode(kind: Any, value: Any, where: str) -> Any:
         return value
     if origin is UnionType:
         for member in arguments:
-            # In JSON only a record is an object, and true is no number.
+            # type() is compared because isinstance takes a bool for an int; a JSON object is a dataclass.
             if type(value) is (dict if is_dataclass(member) else member):
                 return decode(member, value, where)
     if type(value) is kind:
@@ -215,39 +229,41 @@ def decode(kind: Any, value: Any, where: str) -> Any:
 
 
 def _check(manifest: Manifest) -> None:
-    """What the types do not say: that references resolve and numbers make sense."""
+    """Checks what the types cannot: references resolve and numbers are in range."""
     architectures = [str(architecture) for architecture in manifest.architectures]
     names: set[str] = set()
-    for kernel, architecture, binary in manifest.files():
+    for kernel, architecture, binary in manifest.all_binaries():
         for file in (binary.cubin, binary.ptx):
-            _must(file.name not in names, f"{file.name} is listed twice")
+            _require(file.name not in names, f"{file.name} is listed twice")
             names.add(file.name)
-        _must(architecture in architectures, f"{kernel.symbol}: sm_{architecture} is not in architectures")
-        _must(binary.threads >= 1, f"{kernel.symbol}: threads must be 1 or more, got {binary.threads}")
+        _require(architecture in architectures, f"{kernel.symbol}: sm_{architecture} is not in architectures")
+        _require(binary.threads >= 1, f"{kernel.symbol}: threads must be 1 or more, got {binary.threads}")
     for operation in manifest.operations:
         for name, buffer in operation.buffers.items():
-            _must(buffer.dtype in BYTES, f"{operation.operation}: {name} has unknown dtype {buffer.dtype!r}")
+            _require(
+                buffer.dtype in BYTES, f"{operation.operation}: {name} has unknown dtype {buffer.dtype!r}"
+            )
             sides = [side for side in buffer.shape if isinstance(side, str)]
-            _must(sides in ([], [IMAGES]), f"{operation.operation}: {name} has the sides {sides}")
+            _require(sides in ([], [IMAGES]), f"{operation.operation}: {name} has the sides {sides}")
         for launch in operation.launches:
             _check_launch(operation, launch, manifest)
 
 
 def _check_launch(operation: Operation, launch: Launch, manifest: Manifest) -> None:
     where = f"{operation.operation}: kernel {launch.kernel!r}"
-    _must(launch.kernel in manifest.kernels, f"{where} is not listed")
+    _require(launch.kernel in manifest.kernels, f"{where} is not listed")
     kernel = manifest.kernels[launch.kernel]
     missing = {str(architecture) for architecture in manifest.architectures} - kernel.binaries.keys()
-    _must(not missing, f"{where} has no binary for {', '.join(sorted(missing))}")
+    _require(not missing, f"{where} has no binary for {', '.join(sorted(missing))}")
     given = [operation.buffers[name].dtype for name in launch.pointers if name in operation.buffers]
     expected = [pointer.dtype for pointer in kernel.pointers]
-    _must(given == expected, f"{where} takes pointers to {expected}, got {given}")
-    _must(1 <= len(launch.grid) <= 3, f"{where} must have one to three axes, got {len(launch.grid)}")
+    _require(given == expected, f"{where} takes pointers to {expected}, got {given}")
+    _require(1 <= len(launch.grid) <= 3, f"{where} must have one to three axes, got {len(launch.grid)}")
     for axis in launch.grid:
         least = axis if isinstance(axis, int) else min(axis.per_image, axis.block)
-        _must(least >= 1, f"{where} must have axes of 1 or more, got {axis}")
+        _require(least >= 1, f"{where} must have axes of 1 or more, got {axis}")
 
 
-def _must(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise ModelError(f"{NAME}: {otherwise}")
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise ModelError(f"{NAME}: {problem}")

@@ -1,7 +1,7 @@
-"""What a cubin and a PTX text say about themselves, read without CUDA.
+"""Reads architecture and kernels from the headers of cubin and PTX files, without CUDA.
 
-A cubin is an ELF file; the fields that matter are those of the System V ABI, with the machine number EM_CUDA
-and NVIDIA's two layouts of e_flags, as LLVM's ELF definitions list them.
+A cubin is an ELF file (System V ABI) with the machine number EM_CUDA. NVIDIA uses two layouts of e_flags;
+both are listed in the ELF definitions of LLVM.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fer_edge.models import ModelError
 
 _MACHINE_CUDA = 190
-# Layout of e_flags by the ABI version: how far to shift for the compute capability, which is one byte.
+# ABI version -> right shift of e_flags that gives the compute capability, which is one byte.
 _SHIFTS = {7: 0, 8: 8}
 _SYMBOLS = 2  # SHT_SYMTAB
 _GLOBAL_FUNCTION = 0x12
@@ -20,7 +20,7 @@ _ENTRY = re.compile(r"\.visible \.entry (\w+)\(([^)]*)\)\s*\.reqntid (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Cubin:
-    """The compute capability (87) and the global functions of a cubin."""
+    """The compute capability (for example 87) and the global functions of a cubin."""
 
     architecture: int
     functions: tuple[str, ...]
@@ -28,7 +28,7 @@ class Cubin:
 
 @dataclass(frozen=True, slots=True)
 class Ptx:
-    """The head of a PTX text with one kernel."""
+    """The header fields of a PTX file with one kernel."""
 
     version: str  # "8.0"
     target: str  # "sm_87"
@@ -38,7 +38,7 @@ class Ptx:
 
 
 def cubin_from_bytes(data: bytes) -> Cubin:
-    """Reads the header and the symbols; raises ModelError where this is no cubin."""
+    """Reads the header and the symbol table; raises ModelError if the bytes are not a cubin."""
     try:
         magic, abi, machine, flags = data[:7], data[8], *_unpack("<18xH28xI", data, 0)
         if magic != b"\x7fELF\x02\x01\x01" or machine != _MACHINE_CUDA or abi not in _SHIFTS:
@@ -49,7 +49,7 @@ def cubin_from_bytes(data: bytes) -> Cubin:
 
 
 def ptx_from_text(text: str) -> Ptx:
-    """Reads version, target and entry; raises ModelError unless each is there once."""
+    """Reads version, target and entry; raises ModelError unless there is exactly one of each."""
     version = re.search(r"^\.version (\d+\.\d+)$", text, re.MULTILINE)
     target = re.search(r"^\.target (sm_\d+[a-z]?)$", text, re.MULTILINE)
     entries = _ENTRY.findall(text)
@@ -60,18 +60,18 @@ def ptx_from_text(text: str) -> Ptx:
 
 
 def _functions(data: bytes) -> list[str]:
-    """Names of the global functions in the symbol table."""
-    (begin,) = _unpack("<40xQ", data, 0)
+    """The names of the global functions in the symbol table."""
+    (table_offset,) = _unpack("<40xQ", data, 0)
     size, count = _unpack("<58xHH", data, 0)
-    # Of each section: type, offset, size, and the section with its strings.
-    sections = [_unpack("<4xI16xQQI20x", data, begin + i * size) for i in range(count)]
+    # For each section: type, offset, size, and the index of the section with its strings.
+    sections = [_unpack("<4xI16xQQI20x", data, table_offset + i * size) for i in range(count)]
     names = []
     for kind, offset, length, link in sections:
         if kind != _SYMBOLS:
             continue
         strings = data[sections[link][1] :][: sections[link][2]]
-        for place in range(offset, offset + length, 24):
-            name, info = _unpack("<IB", data, place)
+        for entry in range(offset, offset + length, 24):
+            name, info = _unpack("<IB", data, entry)
             if info == _GLOBAL_FUNCTION:
                 names.append(strings[name : strings.index(b"\0", name)].decode("ascii"))
     return names

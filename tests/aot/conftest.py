@@ -9,7 +9,7 @@ from pycuda_double import PycudaDriver
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A made folder of cubins with its manifest."""
+    """A folder of made-up kernels with its manifest."""
     made_folder.write(tmp_path)
     return tmp_path
 

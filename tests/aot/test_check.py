@@ -1,4 +1,4 @@
-"""`python -m fer_edge.cubins DIR` finds whatever differs from the manifest, in plain Python."""
+"""`python -m fer_edge.aot DIR` finds whatever differs from the manifest, in plain Python."""
 
 import struct
 import subprocess
@@ -10,9 +10,9 @@ from pathlib import Path
 import made_folder
 import pytest
 
-from fer_edge.cubins.__main__ import main
-from fer_edge.cubins.binaries import cubin_from_bytes, ptx_from_text
-from fer_edge.cubins.manifest import NAME, read
+from fer_edge.aot.__main__ import main
+from fer_edge.aot.binaries import cubin_from_bytes, ptx_from_text
+from fer_edge.aot.manifest import NAME, read
 from fer_edge.models import ModelError
 
 CUBIN, PTX = "sm_87/first.cubin", "sm_87/first.ptx"
@@ -109,14 +109,14 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert "usage: python -m fer_edge.cubins" in capsys.readouterr().err
+    assert "usage: python -m fer_edge.aot" in capsys.readouterr().err
 
 
 def test_needs_the_standard_library_only(folder: Path) -> None:
     # -S -E: no site-packages at all; the package comes from the checkout.
     code = (
         "import sys, runpy; sys.path.insert(0, sys.argv.pop(1)); "
-        "runpy.run_module('fer_edge.cubins', run_name='__main__')"
+        "runpy.run_module('fer_edge.aot', run_name='__main__')"
     )
     root = Path(__file__).parents[2]
     run = (sys.executable, "-S", "-E", "-c", code, str(root), str(folder))

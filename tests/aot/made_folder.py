@@ -1,4 +1,4 @@
-"""A folder of cubins by hand: files with the right heads and no code, and a manifest of one operation.
+"""Writes a folder of ahead-of-time kernels by hand: files with valid headers and no code, one operation.
 
 What Triton really makes is checked in tests/export; here every field can be chosen, and nothing is compiled.
 """
@@ -8,8 +8,8 @@ import struct
 from dataclasses import replace
 from pathlib import Path
 
-from fer_edge.cubins import manifest
-from fer_edge.cubins.manifest import (
+from fer_edge.aot import manifest
+from fer_edge.aot.manifest import (
     HIDDEN,
     Axis,
     Binary,
