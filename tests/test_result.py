@@ -62,7 +62,12 @@ def test_faces_from_arrays_keeps_order_and_names_the_best() -> None:
     first, second = faces_from_arrays(
         found, probabilities, np.array([0.625, 0.875], np.float32), LABELS, [None, "face too blurred"]
     )
-    assert (first.label, first.confidence, first.score, first.abstain_reason) == ("happiness", 0.625, 0.75, None)
+    assert (first.label, first.confidence, first.score, first.abstain_reason) == (
+        "happiness",
+        0.625,
+        0.75,
+        None,
+    )
     assert (second.label, second.abstain_reason) == ("surprise", "face too blurred")
     assert second.box == (4, 5, 6, 7)
     assert second.landmarks[0] == (10, 11)

@@ -19,7 +19,13 @@ TEMPLATE = ((0.3, 0.35), (0.7, 0.35), (0.5, 0.55), (0.35, 0.75), (0.65, 0.75))
 # Where the tiny detector puts the landmarks, in network pixels from the centre of the bright cell.
 LANDMARKS = np.array([[-6, -5], [6, -5], [0.5, 1], [-4, 7], [4, 7]], np.float32)
 DETECTOR_SPEC = ModelSpec(
-    name="bright-cells", role="detector", input_multiple=32, mean=0.0, scale=1 / 255, labels=("face",), threshold=0.5
+    name="bright-cells",
+    role="detector",
+    input_multiple=32,
+    mean=0.0,
+    scale=1 / 255,
+    labels=("face",),
+    threshold=0.5,
 )
 EXPRESSION_SPEC = ModelSpec(
     name="bright-is-happy",

@@ -1,5 +1,5 @@
-// The Python door of the kernels: addresses and sizes come in, CUDA's errors go out as exceptions. Nothing is
-// known here of tensors; fer_edge/kernels/cuda_ops.py has them.
+// The Python bindings of the kernels. Arguments are addresses and sizes; CUDA's errors become exceptions.
+// This file knows no tensors; fer_edge/kernels/cuda_ops.py passes their addresses.
 #include <cuda_runtime_api.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -21,7 +21,7 @@ using Shape = std::array<int64_t, 4>;  // images, channels, height, width
 using Size = std::array<int64_t, 2>;   // height, width
 
 constexpr int64_t kMaxChannels = 2048, kMaxSide = 14, kMaxTokens = 64;
-// Kernels count the values of a map, and of scratch that is three times as large, with 32 bits.
+// Kernels index a map, and scratch that is three times as large, with 32 bits.
 constexpr int64_t kMaxValues = int64_t{1} << 29;
 constexpr int64_t kMaxPlaneSide = 1 << 20, kMaxPictureSide = 1 << 16;
 constexpr Address kAlignment = 32;
@@ -44,7 +44,7 @@ void check(const char* operation, cudaError_t error) {
                              cudaGetErrorString(error));
 }
 
-// Before any argument is looked at: without a driver no argument can be right.
+// Called before the arguments are checked: without a driver no address is valid.
 void check_device(const char* operation) {
     int device = 0;
     const cudaError_t error = cudaGetDevice(&device);
@@ -76,7 +76,7 @@ DType dtype_from_name(const std::string& name, bool picture) {
            "cast the tensor");
 }
 
-// A map of C channels, or 2 C if `multiple` is 2.
+// A map of C channels, or of 2 C channels if `multiple` is 2.
 Map checked_map(const char* name, Address data, const Shape& shape, const std::string& dtype,
                 bool channels_last, int64_t multiple) {
     const auto [images, channels, height, width] = shape;
@@ -99,7 +99,7 @@ Map checked_map(const char* name, Address data, const Shape& shape, const std::s
             dtype_from_name(dtype, false)};
 }
 
-// The pointers of a struct of weights, whose first members they are, in order.
+// The pointers of a struct of weights, in the order of its members.
 template <size_t kCount>
 std::array<const void*, kCount> checked_weights(const std::array<Address, kCount>& addresses) {
     std::array<const void*, kCount> checked;
@@ -182,7 +182,7 @@ void warp_normalize_checked(Address plane, const Size& size, int64_t row_stride,
 }  // namespace
 
 PYBIND11_MODULE(_cuda, module) {
-    module.doc() = "The CUDA kernels, on addresses; fer_edge.kernels has them on tensors.";
+    module.doc() = "The CUDA kernels on device addresses; fer_edge.kernels calls them with tensors.";
     const py::call_guard<py::gil_scoped_release> unlocked;
     module.def("multi_branch_attention", &multi_branch_attention_checked, py::arg("z"), py::arg("shape"),
                py::arg("dtype"), py::arg("channels_last"), py::arg("weights"), py::arg("scale"),

@@ -24,14 +24,14 @@ struct Arguments {
     __host__ __device__ size_t elements() const { return static_cast<size_t>(channels) * positions(); }
 };
 
-// Where arrays begin in shared memory, in floats, behind the map if that is resident. Each begins at a
-// multiple of 16 bytes.
+// Offsets of the arrays in shared memory, in floats, after the map if it is resident. Each is a multiple of
+// 16 bytes.
 struct Layout {
     int channels;   // [C]: means, later gates
     int hidden;     // [hidden]
     int planes;     // [2, P]: means over the channels, then maxima
     int positions;  // [P]: gates
-    int parts;      // a summary of each thread
+    int parts;      // one partial result per thread
     int end;
 };
 
@@ -48,9 +48,9 @@ __host__ __device__ inline Layout layout_of(const Arguments& arguments, int thre
     return layout;
 }
 
-// The map of this block's image, whole in shared memory if kResident.
+// The map of this block's image; copied to shared memory if kResident.
 template <typename T, bool kResident>
-__device__ const T* map_of(const Arguments& arguments) {
+__device__ const T* load_map(const Arguments& arguments) {
     const size_t elements = arguments.elements();
     const T* const map = static_cast<const T*>(arguments.x) + blockIdx.x * elements;
     if constexpr (kResident) {
@@ -66,7 +66,7 @@ __device__ const T* map_of(const Arguments& arguments) {
     return map;
 }
 
-// One lane's part of the 7 x 7 convolution of planes [2, height, width], padded with zeros, at a position.
+// The part of one lane of the 7 x 7 convolution of planes [2, height, width], zero-padded, at a position.
 template <typename T>
 __device__ Sum part_of_convolution(const float* planes, const T* weights, int height, int width, int position,
                                    int lane, int lanes) {
@@ -81,7 +81,7 @@ __device__ Sum part_of_convolution(const float* planes, const T* weights, int he
     return part;
 }
 
-// channel [C], the means, becomes the gates; hidden [hidden] is scratch.
+// Replaces the means in channel [C] by the gates; hidden [hidden] is scratch.
 template <typename T>
 __device__ void gate_channels(const DcifWeights& weights, int channels, float* channel, float* hidden) {
     const T *const squeeze_b = static_cast<const T*>(weights.squeeze_b), *const expand_b =
@@ -102,10 +102,10 @@ __global__ void __launch_bounds__(kMaxThreads) filter_and_pool(Arguments argumen
     const Layout layout = layout_of(arguments, blockDim.x);
     float* const floats = shared_memory<float>() + (kResident ? arguments.elements() * sizeof(T) / 4 : 0);
     float *const channel = floats + layout.channels, *const planes = floats + layout.planes,
-                 *const position = floats + layout.positions;
+                 *const spatial_gate = floats + layout.positions;
     Sum* const sums = reinterpret_cast<Sum*>(floats + layout.parts);
     SumAndLargest* const parts = reinterpret_cast<SumAndLargest*>(sums);
-    const T* const map = map_of<T, kResident>(arguments);
+    const T* const map = load_map<T, kResident>(arguments);
     const auto sum_positions = [=](auto factors, auto finish) {
         if constexpr (kChannelsLast)
             reduce_columns<Sum>(map, positions, channels, factors, sums, finish);
@@ -115,14 +115,15 @@ __global__ void __launch_bounds__(kMaxThreads) filter_and_pool(Arguments argumen
     sum_positions(Ones(), [=](int c, Sum all) { channel[c] = all.sum / positions; });
     __syncthreads();
     gate_channels<T>(arguments.weights, channels, channel, floats + layout.hidden);
-    const auto summarise = [=](int p, SumAndLargest all) {
+    const auto write_summary = [=](int p, SumAndLargest all) {
         planes[p] = all.sum / channels;
         planes[positions + p] = all.largest;
     };
     if constexpr (kChannelsLast)
-        reduce_rows<SumAndLargest>(map, positions, channels, static_cast<const float*>(channel), summarise);
+        reduce_rows<SumAndLargest>(map, positions, channels, static_cast<const float*>(channel),
+                                   write_summary);
     else
-        reduce_columns(map, channels, positions, static_cast<const float*>(channel), parts, summarise);
+        reduce_columns(map, channels, positions, static_cast<const float*>(channel), parts, write_summary);
     __syncthreads();
     const T* const spatial_w = static_cast<const T*>(arguments.weights.spatial_w);
     for_each(
@@ -130,10 +131,10 @@ __global__ void __launch_bounds__(kMaxThreads) filter_and_pool(Arguments argumen
         [=](int p, int lane, int lanes) {
             return part_of_convolution(planes, spatial_w, height, width, p, lane, lanes);
         },
-        [=](int p, Sum all) { position[p] = sigmoid(all.sum); });
+        [=](int p, Sum all) { spatial_gate[p] = sigmoid(all.sum); });
     __syncthreads();
     T* const out = static_cast<T*>(arguments.out) + static_cast<size_t>(blockIdx.x) * channels;
-    sum_positions(static_cast<const float*>(position),
+    sum_positions(static_cast<const float*>(spatial_gate),
                   [=](int c, Sum all) { out[c] = from_float<T>(channel[c] / positions * all.sum); });
 }
 

@@ -1,8 +1,8 @@
-// What every kernel of this folder is launched and synchronised with. Compiled by nvcc it runs on a device;
-// compiled by a C++ compiler with FER_EDGE_EMULATED it runs on the CPU, where emulator/ checks it.
+// Launch and synchronization of all kernels in this folder. Compiled by nvcc, kernels run on a device.
+// Compiled by a C++ compiler with FER_EDGE_EMULATED, they run on the CPU, where emulator/ checks them.
 //
-// For the emulator's sake a kernel takes its shared memory from shared_memory() only, calls barriers and
-// shuffles with every thread of the block or mask, and does not return before the block's last barrier.
+// The emulator requires that a kernel gets its shared memory from shared_memory() only, calls barriers and
+// shuffles with all threads of the block or mask, and does not return before the last barrier of the block.
 #pragma once
 
 #include <type_traits>
@@ -37,7 +37,7 @@ constexpr int kArchitecture = FER_EDGE_EMULATED;
 #ifdef __CUDA_ARCH__
 constexpr int kArchitecture = __CUDA_ARCH__;
 #else
-constexpr int kArchitecture = 0;  // while the host's half is compiled
+constexpr int kArchitecture = 0;  // in host code
 #endif
 
 // The dynamic shared memory of the block, aligned to 32 bytes.
@@ -47,8 +47,8 @@ __device__ inline T* shared_memory() {
     return reinterpret_cast<T*>(fer_edge_shared);
 }
 
-// Starts to copy 16 bytes to shared memory; both addresses are multiples of 16. Without the hardware (before
-// 8.0) the copy is done when the function returns.
+// Starts a copy of 16 bytes to shared memory; both addresses are multiples of 16. Before compute
+// capability 8.0 the copy is synchronous.
 __device__ inline void copy_async(void* shared, const void* global) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
     const unsigned target = static_cast<unsigned>(__cvta_generic_to_shared(shared));
@@ -58,15 +58,15 @@ __device__ inline void copy_async(void* shared, const void* global) {
 #endif
 }
 
-// Closes the group of the copies that this thread has started.
+// Closes the group of copies that this thread has started.
 __device__ inline void copy_async_commit() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
     asm volatile("cp.async.commit_group;" ::: "memory");
 #endif
 }
 
-// Waits until at most the kLeft latest groups of this thread are under way; a barrier must follow before
-// other threads read.
+// Waits until at most the kLeft latest groups of this thread are pending. Other threads may read the data
+// only after a barrier.
 template <int kLeft>
 __device__ inline void copy_async_wait() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
@@ -74,7 +74,7 @@ __device__ inline void copy_async_wait() {
 #endif
 }
 
-// The most shared memory that a block can have on the current device, in bytes.
+// The maximum shared memory of a block on the current device, in bytes.
 inline cudaError_t shared_memory_limit(int* bytes) {
     int device = 0;
     const cudaError_t error = cudaGetDevice(&device);
@@ -82,16 +82,15 @@ inline cudaError_t shared_memory_limit(int* bytes) {
     return cudaDeviceGetAttribute(bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
 }
 
-// Starts the kernel, with arguments of the types of its parameters. More than 48 KiB of shared memory have to
-// be asked for. An error is taken out of the runtime's memory as well: whoever asks there next would take it
-// for his own.
+// Launches the kernel; the arguments have the types of its parameters. More than 48 KiB of shared memory must
+// be requested. An error is also cleared in the CUDA runtime, so that a later call does not report it again.
 template <typename... Parameters>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
                    cudaStream_t stream, std::common_type_t<Parameters>... arguments) {
-    constexpr size_t kUnasked = 48 * 1024;
+    constexpr size_t kDefaultSharedBytes = 48 * 1024;
     const void* const function = reinterpret_cast<const void*>(kernel);
     cudaError_t error = cudaSuccess;
-    if (shared_bytes > kUnasked)
+    if (shared_bytes > kDefaultSharedBytes)
         error = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                      static_cast<int>(shared_bytes));
     void* pointers[] = {&arguments...};
@@ -101,7 +100,7 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t 
 }
 #endif
 
-// Whether the tensor cores of the architecture multiply T; asked in device code.
+// Whether the tensor cores of the architecture support T; for device code.
 template <typename T>
 __device__ constexpr bool has_tensor_cores() {
     return (sizeof(T) == 2 && kArchitecture >= 800);

@@ -1,9 +1,9 @@
-// TAFE after its first 1 x 1 convolution, in three launches, on weights that are folded:
+// TAFE after its first 1 x 1 convolution, in three launches, with folded weights:
 //   1. prepare: d = depthwise 3 x 3 of y; t = alpha mean(x) + beta variance(x)
-//   2. expand:  g = GELU(pointwise d), and beside it s = GELU(texture t)
+//   2. expand:  g = GELU(pointwise d) and s = GELU(texture t)
 //   3. merge:   out = merged [x s; g]
-// d could be made again for every tile of the second launch that reads it, which would save a launch. But 9
-// multiplications without tensor cores for each value would then stand against 32 or 64 on them.
+// Recomputing d in every tile of the second launch would save one launch. But it would add 9 multiplications
+// on CUDA cores per value to the 32 or 64 on tensor cores.
 #include "rows_matmul.cuh"
 
 namespace fer_edge {
@@ -19,8 +19,8 @@ struct Weights {
         *merged_w, *merged_b;
 };
 
-// [kGroup, height, width] in shared memory, with a border of zeros around each plane. An odd pitch puts a
-// position's channels in different banks.
+// [kGroup, height, width] in shared memory, with a border of zeros around each plane. The pitch is odd, so
+// the channels of a position lie in different banks.
 struct Planes {
     float* data;
     int height, width, border;
@@ -35,7 +35,7 @@ struct Planes {
 
 int plane_bytes(const Map& z) { return kGroup * ((z.height + 2) * (z.width + 2) | 1) * 4; }
 
-// The first `count` of the map's channels from `first` on; zeros for the rest of the group.
+// Loads `count` channels of the map from `first`; the rest of the group is zero.
 template <typename T>
 __device__ void load_planes(const MapRows<const T>& map, int image, int first, int count,
                             const Planes& planes) {
@@ -67,7 +67,7 @@ __device__ void load_planes(const MapRows<const T>& map, int image, int first, i
     __syncthreads();
 }
 
-// A thread keeps the taps of one channel, which makes two.
+// Each thread keeps the taps of one input channel, which gives two output channels.
 template <typename T>
 __device__ void convolve(const Planes& planes, const Weights<T>& weights, int image, int first, int count,
                          int channels, T* out) {
@@ -99,7 +99,7 @@ __device__ void convolve(const Planes& planes, const Weights<T>& weights, int im
     }
 }
 
-// Eight lanes a channel.
+// t from mean and variance, with eight lanes per channel.
 template <typename T>
 __device__ void mix_moments(const Planes& planes, const Weights<T>& weights, int first, int count,
                             float* out) {
@@ -118,7 +118,8 @@ __device__ void mix_moments(const Planes& planes, const Weights<T>& weights, int
                                     to_float(weights.beta[first + channel]) * variance);
 }
 
-// A block an image and group: those of y, then those of x. d [N P, 2 C], t [N, C].
+// One block per image and group of channels; the groups of y come first, then those of x. d [N P, 2 C], t [N,
+// C].
 template <typename T>
 __global__ void __launch_bounds__(kPrepareThreads)
     prepare(MapRows<const T> z, int height, int width, Weights<T> weights, T* d, float* t) {
@@ -134,14 +135,14 @@ __global__ void __launch_bounds__(kPrepareThreads)
         convolve(planes, weights, image, first, count, channels, d);
 }
 
-// GELU(sums + bias) to rows of `width`.
+// Target that stores GELU(sums + bias) in rows of `width`.
 template <typename T, typename Out>
 struct GeluRows {
     const T* bias;
     Out* data;
     int width;
 
-    __device__ bool down(int) const { return false; }
+    __device__ bool rows_first(int) const { return false; }
     __device__ void write8(int row, int column, float (&values)[8]) const {
         float biases[8];
         load8(bias + column, biases);
@@ -151,10 +152,10 @@ struct GeluRows {
     }
 };
 
-// The tiles of g, then those of s, which is small and stays in float32 throughout: the variance of float16
-// values may exceed the largest float16.
+// The tiles of g, then the tiles of s. s is float32, because the variance of float16 values may exceed the
+// largest float16.
 //
-// The bound's second number: without one the compiler may spill to fit more blocks.
+// __launch_bounds__ has a second number because without it the compiler may spill to fit more blocks.
 template <typename T, typename Shape>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
     expand(Rows<T> d, Rows<float> t, Weights<T> weights, T* g, float* s) {
@@ -175,7 +176,7 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
                        GeluRows<T, float>{weights.texture_b, s, t.width});
 }
 
-// Rows [x s; g].
+// Source of the rows [x s; g].
 template <typename T>
 struct JoinedRows {
     using Value = T;
@@ -184,13 +185,13 @@ struct JoinedRows {
     const T* g;      // [N P, 2 C]
     int count, width;
 
-    __device__ bool down(int column) const { return column < x.width && x.down(column); }
-    __device__ bool direct(int column) const { return column >= x.width; }
+    __device__ bool rows_first(int column) const { return column < x.width && x.rows_first(column); }
+    __device__ bool in_memory(int column) const { return column >= x.width; }
     __device__ const T* at(int row, int column) const {
         return Rows<T>{g, count, 2 * x.width}.at(row, column - x.width);
     }
     __device__ uint4 read(int row, int column) const {
-        if (direct(column)) return *reinterpret_cast<const uint4*>(at(row, column));
+        if (in_memory(column)) return *reinterpret_cast<const uint4*>(at(row, column));
         Packet<T> packet = packet_of<T>(x.read(row, column));
         const float* const factors = s + static_cast<int64_t>(row / x.positions) * x.width + column;
 #pragma unroll
@@ -200,12 +201,13 @@ struct JoinedRows {
     }
 };
 
+// Target that stores sums + bias in a map.
 template <typename T>
 struct BiasedMap {
     const T* bias;
     MapRows<T> map;
 
-    __device__ bool down(int column) const { return map.down(column); }
+    __device__ bool rows_first(int column) const { return map.rows_first(column); }
     __device__ void write8(int row, int column, float (&values)[8]) const {
         float biases[8];
         load8(bias + column, biases);
@@ -258,7 +260,7 @@ Weights<T> typed(const MultiBranchWeights& w) {
 
 }  // namespace
 
-// Of the scratch, `scale` holds t and then s, float32 [2, N, C]; `local` holds d and then g, [2, N P, 2 C].
+// Scratch: `scale` holds t and s, float32 [2, N, C]; `local` holds d and g, [2, N P, 2 C].
 cudaError_t multi_branch_attention(const Map& z, const MultiBranchWeights& weights, float* scale, void* local,
                                    void* out, cudaStream_t stream) {
     if (z.images == 0) return cudaSuccess;

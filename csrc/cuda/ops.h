@@ -1,9 +1,9 @@
-// The operations on the device: pointers to its memory, sizes and a stream. What they compute is defined in
-// fer_edge/kernels/reference.py and fer_edge/ops/reference.py.
+// The operations on the device. Arguments are device pointers, sizes and a stream. The operations are defined
+// in fer_edge/kernels/reference.py and fer_edge/ops/reference.py.
 //
-// Nothing here allocates or synchronises, so every function can be captured into a graph; what a launch
-// needs between its kernels is an argument. Arguments are not checked: bindings.cpp does that. Arrays begin
-// at a multiple of 32 bytes and are contiguous. The names have C linkage: tests call them without C++.
+// No function allocates or synchronizes, so each can be captured into a CUDA graph; scratch memory is an
+// argument. Arguments are checked in bindings.cpp, not here. Arrays are contiguous and aligned to 32 bytes.
+// The names have C linkage because the tests call them without C++.
 #pragma once
 
 #include <driver_types.h>
@@ -15,8 +15,8 @@ namespace cuda {
 
 enum class DType : int32_t { kF32 = 0, kF16 = 1, kBF16 = 2, kI8 = 3 };
 
-// [images, channels, height, width], or in memory [images, height, width, channels] if `channels_last`.
-// Channels are a multiple of 8. The output of an operation has the layout of its input.
+// [images, channels, height, width], stored as [images, height, width, channels] if `channels_last`. The
+// number of channels is a multiple of 8. The output of an operation has the layout of its input.
 struct Map {
     const void* data;
     int32_t images, channels, height, width;
@@ -24,7 +24,7 @@ struct Map {
     DType dtype;
 };
 
-// `FoldedMultiBranchWeights` for C channels, each of the type of the map.
+// `FoldedMultiBranchWeights` for C channels, all of the type of the map.
 struct MultiBranchWeights {
     const void* alpha;        // [C]
     const void* beta;         // [C]
@@ -38,7 +38,7 @@ struct MultiBranchWeights {
     const void* merged_b;     // [C]
 };
 
-// `DcifWeights` for C channels, each of the type of the map.
+// `DcifWeights` for C channels, all of the type of the map.
 struct DcifWeights {
     const void* squeeze_w;  // [hidden, C]
     const void* squeeze_b;  // [hidden]
@@ -48,7 +48,7 @@ struct DcifWeights {
     int32_t hidden;
 };
 
-// `TokenAttentionWeights` for C channels, each of the type of the map.
+// `TokenAttentionWeights` for C channels, all of the type of the map.
 struct TokenAttentionWeights {
     const void* qkv_w;   // [3 C, C]
     const void* qkv_b;   // [3 C]
@@ -65,8 +65,8 @@ struct Plane {
     int32_t height, width;
 };
 
-// [count, 1, height, width] of float32, float16 or int8: (sample - mean) * scale, of samples in grey levels.
-// Taps outside the plane read its nearest pixel if `edge`, else `fill`.
+// [count, 1, height, width] of float32, float16 or int8: (sample - mean) * scale, with samples in grey
+// levels. Taps outside the plane read the nearest pixel if `edge`, else `fill`.
 struct Pictures {
     void* data;
     int32_t count, height, width;

@@ -1,5 +1,5 @@
-// Where a matrix product reads its rows from and writes them to: packets of 16 bytes, along the channels of
-// one row. A map is a matrix of rows (image, position) and columns channels, whichever way it lies in memory.
+// Sources and targets of the rows of a matrix product: packets of 16 bytes along the channels of one row. A
+// map is a matrix with one row per (image, position) and one column per channel, for both memory layouts.
 #pragma once
 
 #include <type_traits>
@@ -23,7 +23,7 @@ __device__ inline Packet<T> packet_of(const uint4& bits) {
     return packet;
 }
 
-// A packet of values that lie `step` apart in memory.
+// A packet of values with a distance of `step` in memory.
 template <typename T>
 __device__ inline uint4 gather(const T* first, int step) {
     Packet<T> packet;
@@ -39,10 +39,10 @@ struct Rows {
     const T* data;
     int count, width;
 
-    // Whether neighbouring threads should read neighbouring rows, not neighbouring packets of a row.
-    __device__ bool down(int) const { return false; }
-    // Whether the packet at the column lies in memory, at at().
-    __device__ bool direct(int) const { return true; }
+    // Whether neighbouring threads should read neighbouring rows (else neighbouring packets of a row).
+    __device__ bool rows_first(int) const { return false; }
+    // Whether the packet at the column can be copied from memory, at address at(); else read() computes it.
+    __device__ bool in_memory(int) const { return true; }
     __device__ const T* at(int row, int column) const {
         return data + static_cast<int64_t>(row) * width + column;
     }
@@ -51,7 +51,7 @@ struct Rows {
     }
 };
 
-// The `width` channels from `first` on, of a map of [images, channels, positions] or [images, positions,
+// The `width` channels from `first` of a map of [images, channels, positions] or [images, positions,
 // channels].
 template <typename T>
 struct MapRows {
@@ -61,8 +61,8 @@ struct MapRows {
     int positions, channels, first;
     bool channels_last;
 
-    __device__ bool down(int) const { return !channels_last; }
-    __device__ bool direct(int) const { return channels_last; }
+    __device__ bool rows_first(int) const { return !channels_last; }
+    __device__ bool in_memory(int) const { return channels_last; }
     __device__ T* at(int row, int column) const {
         const int image = row / positions, position = row - image * positions, channel = first + column;
         const int inside = channels_last ? position * channels + channel : channel * positions + position;

@@ -1,4 +1,4 @@
-// Reductions of a block over the rows or the columns of a matrix in memory, with a weight for each value.
+// Reductions by a block over the rows or the columns of a matrix in memory, with a weight per value.
 #pragma once
 
 #include "values.cuh"
@@ -6,10 +6,10 @@
 namespace fer_edge {
 namespace cuda {
 
-// Lanes that read one row together, at least: fewer would leave sectors of a load unused.
+// Minimum number of lanes that read a row together; fewer would leave sectors of a load unused.
 constexpr int kMinLanes = 8;
 
-// What is found of some values.
+// Partial results of a reduction.
 struct Sum {
     float sum = 0.0f;
 
@@ -47,8 +47,8 @@ __device__ inline void weights8(Ones, int, float (&values)[8]) {
     for (float& value : values) value = 1.0f;
 }
 
-// For each item: part(item, lane, lanes) in every one of `lanes` lanes, then finish(item, all parts joined)
-// in one. There are as many lanes as the block has threads for, a power of two.
+// For each item: calls part(item, lane, lanes) in each of `lanes` lanes, then finish(item, combined parts) in
+// one lane. The number of lanes is a power of two, as large as the threads of the block allow.
 template <typename Part, typename Finish>
 __device__ void for_each(int items, int min_lanes, Part part, Finish finish) {
     int lanes = min_lanes;
@@ -63,8 +63,8 @@ __device__ void for_each(int items, int min_lanes, Part part, Finish finish) {
     }
 }
 
-// finish(row, Summary) of each row of a matrix [rows, length] with a weight for each column. Rows of a
-// multiple of eight values begin at a multiple of 16 bytes, and so do their weights.
+// Calls finish(row, Summary) for each row of a matrix [rows, length], with a weight per column. If length is
+// a multiple of 8, rows and weights must be aligned to 16 bytes.
 template <typename Summary, typename T, typename Weights, typename Finish>
 __device__ void reduce_rows(const T* matrix, int rows, int length, Weights weights, Finish finish) {
     const auto part = [=](int row, int lane, int lanes) {
@@ -86,9 +86,9 @@ __device__ void reduce_rows(const T* matrix, int rows, int length, Weights weigh
     for_each(rows, kMinLanes, part, finish);
 }
 
-// finish(column, Summary) of each column of a matrix [rows, length] with a weight for each row. Threads side
-// by side read columns side by side, in several rows at a time if the rows are short. `parts` is shared
-// memory for a Summary of each thread.
+// Calls finish(column, Summary) for each column of a matrix [rows, length], with a weight per row.
+// Neighbouring threads read neighbouring columns; if the rows are short, several rows at a time. `parts` is
+// shared memory for one Summary per thread.
 template <typename Summary, typename T, typename Weights, typename Finish>
 __device__ void reduce_columns(const T* matrix, int rows, int length, Weights weights, Summary* parts,
                                Finish finish) {

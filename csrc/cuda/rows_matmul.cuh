@@ -1,10 +1,9 @@
-// The product of a matrix's rows and a weight's rows, a tile a block: what every 1 x 1 convolution and every
-// linear layer here is made of. The rows come from a source, which may compute them; what becomes of the sums
-// decides the target.
+// Matrix product of rows and weight rows, one tile per block. All 1 x 1 convolutions and linear layers use
+// it. A source provides the rows and may compute them; a target receives the sums.
 //
-// A tile walks along the depth in steps. While it makes the sums of one step, the packets of the next ones
-// are on their way into a ring in shared memory: those that lie in memory as they are needed are copied
-// asynchronously, those that are computed pass through registers. One barrier a step.
+// A tile is computed in steps along the depth. During one step, the packets of the next steps are loaded into
+// a ring buffer in shared memory: packets in memory are copied asynchronously, computed packets go through
+// registers. There is one barrier per step.
 #pragma once
 
 #include <type_traits>
@@ -14,9 +13,9 @@
 namespace fer_edge {
 namespace cuda {
 
-// A warp makes 16 x 32 sums. Where there are few rows, several warps share them: each has its part of every
-// step, and the parts are added in a fixed order. Rows in shared memory are 16 bytes longer than they need
-// to be: eight of them, a packet each, lie in 32 different banks.
+// A warp computes 16 x 32 sums. If there are few rows, several warps (splits) share a tile: each computes a
+// part of every step, and the parts are added in a fixed order. Rows in shared memory are padded by 16 bytes,
+// so that one packet of each of eight rows lies in 32 different banks.
 template <int kRowWarps_, int kColumnWarps_, int kSplits_, int kStepBytes_, int kStages_>
 struct Tile {
     static constexpr int kRowWarps = kRowWarps_, kColumnWarps = kColumnWarps_, kSplits = kSplits_;
@@ -27,16 +26,17 @@ struct Tile {
     static constexpr int kSumsPitch = kColumns + 4;
     static constexpr int kSumsBytes = kSplits * kRows * kSumsPitch * 4;
     static constexpr int kSharedBytes = kStages * kStageBytes;
-    static_assert(kSumsBytes <= kSharedBytes, "the sums take the ring's place");
+    static_assert(kSumsBytes <= kSharedBytes, "the sums reuse the memory of the ring buffer");
 };
 
-// At batch 1 a weight is read once whatever the tile: small tiles spread it over the multiprocessors. With
-// many rows every tile reads it again. Both keep 24 KiB under way.
+// At batch 1 each weight is read once for any tile size, and small tiles spread the reads over the
+// multiprocessors. With many rows every row of tiles reads the weights again, so tiles are larger. Both
+// prefetch 24 KiB.
 using FewRows = Tile<1, 1, 4, 256, 3>;
 using ManyRows = Tile<4, 2, 1, 64, 4>;
 constexpr int kFewRows = 256;
 
-// The sums of a warp, and how 16 steps of depth are added to them: on CUDA cores.
+// The sums of a warp; add() adds the products of 16 depth values, here on CUDA cores.
 template <typename Left, typename Right, bool kTensorCores>
 struct WarpSums {
     float sums[4][4];  // rows lane / 8 + 4 i, columns lane % 8 + 8 j
@@ -58,7 +58,7 @@ struct WarpSums {
         const int lane = threadIdx.x % kWarp;
         rows += lane / 8 * row_pitch;
         columns += lane % 8 * column_pitch;
-        // Sixteen at a time: one long sum would round worse than the reference's.
+        // Sums of sixteen products: one long sum would have larger rounding errors than the reference.
         float parts[4][4] = {};
 #pragma unroll
         for (int k = 0; k < 16; k += 4) {
@@ -86,7 +86,7 @@ struct WarpSums {
     }
 };
 
-// On tensor cores.
+// The same on tensor cores.
 template <typename T>
 struct WarpSums<T, T, true> {
     nvcuda::wmma::fragment<nvcuda::wmma::accumulator, 16, 16, 16, float> sums[2];
@@ -117,62 +117,62 @@ __device__ constexpr bool on_tensor_cores() {
     return std::is_same<Left, Right>::value && has_tensor_cores<Left>();
 }
 
-// kCount rows of kStep values in shared memory, and how a thread brings its share of them there.
+// kCount rows of kStep values in shared memory, with functions that load the share of a thread.
 template <typename T, int kCount, int kStep, int kThreads>
 struct Panel {
-    static constexpr int kPackets = kStep / Packet<T>::kCount;  // of a row
+    static constexpr int kPackets = kStep / Packet<T>::kCount;  // per row
     static constexpr int kPitch = kStep + Packet<T>::kCount;
     static constexpr int kBytes = kCount * kPitch * static_cast<int>(sizeof(T));
     static constexpr int kShare = (kCount * kPackets + kThreads - 1) / kThreads;
     static constexpr bool kAsync = kArchitecture >= 800;
     uint4 computed[kShare];
 
-    // Calls move(which, row, column) for the thread's packets, all of them within the tile.
+    // Calls move(which, row, column) for the packets of this thread.
     template <typename Move>
-    __device__ static void visit(bool down, Move move) {
+    __device__ static void visit(bool rows_first, Move move) {
 #pragma unroll
         for (int i = 0; i < kShare; ++i) {
             const int item = threadIdx.x + i * kThreads;
-            const int row = down ? item % kCount : item / kPackets;
-            const int packet = down ? item / kCount : item % kPackets;
+            const int row = rows_first ? item % kCount : item / kPackets;
+            const int packet = rows_first ? item / kCount : item % kPackets;
             if (kCount * kPackets % kThreads == 0 || item < kCount * kPackets)
                 move(i, row, packet * Packet<T>::kCount);
         }
     }
-    // Zeros beyond the last row and the end of the rows.
+    // Loads packets: starts copies and computes the others. Outside the matrix it writes zeros.
     template <typename Source>
     __device__ void fetch(const Source& source, int first, int k, T* panel) {
-        visit(source.down(k), [&](int which, int row, int column) {
+        visit(source.rows_first(k), [&](int which, int row, int column) {
             T* const target = panel + row * kPitch + column;
             const bool inside = first + row < source.count && k + column < source.width;
             if (!inside)
                 *reinterpret_cast<uint4*>(target) = make_uint4(0, 0, 0, 0);
-            else if (kAsync && source.direct(k + column))
+            else if (kAsync && source.in_memory(k + column))
                 copy_async(target, source.at(first + row, k + column));
             else
                 computed[which] = source.read(first + row, k + column);
         });
     }
-    // What fetch() did not write; the same arguments.
+    // Stores the packets that fetch() computed; takes the same arguments.
     template <typename Source>
-    __device__ void put(const Source& source, int first, int k, T* panel) {
-        visit(source.down(k), [&](int which, int row, int column) {
+    __device__ void store_computed(const Source& source, int first, int k, T* panel) {
+        visit(source.rows_first(k), [&](int which, int row, int column) {
             const bool inside = first + row < source.count && k + column < source.width;
-            if (inside && !(kAsync && source.direct(k + column)))
+            if (inside && !(kAsync && source.in_memory(k + column)))
                 *reinterpret_cast<uint4*>(panel + row * kPitch + column) = computed[which];
         });
     }
 };
 
-// Adds up the splits' parts of a tile and hands them to the target.
+// Adds the parts of the splits and passes the sums of the tile to the target.
 template <typename Shape, typename Target>
 __device__ inline void write_tile(const float* parts, int row, int column, int rows, int columns,
                                   const Target& target) {
     constexpr int kAcross = Shape::kColumns / 8, kPart = Shape::kRows * Shape::kSumsPitch;
-    const bool down = target.down(column);
+    const bool rows_first = target.rows_first(column);
     for (int item = threadIdx.x; item < Shape::kRows * kAcross; item += Shape::kThreads) {
-        const int i = down ? item % Shape::kRows : item / kAcross;
-        const int j = (down ? item / Shape::kRows : item % kAcross) * 8;
+        const int i = rows_first ? item % Shape::kRows : item / kAcross;
+        const int j = (rows_first ? item / Shape::kRows : item % kAcross) * 8;
         if (row + i >= rows || column + j >= columns) continue;
         float values[8], more[8];
         load8(parts + i * Shape::kSumsPitch + j, values);
@@ -186,9 +186,9 @@ __device__ inline void write_tile(const float* parts, int row, int column, int r
     }
 }
 
-// The sums of the tile whose corner is (row, column) go to target.write8(row, column, values), eight
-// neighbouring columns a call. `shared` has Shape::kSharedBytes and is free when the function is entered; on
-// return some threads may still read it. Sources are like `Rows`, targets have down() and write8().
+// Computes the tile at (row, column) and calls target.write8(row, column, values) for eight neighbouring
+// columns at a time. `shared` has Shape::kSharedBytes and must be free at entry; after return some threads
+// may still read it. Sources have the members of `Rows`; targets have rows_first() and write8().
 template <typename Shape, typename Source, typename Weights, typename Target>
 __device__ __forceinline__ void rows_matmul(const Source& source, const Weights& weights, int row, int column,
                                             unsigned char* shared, const Target& target) {
@@ -217,13 +217,14 @@ __device__ __forceinline__ void rows_matmul(const Source& source, const Weights&
         left.fetch(source, row, step * kStep, left_of(step));
         right.fetch(weights, column, step * kStep, right_of(step));
         copy_async_commit();
-        left.put(source, row, step * kStep, left_of(step));
-        right.put(weights, column, step * kStep, right_of(step));
+        left.store_computed(source, row, step * kStep, left_of(step));
+        right.store_computed(weights, column, step * kStep, right_of(step));
     }
     const int steps = (source.width + kStep - 1) / kStep;
     for (int step = 0; step < steps; ++step) {
         copy_async_wait<kAhead - 1>();
-        // The step's packets are there, and nobody reads the place of the ones fetched next any more.
+        // Now the packets of this step are loaded, and no thread reads the buffer of the next packets any
+        // more.
         __syncthreads();
         const int next = step + kAhead;
         left.fetch(source, row, next * kStep, left_of(next));
@@ -237,8 +238,8 @@ __device__ __forceinline__ void rows_matmul(const Source& source, const Weights&
                 sums.add(left_of(step) + warp_row * LeftPanel::kPitch + k, LeftPanel::kPitch,
                          right_of(step) + warp_column * RightPanel::kPitch + k, RightPanel::kPitch);
         }
-        left.put(source, row, next * kStep, left_of(next));
-        right.put(weights, column, next * kStep, right_of(next));
+        left.store_computed(source, row, next * kStep, left_of(next));
+        right.store_computed(weights, column, next * kStep, right_of(next));
     }
     copy_async_wait<0>();
     __syncthreads();

@@ -1,21 +1,21 @@
 // Self-attention over the positions of a map, in three launches:
 //   1. project: queries, keys and values of all heads, one matrix product
-//   2. attend:  softmax(Q K^T / sqrt(d)) V, a block for each image and head
-//   3. finish:  the output's projection, the residual and LayerNorm, a block for a few whole rows
+//   2. attend:  softmax(Q K^T / sqrt(d)) V, one block per image and head
+//   3. finish:  output projection, residual and LayerNorm, one block per few whole rows
 #include "rows_matmul.cuh"
 
 namespace fer_edge {
 namespace cuda {
 namespace {
 
-// Sums + bias to rows of `width`.
+// Target that stores sums + bias in rows of `width`.
 template <typename T>
 struct BiasedRows {
     const T* bias;
     T* data;
     int width;
 
-    __device__ bool down(int) const { return false; }
+    __device__ bool rows_first(int) const { return false; }
     __device__ void write8(int row, int column, float (&values)[8]) const {
         float biases[8];
         load8(bias + column, biases);
@@ -34,20 +34,21 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
 }
 
 constexpr int kAttendThreads = 256;
-constexpr int kChunk = 32;  // of a head's width
+constexpr int kChunk = 32;  // channels of a head that are loaded at a time
 constexpr int kChunkPitch = kChunk + 1;
 constexpr int kMaxTokens = 64;
 
-// Tokens in shared memory, rounded up to what the threads walk in.
+// Number of tokens in shared memory: rounded up to a multiple of 16, as the threads read them.
 __host__ __device__ constexpr int padded(int tokens) { return (tokens + 15) / 16 * 16; }
 
-// Scores, and chunks of queries, keys and values; in float32.
+// Shared memory for scores and for chunks of queries, keys and values, in float32.
 int attend_bytes(int tokens) {
     const int rows = padded(tokens);
     return rows * (rows + 1 + 3 * kChunkPitch) * 4;
 }
 
-// [T, kChunk] of one head's queries, keys or values; zeros beyond its width and the last token.
+// Loads [T, kChunk] of the queries, keys or values of a head; zeros outside its width and after the last
+// token.
 template <typename T>
 __device__ void load_chunk(const T* source, int stride, int tokens, int width, float* chunk) {
     const int column = threadIdx.x % kChunk;
@@ -56,7 +57,7 @@ __device__ void load_chunk(const T* source, int stride, int tokens, int width, f
             row < tokens && column < width ? to_float(source[row * stride + column]) : 0.0f;
 }
 
-// A thread has the scores of rows threadIdx.x / 16 + 16 i and columns threadIdx.x % 16 + 16 j.
+// Each thread computes the scores of rows threadIdx.x / 16 + 16 i and columns threadIdx.x % 16 + 16 j.
 __device__ inline void add_scores(const float* queries, const float* keys, int tokens, int width,
                                   float (&sums)[4][4]) {
     queries += threadIdx.x / 16 * kChunkPitch;
@@ -75,25 +76,25 @@ __device__ inline void add_scores(const float* queries, const float* keys, int t
     }
 }
 
-// Scores of a row become shares, a warp a row.
+// Softmax of the scores, one warp per row.
 __device__ inline void softmax_rows(float* scores, int tokens) {
     const int pitch = padded(tokens) + 1, lane = threadIdx.x % kWarp;
     for (int row = threadIdx.x / kWarp; row < tokens; row += kAttendThreads / kWarp) {
-        float* const own = scores + row * pitch;
+        float* const row_scores = scores + row * pitch;
         const float low = -INFINITY;
-        const float first = lane < tokens ? own[lane] : low;
-        const float second = lane + kWarp < tokens ? own[lane + kWarp] : low;
-        const float most = warp_max(fmaxf(first, second));
-        const float a = expf(first - most), b = expf(second - most);
+        const float first = lane < tokens ? row_scores[lane] : low;
+        const float second = lane + kWarp < tokens ? row_scores[lane + kWarp] : low;
+        const float largest = warp_max(fmaxf(first, second));
+        const float a = expf(first - largest), b = expf(second - largest);
         const float factor = 1.0f / warp_sum(a + b);
-        if (lane < tokens) own[lane] = a * factor;
-        if (lane + kWarp < tokens) own[lane + kWarp] = b * factor;
+        if (lane < tokens) row_scores[lane] = a * factor;
+        if (lane + kWarp < tokens) row_scores[lane + kWarp] = b * factor;
     }
 }
 
-// A chunk of the values' means, by their shares: a warp has rows warp + 8 i, a lane a column.
+// A chunk of attention times values: a warp computes rows warp + 8 i, a lane one column.
 template <typename T>
-__device__ void write_mixed(const float* shares, const float* values, int tokens, int width, int stride,
+__device__ void write_mixed(const float* attention, const float* values, int tokens, int width, int stride,
                             T* target) {
     constexpr int kWarps = kAttendThreads / kWarp, kRows = kMaxTokens / kWarps;
     const int pitch = padded(tokens) + 1, lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
@@ -103,7 +104,7 @@ __device__ void write_mixed(const float* shares, const float* values, int tokens
 #pragma unroll
         for (int i = 0; i < kRows; ++i)
             if (kWarps * i < tokens)
-                sums[i] = fmaf(shares[(warp + kWarps * i) * pitch + token], value, sums[i]);
+                sums[i] = fmaf(attention[(warp + kWarps * i) * pitch + token], value, sums[i]);
     }
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
@@ -150,18 +151,19 @@ __global__ void __launch_bounds__(kAttendThreads)
     }
 }
 
-// The widest tile that leaves room for whole rows in 64 KiB: a block reads all of the output's weights.
+// The widest tile that leaves space for whole rows in 64 KiB, because every block reads all weights of the
+// output.
 using FinishShape = Tile<1, 4, 2, 64, 4>;
 constexpr int kFinishValues = 4096;
 
-// Rows a block: a power of two, so that they fit.
+// Number of rows per block: the largest power of two that fits.
 int finish_rows(int channels) {
     int rows = FinishShape::kRows;
     while (rows * channels > kFinishValues) rows /= 2;
     return rows;
 }
 
-// Rows of float32 in shared memory from `first` on, `pitch` apart, and a mean and a factor for each.
+// float32 rows from row `first` in shared memory, `pitch` apart, each followed by its mean and factor.
 struct Joined {
     float* data;
     int first, pitch;
@@ -169,14 +171,14 @@ struct Joined {
     __device__ float* at(int row) const { return data + (row - first) * pitch; }
 };
 
-// Sums + bias + residual to shared memory.
+// Target that stores sums + bias + residual in shared memory.
 template <typename T>
 struct ResidualRows {
     const T* bias;
     MapRows<const T> x;
     Joined joined;
 
-    __device__ bool down(int column) const { return x.down(column); }
+    __device__ bool rows_first(int column) const { return x.rows_first(column); }
     __device__ void write8(int row, int column, float (&values)[8]) const {
         float biases[8], residual[8];
         load8(bias + column, biases);
@@ -187,7 +189,7 @@ struct ResidualRows {
     }
 };
 
-// A warp a row: mean and 1 / sqrt(variance + epsilon), behind the row.
+// Stores mean and 1 / sqrt(variance + epsilon) after each row; one warp per row.
 __device__ inline void measure_rows(const Joined& joined, int end, int channels, float epsilon) {
     const int lane = threadIdx.x % kWarp;
     for (int row = joined.first + threadIdx.x / kWarp; row < end; row += FinishShape::kThreads / kWarp) {
@@ -228,10 +230,10 @@ __global__ void __launch_bounds__(FinishShape::kThreads, 1) finish(Finish<T> tas
     }
     measure_rows(joined, mixed.count, channels, task.epsilon);
     __syncthreads();
-    const bool down = task.out.down(0);
+    const bool rows_first = task.out.rows_first(0);
     for (int item = threadIdx.x; item < rows * (channels / 8); item += FinishShape::kThreads) {
-        const int row = first + (down ? item % rows : item / (channels / 8));
-        const int column = (down ? item / rows : item % (channels / 8)) * 8;
+        const int row = first + (rows_first ? item % rows : item / (channels / 8));
+        const int column = (rows_first ? item / rows : item % (channels / 8)) * 8;
         if (row >= mixed.count) continue;
         float values[8], factors[8], offsets[8];
         const float* const source = joined.at(row);

@@ -1,6 +1,6 @@
-"""The CUDA toolkit: where it is, and how the sources of this folder are compiled with it.
+"""Finds the CUDA toolkit and compiles the sources of this folder with it.
 
-Used by setup.py, the tests and benchmarks/cuda_resources.py, so that all of them mean the same flags.
+setup.py, the tests and benchmarks/cuda_resources.py use it, so all of them compile with the same flags.
 """
 
 import hashlib
@@ -14,31 +14,31 @@ from typing import Any, NamedTuple
 
 FOLDER = Path(__file__).parent
 ARCHITECTURES = "75 80 86 87 89 90 110 120"
-# sm_110 is new in nvcc 13.0 and sm_120 in 12.8, while JetPack 6 has 12.6.
+# sm_110 needs nvcc 13.0 and sm_120 needs 12.8; JetPack 6 has 12.6.
 NEEDED = "all of them need nvcc 13.0; on JetPack 6, with 12.6, set FER_EDGE_CUDA_ARCHITECTURES=87"
-# What the sources ask the architecture for is new in these. Everything between is translated from the same
-# intermediate code, which takes half of the time and behaves the same: __CUDA_ARCH__ is one of them.
+# The sources use only features that begin with these architectures. The architectures between are compiled
+# from the PTX of the one below, which takes half the time; __CUDA_ARCH__ is then one of these.
 VIRTUAL = (75, 80)
-# Contraction stays on: sums are compared with a tolerance, and warp_normalize says itself where it rounds.
+# Contraction stays enabled: sums are compared with a tolerance, and warp_normalize uses explicit rounding.
 FLAGS = ("-std=c++17", "-O3", "--threads", "2", "-cudart", "static", "-Xptxas", "-v")
 HOST_FLAGS = "-fPIC,-fvisibility=hidden,-Wall,-Wextra"
 
 
 class Compiled(NamedTuple):
-    """An object file, and what nvcc and ptxas said when they made it."""
+    """An object file and the log of nvcc and ptxas."""
 
     path: Path
     log: str
 
 
 def find() -> Path:
-    """The toolkit's folder: that of CUDA_HOME, else of the nvcc on PATH, else /usr/local/cuda.
+    """The folder of the toolkit: CUDA_HOME, else that of the nvcc on PATH, else /usr/local/cuda.
 
     Raises:
-        FileNotFoundError: there is none with compiler and headers; setuptools prints the message and stops.
+        FileNotFoundError: no folder has compiler and headers; setuptools prints the message and stops.
     """
     home, on_path = os.environ.get("CUDA_HOME"), shutil.which("nvcc")
-    # What is on PATH may be a script that calls the compiler of another folder.
+    # The nvcc on PATH may be a script that calls the compiler of another folder.
     beside = [Path(on_path).resolve().parents[1]] if on_path else []
     folders = [Path(home)] if home else [*beside, Path("/usr/local/cuda")]
     for folder in folders:
@@ -63,17 +63,17 @@ def architectures() -> list[str]:
 
 
 def sources() -> list[Path]:
-    """The kernels, one file for each operation."""
+    """The kernels, one file per operation."""
     return sorted(FOLDER.glob("*.cu"))
 
 
 def compile_sources(paths: Sequence[Path], folder: Path, targets: Sequence[str]) -> list[Compiled]:
-    """Compile each source for all targets, and to PTX for whatever is newer than all of them.
+    """Compiles each source for all targets, and to PTX for newer GPUs.
 
-    What has not changed since the last time in the folder is not compiled again.
+    A source that has not changed since the last compilation in the folder is not compiled again.
 
     Raises:
-        ChildProcessError: nvcc failed; with its words.
+        ChildProcessError: nvcc failed; the message contains its output.
     """
     compiler = str(find() / "bin/nvcc")
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
@@ -87,10 +87,10 @@ def compile_sources(paths: Sequence[Path], folder: Path, targets: Sequence[str])
 
 
 def prepare(extension: Any, folder: Path) -> list[str]:
-    """Compile the kernels for the extension, a setuptools.Extension, and let it find CUDA's runtime.
+    """Compiles the kernels for the extension, a setuptools.Extension, and links the CUDA runtime.
 
-    The runtime is linked statically and looks for the driver when it is first called, so the extension can be
-    imported where there is none.
+    The runtime is linked statically and looks for the driver on its first call. So the extension can be
+    imported without a driver.
     """
     home = find()
     extension.include_dirs.append(str(home / "include"))
@@ -112,20 +112,22 @@ def _compile(command: Sequence[str], version: str, source: Path, made: Path) -> 
     done = subprocess.run(
         [*command, "-c", str(source), "-o", str(made)], capture_output=True, text=True, check=False
     )
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     if done.returncode != 0:
         raise ChildProcessError(
             f"nvcc failed on {source}; FER_EDGE_CUDA_ARCHITECTURES chooses what to compile for, "
-            f"{ARCHITECTURES} if unset: {NEEDED}\n{said}"
+            f"{ARCHITECTURES} if unset: {NEEDED}\n{output}"
         )
-    log.write_text(said)
+    log.write_text(output)
     key.write_text(state)
-    return Compiled(made, said)
+    return Compiled(made, output)
 
 
 def _state(command: Sequence[str], version: str, source: Path) -> str:
-    """A digest of all that the object depends on: nvcc reads flags from its environment, too, and a newer one
-    may lie where the old one did.
+    """A digest of everything that the object depends on.
+
+    It includes the environment variable that nvcc reads flags from, and the version, because a newer nvcc may
+    replace an older one in the same folder.
     """
     words = [*command, os.environ.get("NVCC_APPEND_FLAGS", ""), version]
     digest = hashlib.sha256("\n".join(words).encode())

@@ -1,5 +1,5 @@
-// Numbers inside a kernel: float32 whatever the type in memory, eight at a time where they lie together, and
-// sums over a warp.
+// Values inside a kernel: conversion to and from float32, vector loads and stores of eight values, reductions
+// over a warp.
 #pragma once
 
 #include <string.h>
@@ -29,14 +29,14 @@ __device__ inline __nv_bfloat16 from_float<__nv_bfloat16>(float value) {
     return __float2bfloat16_rn(value);
 }
 
-// Values that one load or store of 16 bytes moves.
+// The values of one 16-byte load or store.
 template <typename T>
 struct alignas(16) Packet {
     static constexpr int kCount = 16 / sizeof(T);
     T values[kCount];
 };
 
-// Eight values in memory that begins at a multiple of 16 bytes.
+// Loads eight values; the address is a multiple of 16 bytes.
 template <typename T>
 __device__ inline void load8(const T* source, float (&values)[8]) {
     constexpr int kCount = Packet<T>::kCount;
@@ -64,7 +64,7 @@ __device__ inline void store8(T* target, const float (&values)[8]) {
     }
 }
 
-// The sum over kLanes neighbouring lanes, in every one of them.
+// The sum over kLanes neighbouring lanes, returned in all of them.
 template <int kLanes = kWarp>
 __device__ inline float warp_sum(float value) {
 #pragma unroll
@@ -80,7 +80,7 @@ __device__ inline float warp_max(float value) {
     return value;
 }
 
-// The exact one, x * Phi(x).
+// The exact GELU, x * Phi(x).
 __device__ inline float gelu(float value) {
     return 0.5f * value * (1.0f + erff(value * 0.70710678118654752f));
 }

@@ -1,8 +1,9 @@
-// N pictures out of one plane, a thread for each output pixel: bit for bit what
-// fer_edge/ops/reference.py::warp_normalize defines. So every product and sum is rounded by itself, and the
-// levels of the mip map, which the reference computes for the whole plane, are computed where they are read.
+// Samples N pictures from one plane, one thread per output pixel; bitwise equal to
+// fer_edge/ops/reference.py::warp_normalize. Every product and sum is rounded separately. The reference
+// computes each level of the mip map for the whole plane; here a sample of a level is computed where it is
+// read.
 //
-// Nothing is shared between threads: neighbours along x read neighbouring taps, which the L1 cache holds.
+// Threads share nothing: neighbours along x read neighbouring taps, which are in the L1 cache.
 #include "values.cuh"
 
 namespace fer_edge {
@@ -13,13 +14,13 @@ constexpr int kFractionBits = 10;
 constexpr int kOne = 1 << kFractionBits;
 constexpr int kMaxLevel = 6;
 constexpr int kTileHeight = 4;
-// A multiprocessor has at least so many blocks at a time; asked for more, the compiler would spill registers.
+// Minimum number of blocks per multiprocessor; with a larger number the compiler would spill registers.
 constexpr int kBlocks = 8;
 
 __device__ inline int halved(int length, int level) { return (length + (1 << level) - 1) >> level; }
 
-// Four pixels of a row, the first in the lowest byte. They come with one load if all rows of the plane begin
-// at a multiple of four bytes, as `column` is one.
+// Four pixels of a row, the first in the lowest byte. One load reads them if all rows of the plane are
+// aligned to four bytes; `column` is a multiple of four.
 __device__ inline uint32_t four_pixels(const Plane& plane, bool aligned, int row, int column) {
     const uint8_t* const first = plane.data + row * plane.stride + column;
     if (aligned) return __ldg(reinterpret_cast<const uint32_t*>(first));
@@ -34,7 +35,7 @@ __device__ inline uint32_t means_of_quads(uint32_t upper, uint32_t lower) {
     return (sums + 0x00020002u) >> 2 & kEven;
 }
 
-// Pixel (row, column) of a level whose pixels under it all lie in the plane.
+// Pixel (row, column) of a level, if all pixels of the plane under it exist.
 template <int kLevel>
 struct Inside {
     __device__ static int at(const Plane& plane, bool aligned, int row, int column) {
@@ -73,7 +74,7 @@ struct Inside<0> {
     }
 };
 
-// Any pixel of a level. What is odd is completed by repeating the last row or column, at each level anew.
+// Any pixel of a level. At each level, an odd side is padded by repeating the last row or column.
 template <int kLevel>
 struct Guarded {
     __device__ static int at(const Plane& plane, int row, int column) {
@@ -95,7 +96,7 @@ struct Guarded<0> {
     }
 };
 
-// Where a picture is sampled: the affine map in 1/1024 of a pixel of the level.
+// The affine map of a picture, in 1/1024 of a pixel of its level.
 struct Affine {
     float m[6];
     int level;
@@ -116,8 +117,8 @@ __device__ inline Affine affine_from_matrix(const float* matrix) {
     return affine;
 }
 
-// A position along one axis of the level, rounded, within one pixel of it. fmaxf takes the number: what is
-// none counts as before the plane.
+// A position along one axis of the level, rounded and clamped to one pixel around it. fmaxf ignores NaN,
+// which becomes the position before the plane.
 __device__ inline int position_at(const float* line, float x, float y, int length) {
     const float offset = __fsub_rn(__fadd_rn(__fmul_rn(line[1], y), line[2]), 0.5f * kOne);
     const float position = __fadd_rn(__fmul_rn(line[0], x), offset);
@@ -169,21 +170,21 @@ __device__ inline void store(int8_t* target, float value) {
     *target = static_cast<int8_t>(fminf(fmaxf(rintf(value), -128.0f), 127.0f));
 }
 
-// A block makes kTileHeight rows of 32 pixels of picture blockIdx.x; matrices are float32 [count, 2, 3].
+// A block computes kTileHeight rows of 32 pixels of picture blockIdx.x; matrices are float32 [count, 2, 3].
 template <typename T>
 __global__ void __launch_bounds__(kTileHeight* kWarp, kBlocks)
     warp_pixels(Plane plane, bool aligned, const float* matrices, Pictures out) {
     const int x = blockIdx.y * kWarp + threadIdx.x, y = blockIdx.z * kTileHeight + threadIdx.y;
     if (x >= out.width || y >= out.height) return;
     const Affine affine = affine_from_matrix(matrices + int64_t{6} * blockIdx.x);
-    const float across = static_cast<float>(x) + 0.5f, down = static_cast<float>(y) + 0.5f;
-    const int u = position_at(affine.m, across, down, halved(plane.width, affine.level));
-    const int v = position_at(affine.m + 3, across, down, halved(plane.height, affine.level));
+    const float across = static_cast<float>(x) + 0.5f, rows_first = static_cast<float>(y) + 0.5f;
+    const int u = position_at(affine.m, across, rows_first, halved(plane.width, affine.level));
+    const int v = position_at(affine.m + 3, across, rows_first, halved(plane.height, affine.level));
     const float value = sample_of_level(plane, aligned, out, affine.level, u, v);
-    // The factors of 1024 are exact: this is (sample - mean) * scale.
-    const float normalised = __fmul_rn(__fsub_rn(value, out.mean * kOne), out.scale / kOne);
+    // Scaling by 1024 is exact, so this equals (sample - mean) * scale.
+    const float normalized = __fmul_rn(__fsub_rn(value, out.mean * kOne), out.scale / kOne);
     T* const picture = static_cast<T*>(out.data) + (int64_t{blockIdx.x} * out.height + y) * out.width;
-    store(picture + x, normalised);
+    store(picture + x, normalized);
 }
 
 template <typename T>

@@ -1,4 +1,5 @@
-// The asynchronous copies of one thread. They happen as late as they may, so that a missing wait is seen.
+// The asynchronous copies of one thread. They are done as late as possible, so that a missing wait is
+// detected.
 #pragma once
 
 #include <string.h>
@@ -15,10 +16,10 @@ class PendingCopies {
         copies_.push_back({target, source, bytes, group_});
     }
 
-    // Ends the group of the copies started since the last one ended.
+    // Closes the group of copies that were started since the last call.
     void close() { ++group_; }
 
-    // Copies all but the latest closed groups and the open one.
+    // Does all copies except those of the latest `groups_left` closed groups and of the open group.
     void finish(int groups_left) {
         const auto is_late = [=](const Copy& copy) { return copy.group >= group_ - groups_left; };
         const auto late = std::find_if(copies_.begin(), copies_.end(), is_late);

@@ -1,7 +1,7 @@
-// The device's side of CUDA C++ for a C++ compiler: what kernels of this folder use, and no more.
+// The part of the CUDA C++ device API that the kernels of this folder use, for a C++ compiler.
 #pragma once
 
-// Of the toolkit's words, the only one that its headers leave undefined for other compilers.
+// The only keyword that the toolkit's headers leave undefined for other compilers.
 #define __launch_bounds__(...)
 
 #include <cuda_bf16.h>
@@ -18,7 +18,7 @@
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
-// The line of the call tells barriers apart: all threads of a block must meet at the same one.
+// The source line identifies a barrier: all threads of a block must wait at the same one.
 inline void __syncthreads(int line = __builtin_LINE()) { fer_edge::emulator::wait_for_block(line); }
 
 inline void __syncwarp(unsigned mask = 0xffffffffu, int line = __builtin_LINE()) {
@@ -40,7 +40,7 @@ T __shfl_xor_sync(unsigned mask, T value, int lanes, int line = __builtin_LINE()
     return __shfl_sync(mask, value, fer_edge::emulator::lane() ^ lanes, line);
 }
 
-// Lanes that would read beyond the last one keep their value.
+// A lane that would read after the last lane keeps its value.
 template <typename T>
 T __shfl_down_sync(unsigned mask, T value, int step, int line = __builtin_LINE()) {
     const int source = fer_edge::emulator::lane() + step;
@@ -55,7 +55,7 @@ T __ldg(const T* address) {
 inline int min(int a, int b) { return b < a ? b : a; }
 inline int max(int a, int b) { return a < b ? b : a; }
 inline float rsqrtf(float value) { return 1.0f / sqrtf(value); }
-// Compiled without contraction, plain operations round each time.
+// The code is compiled without contraction, so each operation rounds.
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fsub_rn(float a, float b) { return a - b; }
 inline float __fmul_rn(float a, float b) { return a * b; }

@@ -19,7 +19,7 @@ FaultHandler::FaultHandler(void (*on_fault)(int, const void*)) : stack_(kStackBy
     sigaltstack(&alternative, &old_stack_);
     struct sigaction action{};
     action.sa_sigaction = on_signal;
-    // The handler does not return, so its signal must not stay blocked.
+    // SA_NODEFER: the handler does not return, so the signal must not stay blocked.
     action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
     for (int i = 0; i < 4; ++i) sigaction(kSignals[i], &action, &old_actions_[i]);
 }

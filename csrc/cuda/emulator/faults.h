@@ -1,4 +1,4 @@
-// Turns the processor's faults into calls of a function, while it lives.
+// Calls a function for each processor fault (SIGSEGV, SIGBUS, SIGFPE, SIGILL) during its lifetime.
 #pragma once
 
 #include <signal.h>
@@ -10,8 +10,8 @@ namespace emulator {
 
 class FaultHandler {
   public:
-    // The function gets the signal and the address of the fault and must not return. It runs on a stack of
-    // its own, for the fault may be that the fiber's is full.
+    // The function receives the signal and the address of the fault and must not return. It runs on its own
+    // stack, because the fault may be a stack overflow of the fiber.
     explicit FaultHandler(void (*on_fault)(int signal, const void* address));
     ~FaultHandler();
     FaultHandler(const FaultHandler&) = delete;

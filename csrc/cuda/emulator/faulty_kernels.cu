@@ -1,11 +1,11 @@
-// Kernels for the test of the emulator: a right one, and one for each fault that it must see.
+// Kernels for the test of the emulator: a correct one, and one for each fault that it must detect.
 #include "../values.cuh"
 
 namespace fer_edge {
 namespace cuda {
 namespace {
 
-// out[i] = x[0] + ... + x[i] for one block, with every means of communication.
+// out[i] = x[0] + ... + x[i] for one block; uses shuffles, shared memory and a barrier.
 __global__ void prefix_sums(const float* x, float* out, int count) {
     float* const sums = shared_memory<float>();
     const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, i = threadIdx.x;
@@ -82,13 +82,13 @@ constexpr Kernel kKernels[] = {prefix_sums,    without_a_barrier, without_a_wait
 }  // namespace cuda
 }  // namespace fer_edge
 
-// Two blocks of 64 threads, each with 256 bytes of shared memory.
+// Launches a kernel with two blocks of 64 threads and 256 bytes of shared memory per block.
 extern "C" cudaError_t faulty_kernels(int kernel, const float* x, float* out, int count) {
     using namespace fer_edge::cuda;
     return launch(kKernels[kernel], 2, 64, 64 * sizeof(float), nullptr, x, out, count);
 }
 
-// c = a b + c for 16 x 16 tiles, a by rows and b by columns.
+// c = a b + c for 16 x 16 tiles, a row-major and b column-major.
 namespace fer_edge {
 namespace cuda {
 namespace {

@@ -9,7 +9,7 @@ namespace fer_edge {
 namespace emulator {
 namespace {
 
-// Only what a fiber touches takes memory. Fragments of the emulated tensor cores are the largest locals.
+// Only touched pages use memory. Fragments of the emulated tensor cores are the largest local variables.
 constexpr size_t kStackBytes = 256 * 1024;
 enum Code { kFirst = 0, kStopped = 1, kAbandoned = 2, kResumed = 1 };
 
@@ -44,7 +44,7 @@ void Fiber::resume() {
     current = this;
     switch (_setjmp(home)) {
         case kFirst:
-            if (started_) _longjmp(place_, kResumed);
+            if (started_) _longjmp(context_, kResumed);
             started_ = true;
             setcontext(&start_);
             abort();
@@ -56,7 +56,7 @@ void Fiber::resume() {
 }
 
 void Fiber::stop() {
-    if (_setjmp(current->place_) == kFirst) _longjmp(home, kStopped);
+    if (_setjmp(current->context_) == kFirst) _longjmp(home, kStopped);
 }
 
 void Fiber::abandon() { _longjmp(home, kAbandoned); }

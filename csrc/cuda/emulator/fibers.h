@@ -1,5 +1,5 @@
-// Threads that run one at a time and hand over by themselves. Contexts of ucontext are entered once; after
-// that setjmp and longjmp switch, which make no system call.
+// Cooperative threads that run one at a time. ucontext enters each fiber once; after that setjmp and longjmp
+// switch between fibers, without a system call.
 #pragma once
 
 #include <setjmp.h>
@@ -18,16 +18,17 @@ class Fiber {
     Fiber(const Fiber&) = delete;
     Fiber& operator=(const Fiber&) = delete;
 
-    // From outside: goes on where the fiber stopped, or at the beginning of `body`, until it stops.
+    // Called from outside: continues where the fiber stopped (or at the start of `body`) until it stops
+    // again.
     void resume();
-    // From inside: back to the caller of resume().
+    // Called from inside: returns to the caller of resume().
     static void stop();
-    // From inside, also from a signal's handler: ends the fiber's turn for good; resume() throws Abandoned.
+    // Called from inside, also from a signal handler: the fiber never continues; resume() throws Abandoned.
     [[noreturn]] static void abandon();
 
     struct Abandoned {};
 
-    // What all fibers run, again and again; each time they stop once at the end.
+    // The function that all fibers run repeatedly; they stop after each run.
     static void (*body)();
 
   private:
@@ -35,7 +36,7 @@ class Fiber {
 
     void* stack_;
     ucontext_t start_;
-    jmp_buf place_;
+    jmp_buf context_;
     bool started_ = false;
 };
 

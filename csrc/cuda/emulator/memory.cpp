@@ -40,7 +40,7 @@ bool GuardedMemory::owns(const void* address) const {
     return address >= mapping_ && address < mapping_ + mapped_;
 }
 
-std::string GuardedMemory::place_of(const void* address) const {
+std::string GuardedMemory::offset_text(const void* address) const {
     const ptrdiff_t offset = static_cast<const unsigned char*>(address) - begin_;
     return "byte " + std::to_string(offset) + " of " + std::to_string(bytes_);
 }

@@ -1,4 +1,4 @@
-// Memory between two pages that must not be touched.
+// Memory between two guard pages.
 #pragma once
 
 #include <stddef.h>
@@ -9,7 +9,7 @@ namespace fer_edge {
 namespace emulator {
 
 constexpr unsigned char kUntouched = 0xff;
-// What csrc/cuda/ops.h promises of every array.
+// The alignment of every array, as csrc/cuda/ops.h requires.
 constexpr size_t kAlignment = 32;
 
 class GuardedMemory {
@@ -21,14 +21,14 @@ class GuardedMemory {
 
     unsigned char* begin() const { return begin_; }
     size_t bytes() const { return bytes_; }
-    // Makes everything kUntouched.
+    // Fills the memory with kUntouched.
     void clear();
-    // Whether what lies between the memory and its pages' ends is as it was.
+    // Whether the bytes between the memory and the ends of its pages are unchanged.
     bool is_intact() const;
-    // Whether the address lies in the memory's mapping.
+    // Whether the address lies in the mapping, including the guard pages.
     bool owns(const void* address) const;
-    // For messages: where the address lies.
-    std::string place_of(const void* address) const;
+    // The offset of an address, as text for messages.
+    std::string offset_text(const void* address) const;
 
   private:
     unsigned char *mapping_, *first_, *last_, *begin_;

@@ -1,4 +1,4 @@
-// What the Python door of the kernels asks CUDA's runtime, answered for a device that is always there.
+// The functions of the CUDA runtime that the Python bindings call, for a device that always exists.
 #include <cuda_runtime_api.h>
 
 #include "scheduler.h"

@@ -30,7 +30,7 @@ enum class State { kReady = 0, kAtBarrier, kInExchange, kLeft };
 
 struct Thread {
     State state;
-    // Of the barrier or exchange it waits in.
+    // Of the barrier or exchange that it waits for.
     int line, source_lane;
     unsigned mask;
     uint64_t value, received;
@@ -62,7 +62,7 @@ std::string text(const uint3& at) {
     throw Failure{cudaErrorLaunchFailure, "block " + text(blockIdx) + ": " + what};
 }
 
-// What a fiber finds wrong ends the launch: the message waits outside of its stack.
+// An error inside a fiber ends the launch. The message is stored outside of the fiber's stack.
 [[noreturn]] void fail_inside(const char* what) {
     message = std::string("thread ") + text(threadIdx) + " " + what;
     Fiber::abandon();
@@ -111,7 +111,7 @@ bool arrived(const Thread* warp, const Thread& first) {
     return true;
 }
 
-// Lets those lanes go on whose partners have all arrived.
+// Lets lanes continue if all lanes of their mask have arrived.
 void finish_exchanges(Thread* warp) {
     unsigned finished = 0;
     for (int lane = 0; lane < kWarp; ++lane)
@@ -127,8 +127,8 @@ void finish_exchanges(Thread* warp) {
     }
 }
 
-// One warp goes on until it waits for others, then the next one does: so values that are missing a barrier
-// meet in as wrong an order as possible.
+// Runs one warp until it waits for others, then the next one. Without a needed barrier, values are then
+// exchanged in a wrong order, which is detected.
 void step_warp(int warp) {
     for (const int lane : ordered(kWarp))
         if (threads[warp * kWarp + lane].state == State::kReady) resume(warp * kWarp + lane);
@@ -153,7 +153,7 @@ bool step_any_warp() {
          " have left the kernel");
 }
 
-// When no thread can go on: true if all have left, false if all may leave the barrier.
+// Called if no thread can continue. Returns true if all have left, false if all may leave the barrier.
 bool finish_barrier() {
     const Thread& first = threads.front();
     for (const Thread& thread : threads)
@@ -174,16 +174,16 @@ void run_block() {
     if (!shared->is_intact()) fail("wrote outside of its shared memory");
 }
 
-// Faults of a kernel become failures of its launch.
+// Turns a processor fault in a kernel into a failure of its launch.
 void on_fault(int signal, const void* address) {
     message = "thread " + text(threadIdx);
     if (signal == SIGSEGV || signal == SIGBUS)
         message += " must not access address " + std::to_string(reinterpret_cast<uintptr_t>(address));
     else
         message += signal == SIGFPE ? " divides by zero" : " does what C++ leaves undefined";
-    if (shared->owns(address)) message += ", " + shared->place_of(address) + " shared ones";
+    if (shared->owns(address)) message += ", " + shared->offset_text(address) + " shared ones";
     for (const auto& [begin, memory] : allocations)
-        if (memory->owns(address)) message += ", " + memory->place_of(address) + " of an array";
+        if (memory->owns(address)) message += ", " + memory->offset_text(address) + " of an array";
     Fiber::abandon();
 }
 
@@ -253,7 +253,7 @@ cudaError_t run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<
         run_grid(size_t{block.x} * block.y * block.z);
         return cudaSuccess;
     } catch (const Failure& failure) {
-        // Fibers that were left in the middle cannot be used again.
+        // Fibers that stopped in the middle of a kernel cannot be reused.
         fibers.clear();
         message = failure.what;
         return failure.error;

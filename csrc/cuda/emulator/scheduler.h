@@ -1,13 +1,16 @@
-// Runs a launch on one thread of the CPU, every thread of a block as a fiber, and judges it.
+// Runs a launch on one CPU thread, with one fiber per CUDA thread of a block, and checks it.
 //
-// What it proves: that no thread reads or writes outside of its arrays or of the shared memory asked for,
-// that no uninitialised shared memory gets into a result (it is NaN), that all threads meet at the same
-// barriers, that vector loads are aligned and nothing else happens that C++ leaves undefined (compiled with
-// -fsanitize=undefined), that what is computed is right in the arithmetic of IEEE, and, run in several orders
-// with equal results, that no value depends on which thread comes first.
+// It detects:
+// - reads and writes outside of the arrays or of the requested shared memory;
+// - uninitialized shared memory that reaches a result (it is NaN);
+// - threads that do not all wait at the same barrier;
+// - unaligned vector loads and other undefined behaviour (if compiled with -fsanitize=undefined);
+// - wrong results in IEEE arithmetic;
+// - results that depend on the order of the threads, if a test compares several orders.
 //
-// What it does not prove: anything about time, registers or the device's compiler; races whose two orders
-// agree; the memory model (fibers see each other's writes at once); the rounding inside tensor cores.
+// It does not detect: anything about time, registers or the device compiler; races whose orders give the same
+// result; violations of the memory model (fibers see each other's writes at once); rounding inside tensor
+// cores.
 #pragma once
 
 #include <driver_types.h>
@@ -20,11 +23,11 @@
 namespace fer_edge {
 namespace emulator {
 
-// What the running thread is, has and waits for.
+// Functions of the running thread.
 int lane();
 void* shared_memory();
 void wait_for_block(int line);
-// Waits for the lanes of the mask, then returns the value of one of them.
+// Waits for the lanes of the mask, then returns the value of the source lane.
 uint64_t exchange(unsigned mask, uint64_t value, int source_lane, int line);
 void start_copy(void* target, const void* source, size_t bytes);
 void close_copies();
@@ -38,13 +41,13 @@ int shared_limit();
 
 extern "C" {
 
-// In which order blocks, warps and lanes run: 0 forward, 1 backward, 2 shuffled; and what a block can have of
-// shared memory.
+// Sets the order of blocks, warps and lanes (0 forward, 1 backward, 2 shuffled) and the maximum shared memory
+// of a block.
 void emulator_configure(int order, unsigned seed, int shared_limit);
-// What was wrong with the launch that failed last.
+// The error of the last failed launch.
 const char* emulator_message();
-// Memory at a multiple of 32 bytes, full of ones (NaN in every type), between two pages that must not be
-// touched: it ends at the second if `at_end`, else begins after the first. nullptr if there is none.
+// Memory aligned to 32 bytes, filled with 0xff bytes (NaN in every floating-point type), between two guard
+// pages. It ends at the second page if `at_end`, else it begins after the first.
 void* emulator_allocate(size_t bytes, int at_end);
 void emulator_release(void* memory);
 }

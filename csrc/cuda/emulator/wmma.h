@@ -1,6 +1,6 @@
-// nvcuda::wmma for 16 x 16 x 16 tiles. Each lane's fragment has room for the whole tile, but only lane 0's is
-// filled: which lane holds which element is nobody's business, and elementwise loops over x[] work as on a
-// device. Products are exact and summed in float32 in order, which is not how tensor cores round.
+// nvcuda::wmma for 16 x 16 x 16 tiles. The fragment of each lane has space for the whole tile, but only lane
+// 0's is filled. The API does not define which lane holds which element, and elementwise loops over x[] work
+// as on a device. Products are exact and summed in order in float32; tensor cores round differently.
 #pragma once
 
 #include <type_traits>
@@ -30,7 +30,7 @@ inline float value(float v) { return v; }
 inline float value(__half v) { return __half2float(v); }
 inline float value(__nv_bfloat16 v) { return __bfloat162float(v); }
 
-// Addresses must be multiples of 32 bytes, rows of 16: what the device asks for.
+// Addresses must be multiples of 32 bytes and rows multiples of 16 bytes, as on a device.
 template <typename T>
 void check(const T* memory, unsigned stride) {
     if (reinterpret_cast<uintptr_t>(memory) % 32 != 0 || stride * sizeof(T) % 16 != 0) __builtin_trap();
