@@ -32,8 +32,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _record(model: models.ModelFile) -> dict[str, object]:
-    facts = asdict(model) | {"path": str(model.path)}
-    return facts.pop("spec") | facts
+    properties = asdict(model) | {"path": str(model.path)}
+    spec: dict[str, object] = properties.pop("spec")
+    return spec | properties
 
 
 def _lines(model: models.ModelFile) -> list[str]:
