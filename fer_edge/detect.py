@@ -96,7 +96,7 @@ def merge(fine: Detections, coarse: Detections) -> Detections:
 def detect_at_scale(
     backend: Backend, spec: ModelSpec, plane: U8, scale: float, *, threshold: float
 ) -> Detections:
-    """Runs the network once, at ``scale`` network pixels per frame pixel; boxes may cross the frame's edge."""
+    """Runs the network once, at ``scale`` network pixels per frame pixel; boxes are not clipped."""
     matrix, (height, width) = letterbox(plane.shape, scale, spec.input_multiple)
     ops.warp_normalize(
         plane,
