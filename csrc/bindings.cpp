@@ -1,5 +1,5 @@
-// The Python door: checks what comes in, releases the interpreter's lock and calls the chosen target. The
-// checks and their words are those of fer_edge/ops/checks.py.
+// The Python bindings: check the arguments, release the interpreter's lock and call the selected target. The
+// checks and their messages are those of fer_edge/ops/checks.py.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
@@ -27,7 +27,7 @@ std::string join(const py::ssize_t* values, py::ssize_t count) {
     return joined;
 }
 
-std::string described(const py::array& array) {
+std::string describe(const py::array& array) {
     return text(array.dtype()) + " [" + join(array.shape(), array.ndim()) + "]";
 }
 
@@ -43,12 +43,12 @@ std::string described(const py::array& array) {
 
 std::string strides_of(const py::array& array) { return "strides " + text(array.attr("strides")); }
 
-// The argument as an array of T, with nothing converted.
+// The argument as an array of T, without conversion.
 template <typename T>
 py::array array_from_argument(const char* name, const py::handle& argument, const char* expected) {
     if (py::isinstance<py::array_t<T, 0>>(argument)) return py::reinterpret_borrow<py::array>(argument);
     if (py::isinstance<py::array>(argument))
-        refuse_type(name, expected, described(py::reinterpret_borrow<py::array>(argument)),
+        refuse_type(name, expected, describe(py::reinterpret_borrow<py::array>(argument)),
                     "convert it with astype");
     refuse_type(name, expected, text(py::type::handle_of(argument).attr("__name__")), "pass a NumPy array");
 }
@@ -77,7 +77,7 @@ py::array checked_luma(const py::object& argument, py::ssize_t height, py::ssize
     const py::array out = array_from_argument<uint8_t>("out", argument, "uint8 [H, W]");
     if (out.ndim() != 2 || out.shape(0) != height || out.shape(1) != width)
         refuse("out", "be uint8 [" + std::to_string(height) + ", " + std::to_string(width) + "]",
-               described(out), "allocate it for the frame");
+               describe(out), "allocate it for the frame");
     check_rows("out", out);
     check_writeable(out);
     return out;
@@ -87,7 +87,7 @@ py::array luma_from_bgr(const Target& target, const py::object& bgr_argument,
                         const py::object& out_argument) {
     py::array bgr = array_from_argument<uint8_t>("bgr", bgr_argument, "uint8 [H, W, 3]");
     if (bgr.ndim() != 3 || bgr.shape(2) != 3)
-        refuse("bgr", "be uint8 [H, W, 3]", described(bgr), "a grey frame is luma already");
+        refuse("bgr", "be uint8 [H, W, 3]", describe(bgr), "a grey frame is luma already");
     py::array out = checked_luma(out_argument, bgr.shape(0), bgr.shape(1));
     if (bgr.strides(2) != 1 || bgr.strides(1) != 3)
         bgr = py::array_t<uint8_t, py::array::c_style>::ensure(bgr);
@@ -104,13 +104,13 @@ py::array luma_from_bgr(const Target& target, const py::object& bgr_argument,
 py::array checked_plane(const py::object& argument) {
     const py::array plane = array_from_argument<uint8_t>("plane", argument, "uint8 [H, W]");
     if (plane.ndim() != 2)
-        refuse("plane", "be uint8 [H, W]", described(plane), "reduce colours with luma_from_bgr");
-    if (plane.size() == 0) refuse("plane", "have at least one pixel", described(plane), "skip empty frames");
+        refuse("plane", "be uint8 [H, W]", describe(plane), "reduce colours with luma_from_bgr");
+    if (plane.size() == 0) refuse("plane", "have at least one pixel", describe(plane), "skip empty frames");
     if (std::max(plane.shape(0), plane.shape(1)) > kMaxSide)
-        refuse("plane", "be at most " + std::to_string(kMaxSide) + " pixels a side", described(plane),
+        refuse("plane", "be at most " + std::to_string(kMaxSide) + " pixels a side", describe(plane),
                "cut it");
     check_rows("plane", plane);
-    // Kernels address pixels with 32 bits.
+    // Kernels address pixels with 32-bit offsets.
     if ((plane.shape(0) + 1) * std::abs(plane.strides(0)) > std::numeric_limits<int32_t>::max())
         refuse("plane", "span less than 2 GiB", strides_of(plane), "cut it");
     return plane;
@@ -128,22 +128,22 @@ void warp_normalize_checked(const Target& target, const py::object& plane_argume
     const py::array plane = checked_plane(plane_argument);
     const py::array matrices = array_from_argument<float>("matrices", matrices_argument, "float32 [N, 2, 3]");
     if (matrices.ndim() != 3 || matrices.shape(1) != 2 || matrices.shape(2) != 3)
-        refuse("matrices", "be float32 [N, 2, 3]", described(matrices), "one [2, 3] for each picture");
+        refuse("matrices", "be float32 [N, 2, 3]", describe(matrices), "one [2, 3] for each picture");
     check_contiguous("matrices", matrices);
     const py::ssize_t count = matrices.shape(0);
     py::array out = array_from_argument<float>("out", out_argument, "float32 [N, 1, height, width]");
     if (out.ndim() != 4 || out.shape(0) != count || out.shape(1) != 1)
-        refuse("out", "be float32 [" + std::to_string(count) + ", 1, height, width]", described(out),
+        refuse("out", "be float32 [" + std::to_string(count) + ", 1, height, width]", describe(out),
                "one for each matrix");
     check_contiguous("out", out);
     check_writeable(out);
-    const Normalisation tone{mean, scale, fill, edge_from_border(border)};
+    const Normalization normalization{mean, scale, fill, edge_from_border(border)};
     const Image image = image_from_array(plane);
     const Warps warps{static_cast<const float*>(matrices.data()), static_cast<float*>(out.mutable_data()),
                       static_cast<int>(count), static_cast<int>(out.shape(2)),
                       static_cast<int>(out.shape(3))};
     py::gil_scoped_release unlocked;
-    warp_normalize(target, image, warps, tone);
+    warp_normalize(target, image, warps, normalization);
 }
 
 FaceMap checked_map(const py::handle& argument, int index) {
@@ -151,7 +151,7 @@ FaceMap checked_map(const py::handle& argument, int index) {
     const char* const name = kNames[index];
     const py::array map = array_from_argument<float>(name, argument, "float32 [15, H / stride, W / stride]");
     if (map.ndim() != 3 || map.shape(0) != kMapChannels)
-        refuse(name, "be float32 [15, H / stride, W / stride]", described(map), "drop the batch axis");
+        refuse(name, "be float32 [15, H / stride, W / stride]", describe(map), "drop the batch axis");
     check_contiguous(name, map);
     return {static_cast<const float*>(map.data()), static_cast<int>(map.shape(1)),
             static_cast<int>(map.shape(2))};
@@ -178,9 +178,10 @@ py::tuple decode_faces_checked(const Target& target, const py::sequence& maps, d
                                double overlap) {
     if (maps.size() != 3)
         refuse("maps", "be 3 arrays", std::to_string(maps.size()), "one for each of the strides 8, 16, 32");
-    // Held until the end: the kernels read the arrays while other threads may empty the list.
-    const py::object held[3] = {maps[0], maps[1], maps[2]};
-    const FaceMap levels[3] = {checked_map(held[0], 0), checked_map(held[1], 1), checked_map(held[2], 2)};
+    // These references keep the arrays alive: other threads may change the list while the kernels run.
+    const py::object arrays[3] = {maps[0], maps[1], maps[2]};
+    const FaceMap levels[3] = {checked_map(arrays[0], 0), checked_map(arrays[1], 1),
+                               checked_map(arrays[2], 2)};
     check_share("threshold", threshold);
     check_share("overlap", overlap);
     std::vector<DecodedFace> faces;
@@ -206,9 +207,9 @@ py::list targets() {
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
-    module.doc() = "The compiled operations, one table for each instruction set; fer_edge.ops chooses.";
-    // Positional: pybind11 spends 0.1 us on each argument that comes by keyword. fer_edge/ops/compiled.py has
-    // the keywords.
+    module.doc() = "The compiled operations, one table per instruction set; fer_edge.ops selects one.";
+    // Called with positional arguments, because pybind11 needs 0.1 us per keyword argument.
+    // fer_edge/ops/compiled.py adds the keywords.
     py::class_<Target>(module, "Table")
         .def_readonly("name", &Target::name)
         .def("luma_from_bgr", &luma_from_bgr, py::arg("bgr").noconvert(), py::arg("out").noconvert())

@@ -1,4 +1,4 @@
-# Checks of the C++ without Python around it: every target against cases that the NumPy reference answered.
+# Checks of the C++ code without Python: every target against cases computed by the NumPy reference.
 PY ?= .venv/bin/python
 CHECKS := build/checks
 CHECKED := $(wildcard csrc/*.h csrc/*.cpp csrc/*/*)
@@ -17,7 +17,7 @@ $(CHECKS)/sanitized: $(CHECKED)
 	CXX="$(CXX)" CXXFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" \
 	  csrc/checks/build.sh $@ $(HOST_TARGETS)
 
-# Static, so that the emulator needs no libraries of the other architecture.
+# Linked statically, so that the emulator needs no libraries of the other architecture.
 $(CHECKS)/aarch64: $(CHECKED)
 	CXX="$(AARCH64_CXX)" CXXFLAGS="-O3 -static" csrc/checks/build.sh $@ $(ARM_TARGETS)
 

@@ -21,7 +21,7 @@ float limit_from_threshold(double threshold) {
 }
 
 float side_from_log(float log_side, float half_stride) {
-    // Written so that what is not a number stays so.
+    // This comparison keeps a NaN.
     const float bounded = log_side > kMaxLogSide ? kMaxLogSide : log_side;
     return static_cast<float>(std::exp(static_cast<double>(bounded))) * half_stride;
 }

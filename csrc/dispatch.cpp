@@ -1,4 +1,4 @@
-// Which targets were compiled and which of them this processor can run, asked once.
+// The compiled targets and those that this processor can run, determined once.
 #include <string.h>
 
 #include "ops.h"
@@ -9,7 +9,7 @@
     void interleave(const Image&, uint16_t*);                                                   \
     void halve(const Image&, uint8_t*, ptrdiff_t);                                              \
     void halve_and_interleave(const Image&, uint8_t*, uint16_t*);                               \
-    void warp(const Samples&, const Affine&, const Tone&, const Picture&);                      \
+    void warp(const Samples&, const Affine&, const ScaledNormalization&, const Picture&);       \
     int find_cells(const float*, int, float, int32_t*);                                         \
     int keep_distinct(const Boxes&, float, int32_t*, int32_t*);                                 \
     constexpr Target kTarget{#target, luma_from_bgr, interleave,   halve, halve_and_interleave, \
@@ -33,7 +33,7 @@ struct Runnable {
 
     Runnable() {
 #if defined(__x86_64__)
-        // Also asks whether the operating system saves the wide registers.
+        // This also checks that the operating system saves the wide registers.
         if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
             targets[count++] = &avx2::kTarget;
 #elif defined(__aarch64__)

@@ -10,7 +10,7 @@ Image part_of(const Image& plane, Interval rows, Interval columns) {
             columns.last - columns.first};
 }
 
-// The pixels from which an interval of a level that lies `halvings` higher is made.
+// The pixels that give an interval of the level `halvings` above.
 Interval source_of(Interval interval, int halvings, int length) {
     return {interval.first << halvings, std::min(interval.last << halvings, length)};
 }
@@ -23,7 +23,7 @@ T* at_least(std::vector<T>& memory, size_t size) {
 
 }  // namespace
 
-// What is odd is completed by repeating the last row or column.
+// An odd side is padded by repeating the last row or column.
 Image MipLevel::halve(const Target& target, const Image& plane, std::vector<uint8_t>& memory) {
     const int height = halved(plane.height, 1), width = halved(plane.width, 1);
     uint8_t* const out = at_least(memory, static_cast<size_t>(height) * width);

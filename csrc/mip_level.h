@@ -1,4 +1,4 @@
-// The prefilter of warp_normalize: the part of a mip level that a warp reads.
+// The prefilter of warp_normalize: computes the part of a mip level that a warp reads.
 #pragma once
 
 #include <stdint.h>
@@ -9,10 +9,10 @@
 
 namespace fer_edge {
 
-// The length of an axis after so many halvings.
+// The length of an axis after `level` halvings.
 inline int halved(int length, int level) { return (length + (1 << level) - 1) >> level; }
 
-// Keeps its memory from one call to the next.
+// It reuses its memory in later calls.
 class MipLevel {
   public:
     Samples compute(const Target& target, const Image& plane, int level, Interval rows, Interval columns);

@@ -1,5 +1,5 @@
-// The operations and what a target must provide for them. The definitions of the operations, with the units
-// and conventions of every argument, are in fer_edge/ops/reference.py.
+// The operations and the kernels that a target provides for them. fer_edge/ops/reference.py defines the
+// operations, with the units and conventions of every argument.
 #pragma once
 
 #include <stddef.h>
@@ -13,7 +13,8 @@ constexpr int kMaxLevel = 6;
 constexpr int kMapChannels = 15;
 constexpr int kStrides[3] = {8, 16, 32};
 
-// uint8 [height, width] or [height, width, 3]; rows are `stride` bytes apart, upwards if negative.
+// uint8 [height, width] or [height, width, 3]; rows are `stride` bytes apart; a negative stride means
+// bottom-up.
 struct Image {
     const uint8_t* data;
     ptrdiff_t stride;
@@ -25,17 +26,17 @@ struct Interval {
     int first, last;
 };
 
-// The part rows x columns of a grid of height x width samples, contiguous. Everything that a warp can read
-// lies in the part. A sample stands in the low byte and the one below it in the high byte, so that one load
-// of 32 bits fetches the four taps of a bilinear sample.
+// The part rows x columns of a grid of height x width samples, contiguous. It contains every sample that a
+// warp can read. The low byte is a sample and the high byte the sample below it, so that one 32-bit load
+// fetches the four taps of a bilinear sample.
 struct Samples {
     const uint16_t* data;
     int height, width;
     Interval rows, columns;
 };
 
-// The centre of output pixel (x, y) lies at (m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]) in 1/1024 of a
-// sample, for (x, y) its continuous coordinates.
+// Output coordinates (x, y), continuous, map to (m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]) in 1/1024 of
+// a sample.
 struct Affine {
     float m[6];
 };
@@ -47,14 +48,14 @@ struct Picture {
     int width;
 };
 
-// output = (value - mean) * scale in the units of the value, which is a sample times 1024. Taps outside the
-// grid read the nearest sample if `edge`, else `fill`, in the units of a sample.
-struct Tone {
+// Normalization in scaled units: output = (value - mean) * scale, where the value is a sample times 1024.
+// Taps outside the grid read the nearest sample if `edge`, else `fill`, which is in the units of a sample.
+struct ScaledNormalization {
     float mean, scale, fill;
     bool edge;
 };
 
-// Struct of arrays, each float32 [count], best box first.
+// Struct of arrays float32 [count], best box first.
 struct Boxes {
     const float *left, *top, *right, *bottom, *area;
     int count;
@@ -65,23 +66,25 @@ struct Target {
     const char* name;
     // bgr uint8 [H, W, 3] -> luma uint8 [H, W] with rows `luma_stride` bytes apart
     void (*luma_from_bgr)(const Image& bgr, uint8_t* luma, ptrdiff_t luma_stride);
-    // plane uint8 [H, W] -> samples uint16 [H, W], contiguous; below the last row stands the last row
+    // plane uint8 [H, W] -> samples uint16 [H, W], contiguous; the row below the last row is the last row
     void (*interleave)(const Image& plane, uint16_t* samples);
     // plane uint8 [2 H, 2 W] -> rounded means of 2 x 2 pixels, uint8 [H, W] with rows `out_stride` bytes
     // apart
     void (*halve)(const Image& plane, uint8_t* out, ptrdiff_t out_stride);
-    // Both at once: plane uint8 [2 H, 2 W] -> samples uint16 [H, W]; `rows` is scratch, uint8 [2, W]
+    // halve and interleave in one pass: plane uint8 [2 H, 2 W] -> samples uint16 [H, W]; `rows` is scratch,
+    // uint8 [2, W]
     void (*halve_and_interleave)(const Image& plane, uint8_t* rows, uint16_t* samples);
     // samples -> the rows of `out`
-    void (*warp)(const Samples& samples, const Affine& affine, const Tone& tone, const Picture& out);
+    void (*warp)(const Samples& samples, const Affine& affine, const ScaledNormalization& normalization,
+                 const Picture& out);
     // logits float32 [count] -> indices int32 [returned] of those that are at least `limit`, ascending
     int (*find_cells)(const float* logits, int count, float limit, int32_t* cells);
-    // boxes -> indices int32 [returned] of those that no kept one before them overlaps by more than
+    // boxes -> indices int32 [returned] of the boxes that no kept box before them overlaps by more than
     // `overlap`; `dropped` is scratch, int32 [count]
     int (*keep_distinct)(const Boxes& boxes, float overlap, int32_t* dropped, int32_t* kept);
 };
 
-// Those that this machine can run, best first.
+// The targets that this machine can run, best first.
 struct TargetList {
     const Target* const* first;
     int count;
@@ -95,11 +98,12 @@ struct Warps {
     float* out;
     int count, height, width;
 };
-// In grey levels.
-struct Normalisation {
+// Normalization in grey levels: output = (sample - mean) * scale.
+struct Normalization {
     float mean, scale, fill;
     bool edge;
 };
-void warp_normalize(const Target& target, const Image& plane, const Warps& warps, const Normalisation& tone);
+void warp_normalize(const Target& target, const Image& plane, const Warps& warps,
+                    const Normalization& normalization);
 
 }  // namespace fer_edge

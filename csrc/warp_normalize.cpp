@@ -1,5 +1,5 @@
-// The part of warp_normalize that is the same on every target: which mip level a matrix needs, and which part
-// of it.
+// The part of warp_normalize that is the same for all targets: selects the mip level of a matrix and the part
+// of it that is read.
 #include <algorithm>
 #include <cmath>
 
@@ -10,10 +10,9 @@
 namespace fer_edge {
 namespace {
 
-// Rows of samples are widened to a multiple of this, so that no target is left with single samples to
-// compute.
+// Rows of samples are widened to a multiple of this, so that targets compute whole blocks.
 constexpr int kColumnMultiple = 32;
-// 64 KiB of samples stay in the nearest caches; a larger picture is made in bands of rows.
+// 64 KiB of samples stay in the nearest caches; a larger picture is computed in bands of rows.
 constexpr int64_t kMaxSamples = 1 << 15;
 
 int level_from_matrix(const float* m) {
@@ -31,8 +30,8 @@ Affine affine_from_matrix(const float* matrix, int level) {
     return affine;
 }
 
-// The indices, along one axis of a grid of `length`, of every tap of a warp. Positions are monotone in x and
-// in y, also after rounding, so the corners bound them.
+// The interval of all taps of a warp along one axis of a grid of `length`. Positions are monotone in x and in
+// y, also after rounding, so the corners bound them.
 Interval taps_from_affine(const Affine& affine, int axis, int length, const Picture& out) {
     int first = length, last = 0;
     for (const int y : {out.rows.first, out.rows.last - 1}) {
@@ -52,15 +51,16 @@ Interval widened(Interval columns, int length) {
     return {columns.first, std::min(columns.first + count, length)};
 }
 
-// One picture by one matrix.
+// Samples one picture with one matrix.
 class Warp {
   public:
-    Warp(const Target& target, const Image& plane, const float* matrix, const Tone& tone, MipLevel& memory)
+    Warp(const Target& target, const Image& plane, const float* matrix,
+         const ScaledNormalization& normalization, MipLevel& memory)
         : target_(target),
           plane_(plane),
           level_(level_from_matrix(matrix)),
           affine_(affine_from_matrix(matrix, level_)),
-          tone_(tone),
+          normalization_(normalization),
           memory_(memory) {}
 
     void fill(const Picture& out) const {
@@ -74,7 +74,7 @@ class Warp {
             fill({out.data, {middle, out.rows.last}, out.width});
             return;
         }
-        target_.warp(memory_.compute(target_, plane_, level_, rows, columns), affine_, tone_, out);
+        target_.warp(memory_.compute(target_, plane_, level_, rows, columns), affine_, normalization_, out);
     }
 
   private:
@@ -82,18 +82,20 @@ class Warp {
     const Image& plane_;
     const int level_;
     const Affine affine_;
-    const Tone& tone_;
+    const ScaledNormalization& normalization_;
     MipLevel& memory_;
 };
 
 }  // namespace
 
-void warp_normalize(const Target& target, const Image& plane, const Warps& warps, const Normalisation& tone) {
+void warp_normalize(const Target& target, const Image& plane, const Warps& warps,
+                    const Normalization& normalization) {
     if (warps.height == 0 || warps.width == 0) return;
     const size_t pixels = static_cast<size_t>(warps.height) * warps.width;
-    // The factors of 1024 are exact.
-    const Tone scaled{tone.mean * kOne, tone.scale / kOne, tone.fill, tone.edge};
-    // Each thread keeps some hundred kilobytes, so that warps allocate nothing.
+    // Scaling by 1024 is exact.
+    const ScaledNormalization scaled{normalization.mean * kOne, normalization.scale / kOne,
+                                     normalization.fill, normalization.edge};
+    // Each thread keeps a few hundred kilobytes, so that later warps allocate nothing.
     thread_local MipLevel memory;
     for (int n = 0; n < warps.count; ++n)
         Warp(target, plane, warps.matrices + 6 * n, scaled, memory)

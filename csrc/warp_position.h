@@ -1,5 +1,6 @@
-// Where a warp samples: shared by the launcher, which chooses what to prepare, and the kernels. `static`, so
-// that each target keeps its own copy: one compiled for AVX2 must never be linked into the scalar target.
+// Sample positions of a warp, used by the kernels and by the code that selects the samples to prepare. The
+// functions are `static`, so each target has its own copy: AVX2 code must never be linked into the scalar
+// target.
 #pragma once
 
 #include <math.h>
@@ -8,8 +9,8 @@
 
 namespace fer_edge {
 
-// Position in 1/1024 of a sample, rounded, within one sample of the grid. What is not a number counts as
-// before it.
+// Position in 1/1024 of a sample, rounded and clamped to one sample around the grid. NaN becomes the position
+// before the grid.
 static inline int bounded_position(float position, int length) {
     const float last = static_cast<float>(length) * kOne;
     position = position > -kOne ? position : -kOne;

@@ -1,7 +1,7 @@
-"""Writes the cases that run_cases.cpp checks the operations with: hard inputs and the reference's answers.
+"""Writes the cases for run_cases.cpp: difficult inputs and the results of the reference.
 
-One binary file, little-endian, one case after the other; each starts with its kind, and run_cases.cpp reads
-the fields in the order in which they are written here. Run as `python csrc/checks/dump_cases.py FILE`.
+The output is one little-endian binary file of cases. Each case starts with its kind; run_cases.cpp reads the
+fields in the order in which they are written here. Run as `python csrc/checks/dump_cases.py FILE`.
 """
 
 import itertools
@@ -22,7 +22,7 @@ RNG = np.random.default_rng(20)
 
 
 def write_ints(file: BinaryIO, *values: int) -> None:
-    """Append int32 values."""
+    """Appends int32 values."""
     file.write(struct.pack(f"<{len(values)}i", *values))
 
 
@@ -32,7 +32,7 @@ def padded_rows(height: int, width: int, padding: int) -> npt.NDArray[np.uint8]:
 
 
 def write_rows(file: BinaryIO, rows: npt.NDArray[np.uint8]) -> None:
-    """Append the stride and the bytes from the first pixel to the last, no padding after the last row."""
+    """Appends the stride and the bytes from the first to the last pixel, without padding at the end."""
     height, width = rows.shape
     stride = rows.strides[0]
     write_ints(file, stride)
@@ -43,7 +43,7 @@ def write_rows(file: BinaryIO, rows: npt.NDArray[np.uint8]) -> None:
 
 
 def dump_luma(file: BinaryIO, height: int, width: int, padding: int) -> None:
-    """One case of luma_from_bgr."""
+    """Writes one case of luma_from_bgr."""
     rows = padded_rows(height, 3 * width, padding)
     write_ints(file, LUMA, height, width)
     write_rows(file, rows)
@@ -57,12 +57,12 @@ def dump_warp(
     shape: tuple[int, int],
     edge: bool,
 ) -> None:
-    """One case of warp_normalize."""
-    tone = {"mean": 117.3, "scale": 0.017, "fill": 33.7}
+    """Writes one case of warp_normalize."""
+    normalization = {"mean": 117.3, "scale": 0.017, "fill": 33.7}
     out = np.empty((len(matrices), 1, *shape), np.float32)
-    reference.warp_normalize(plane, matrices, out, **tone, border="edge" if edge else "constant")
+    reference.warp_normalize(plane, matrices, out, **normalization, border="edge" if edge else "constant")
     write_ints(file, WARP, *plane.shape, len(matrices), *shape, edge)
-    file.write(struct.pack("<3f", *tone.values()))
+    file.write(struct.pack("<3f", *normalization.values()))
     write_rows(file, plane)
     file.write(matrices.tobytes() + out.tobytes())
 
@@ -70,7 +70,7 @@ def dump_warp(
 def dump_decode(
     file: BinaryIO, maps: list[npt.NDArray[np.float32]], threshold: float, overlap: float
 ) -> None:
-    """One case of decode_faces."""
+    """Writes one case of decode_faces."""
     arrays = reference.decode_faces(maps, threshold=threshold, overlap=overlap)
     write_ints(file, DECODE, len(arrays[0]))
     file.write(struct.pack("<2d", threshold, overlap))
@@ -82,7 +82,7 @@ def dump_decode(
 
 
 def matrices_of(count: int, height: int, width: int) -> npt.NDArray[np.float32]:
-    """Similarities of every size, some out of the frame, some with numbers that no picture needs."""
+    """Similarities of every scale; some are outside the frame, some have NaN, infinite or huge elements."""
     scale, angle = np.exp(RNG.uniform(-3, 5, count)), RNG.uniform(-4, 4, count) * RNG.integers(0, 2, count)
     c, s = scale * np.cos(angle), scale * np.sin(angle)
     x, y = RNG.normal(0.3, 1, (2, count)) * [[width], [height]]
@@ -95,7 +95,7 @@ def matrices_of(count: int, height: int, width: int) -> npt.NDArray[np.float32]:
 
 
 def maps_of(sizes: tuple[tuple[int, int], ...]) -> list[npt.NDArray[np.float32]]:
-    """Random maps with some numbers that are not finite, and ties."""
+    """Random maps with ties and some values that are not finite."""
     maps = [RNG.normal(size=(15, *size)).astype(np.float32) for size in sizes]
     for level in maps:
         level[RNG.random(level.shape) < 0.01] = RNG.choice([np.nan, np.inf, -np.inf])
@@ -104,7 +104,7 @@ def maps_of(sizes: tuple[tuple[int, int], ...]) -> list[npt.NDArray[np.float32]]
 
 
 def dump(file: BinaryIO) -> None:
-    """All cases."""
+    """Writes all cases."""
     sizes = [0, 1, 7, 31, 33, 63, 96]
     for height, width, padding in itertools.product([0, 1, 7, 63], sizes, [0, 5]):
         dump_luma(file, height, width, padding)

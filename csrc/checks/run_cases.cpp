@@ -1,6 +1,6 @@
-// Checks every target that this machine runs against the cases of dump_cases.py, then the targets against
-// each other on random warps. Each array has an allocation of its own of exactly its size, so that the
-// address sanitizer sees one byte too many.
+// Checks every target of this machine against the cases of dump_cases.py, then compares the targets with each
+// other on random warps. Each array has its own allocation of exactly its size, so that the address sanitizer
+// detects an access one byte outside.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -83,25 +83,25 @@ bool check_luma(Reader& reader, const TargetList& targets) {
 }
 
 std::vector<float> warped(const Target& target, const Image& plane, const std::vector<float>& matrices,
-                          int height, int width, const Normalisation& tone) {
+                          int height, int width, const Normalization& normalization) {
     const int count = static_cast<int>(matrices.size() / 6);
     std::vector<float> out(static_cast<size_t>(count) * height * width,
                            std::numeric_limits<float>::quiet_NaN());
-    warp_normalize(target, plane, {matrices.data(), out.data(), count, height, width}, tone);
+    warp_normalize(target, plane, {matrices.data(), out.data(), count, height, width}, normalization);
     return out;
 }
 
 bool check_warp(Reader& reader, const TargetList& targets) {
     const auto fields = reader.many<int32_t>(6);
     const int count = fields[2], height = fields[3], width = fields[4];
-    const auto tone = reader.many<float>(3);
+    const auto normalization = reader.many<float>(3);
     const Plane plane = read_plane(reader, fields[0], fields[1], fields[1]);
     const auto matrices = reader.many<float>(6 * count);
     const auto expected = reader.many<float>(static_cast<size_t>(count) * height * width);
     bool good = true;
     for (int i = 0; i < targets.count; ++i)
         good &= same_bits(warped(*targets.first[i], plane.image, matrices, height, width,
-                                 {tone[0], tone[1], tone[2], fields[5] != 0}),
+                                 {normalization[0], normalization[1], normalization[2], fields[5] != 0}),
                           expected);
     return good;
 }
@@ -135,7 +135,7 @@ bool check_decode(Reader& reader, const TargetList& targets) {
     return good;
 }
 
-// Random warps, one after the other, with the scalar target as the judge.
+// Random warps; the scalar target gives the expected result.
 bool check_random_warps(const TargetList& targets, int warps) {
     std::mt19937 random(4);
     const auto uniform = [&](float low, float high) {
@@ -156,10 +156,12 @@ bool check_random_warps(const TargetList& targets, int warps) {
         const float c = scale * std::cos(angle), s = scale * std::sin(angle);
         std::vector<float> matrix{c, -s, uniform(-1, 2) * width, s, c, uniform(-1, 2) * height};
         if (whole(0, 9) == 0) matrix[whole(0, 5)] = uniform(-1, 1) * 3e38f * static_cast<float>(whole(1, 4));
-        const Normalisation tone{117.3f, 0.017f, 33.7f, whole(0, 1) == 1};
-        const auto expected = warped(*targets.first[targets.count - 1], plane, matrix, rows, columns, tone);
+        const Normalization normalization{117.3f, 0.017f, 33.7f, whole(0, 1) == 1};
+        const auto expected =
+            warped(*targets.first[targets.count - 1], plane, matrix, rows, columns, normalization);
         for (int i = 0; i < targets.count; ++i)
-            good &= same_bits(warped(*targets.first[i], plane, matrix, rows, columns, tone), expected);
+            good &=
+                same_bits(warped(*targets.first[i], plane, matrix, rows, columns, normalization), expected);
     }
     return good;
 }
@@ -182,7 +184,7 @@ int run(const char* path) {
     std::printf("\nluma_from_bgr %d, warp_normalize %d, decode_faces %d cases, %d random warps: %d failed\n",
                 counts[0], counts[1], counts[2], kRandomWarps, failures);
     if (counts[0] == 0 || counts[1] == 0 || counts[2] == 0)
-        fail("the file holds no case of one of the operations");
+        fail("the file has no case of one of the operations");
     return failures ? 1 : 0;
 }
 

@@ -5,7 +5,7 @@ namespace FER_EDGE_TARGET {
 
 int find_cells(const float* logits, int count, float limit, int32_t* cells) {
     int found = 0, i = 0;
-    // Almost every block holds no face, so one comparison passes over it.
+    // Almost no block contains a face, so one comparison skips most blocks.
     for (; i <= count - kLanes; i += kLanes) {
         if (!any_at_least(logits + i, limit)) continue;
         for (int k = i; k < i + kLanes; ++k)
@@ -24,7 +24,7 @@ int keep_distinct(const Boxes& boxes, float overlap, int32_t* dropped, int32_t* 
         kept[keeping++] = best;
         const float left = boxes.left[best], top = boxes.top[best], area = boxes.area[best];
         const float right = boxes.right[best], bottom = boxes.bottom[best];
-        // Without a branch, for the compiler's vectoriser.
+        // Without a branch, so that the compiler can vectorize the loop.
         for (int i = best + 1; i < boxes.count; ++i) {
             const float width = (right < boxes.right[i] ? right : boxes.right[i]) -
                                 (left > boxes.left[i] ? left : boxes.left[i]);

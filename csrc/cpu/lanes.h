@@ -1,6 +1,6 @@
-// The vector types and blocks of the target being compiled. Every function is `static inline` in the target's
-// own namespace and only plain C headers are included: a template or inline function shared between files
-// with different flags would be merged by the linker, and the scalar target could end up running AVX2 code.
+// The vector types and blocks of the target that is compiled. Every function is `static inline` in the
+// namespace of the target, and only plain C headers are included. Otherwise the linker would merge a template
+// or inline function that is compiled with different flags, and the scalar target could run AVX2 code.
 #pragma once
 
 #include "../ops.h"

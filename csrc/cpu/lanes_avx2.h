@@ -35,7 +35,7 @@ static inline bool any_at_least(const float* values, float limit) {
     return _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(values), splat(limit), _CMP_GE_OQ)) != 0;
 }
 
-// A position in 1/1024 as its whole part and the rest.
+// Integer part and rest of a position in 1/1024.
 static inline Ints whole(Ints position) { return _mm256_srai_epi32(position, kFractionBits); }
 static inline Ints fraction(Ints position) { return _mm256_and_si256(position, splat(kOne - 1)); }
 
@@ -47,8 +47,8 @@ static inline Pairs weights_from_fraction(Ints fraction) {
 static inline Ints dot(Pairs pairs, Pairs weights) { return _mm256_madd_epi16(pairs, weights); }
 
 // The four taps at an offset, in the bytes of each lane: a sample, the one below it, and both of the next
-// column. They are loaded one by one: since the microcode against Downfall (2023) a gather takes 30 to 50
-// cycles on the processors concerned.
+// column. Each lane is loaded separately, because a gather takes 30 to 50 cycles on the processors with the
+// microcode update against Downfall (2023).
 using Quads = __m256i;
 static inline int load_32(const uint16_t* from) {
     int value;
@@ -74,7 +74,7 @@ static inline __m256i load_256(const uint8_t* from) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
 }
 
-// The blocks of a mip level: 32 samples.
+// Mip levels are computed in blocks of 32 samples.
 constexpr int kBlock = 32;
 static inline void interleave_block(const uint8_t* upper, const uint8_t* lower, uint16_t* samples) {
     const __m256i top = load_256(upper), bottom = load_256(lower);
@@ -92,15 +92,15 @@ static inline __m256i means_of_quads(const uint8_t* upper, const uint8_t* lower)
 static inline void halve_block(const uint8_t* upper, const uint8_t* lower, uint8_t* out) {
     const __m256i means =
         _mm256_packus_epi16(means_of_quads(upper, lower), means_of_quads(upper + 32, lower + 32));
-    // Packing works within halves of 128 bits, so the quarters come out as 0, 2, 1, 3.
+    // Packing works within 128-bit halves, so the quarters are in the order 0, 2, 1, 3.
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permute4x64_epi64(means, 0b11011000));
 }
 
-// Luma of 32 pixels; reads 4 bytes past them.
+// Luma of 32 pixels; it reads 4 bytes after them.
 constexpr int kLumaBlock = 32;
 constexpr int kLumaSlack = 2;
 
-// Luma of pixels 0 to 3 and 16 to 19 from `bgr` on, as 32-bit values.
+// Luma of pixels 0 to 3 and 16 to 19, counted from `bgr`, as 32-bit values.
 static inline __m256i luma_quads(const uint8_t* bgr) {
     const __m256i blue_green =
         _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 1, -1, 3, -1, 4, -1, 6, -1, 7, -1, 9, -1, 10, -1));
@@ -113,7 +113,7 @@ static inline __m256i luma_quads(const uint8_t* bgr) {
     return _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(cool, warm), splat(1 << 14)), 15);
 }
 static inline void luma_block(const uint8_t* bgr, uint8_t* luma) {
-    // Packing works within halves of 128 bits, which puts pixels 0 to 15 and 16 to 31 in order.
+    // Packing works within 128-bit halves, so pixels 0 to 15 and 16 to 31 are in order.
     const __m256i first = _mm256_packus_epi32(luma_quads(bgr), luma_quads(bgr + 12));
     const __m256i second = _mm256_packus_epi32(luma_quads(bgr + 24), luma_quads(bgr + 36));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(luma), _mm256_packus_epi16(first, second));

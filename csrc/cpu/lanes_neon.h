@@ -1,4 +1,5 @@
-// Four lanes of NEON, part of every 64-bit Arm. There is no gather: pairs are loaded one by one.
+// Four lanes of NEON, which every 64-bit Arm processor has. There is no gather: each lane is loaded
+// separately.
 #pragma once
 
 #include <arm_neon.h>
@@ -34,7 +35,7 @@ static inline bool any_at_least(const float* values, float limit) {
     return vmaxvq_u32(vcgeq_f32(vld1q_f32(values), splat(limit))) != 0;
 }
 
-// A position in 1/1024 as its whole part and the rest.
+// Integer part and rest of a position in 1/1024.
 static inline Ints whole(Ints position) { return vshrq_n_s32(position, kFractionBits); }
 static inline Ints fraction(Ints position) { return vandq_s32(position, splat(kOne - 1)); }
 
@@ -64,7 +65,7 @@ static inline Pairs upper_of(Quads quads) {
 }
 static inline Pairs lower_of(Quads quads) { return vreinterpretq_s16_u16(vshrq_n_u16(quads, 8)); }
 
-// The blocks of a mip level: 16 samples.
+// Mip levels are computed in blocks of 16 samples.
 constexpr int kBlock = 16;
 static inline void interleave_block(const uint8_t* upper, const uint8_t* lower, uint16_t* samples) {
     const uint8x16x2_t both = {{vld1q_u8(upper), vld1q_u8(lower)}};

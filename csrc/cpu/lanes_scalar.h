@@ -1,4 +1,4 @@
-// One lane: what runs where nothing better is known.
+// One lane of plain C++, for every processor.
 #pragma once
 
 #include <math.h>
@@ -28,7 +28,7 @@ static inline void store(int* out, int a) { *out = a; }
 static inline int load(const int* from) { return *from; }
 static inline bool any_at_least(const float* values, float limit) { return *values >= limit; }
 
-// A position in 1/1024 as its whole part and the rest.
+// Integer part and rest of a position in 1/1024.
 static inline int whole(int position) { return position >> kFractionBits; }
 static inline int fraction(int position) { return position & (kOne - 1); }
 
@@ -51,7 +51,7 @@ static inline Quads quads_at(const uint16_t* base, const int* offset) {
 static inline Pairs upper_of(Quads quads) { return {quads.left & 255, quads.right & 255}; }
 static inline Pairs lower_of(Quads quads) { return {quads.left >> 8, quads.right >> 8}; }
 
-// Enough for the compiler to see what it can do with the baseline instructions.
+// A block that the compiler can vectorize with the baseline instructions.
 constexpr int kLumaBlock = 32;
 constexpr int kLumaSlack = 0;
 static inline void luma_block(const uint8_t* bgr, uint8_t* luma) {

@@ -11,7 +11,7 @@ void luma_row(const uint8_t* bgr, ptrdiff_t count, uint8_t* luma) {
     ptrdiff_t i = 0;
     for (; i <= count - kLumaBlock - kLumaSlack; i += kLumaBlock) luma_block(bgr + 3 * i, luma + i);
     while (i < count) {
-        // The rest by way of a copy, because a block reads a little past its last pixel.
+        // The rest is copied first, because a block reads a few bytes after its last pixel.
         const ptrdiff_t rest = count - i < kLumaBlock ? count - i : kLumaBlock;
         uint8_t source[3 * (kLumaBlock + kLumaSlack)] = {0}, result[kLumaBlock];
         memcpy(source, bgr + 3 * i, 3 * rest);

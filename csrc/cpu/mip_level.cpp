@@ -4,8 +4,8 @@ namespace fer_edge {
 namespace FER_EDGE_TARGET {
 namespace {
 
-// What a row has beyond whole blocks. Rows are widened to whole blocks wherever the plane has the pixels, so
-// this is rare and kept out of the loops.
+// The samples of a row after its whole blocks. Rows are widened to whole blocks if the plane has the pixels,
+// so this is rare; noinline keeps it out of the loops.
 __attribute__((noinline)) void interleave_rest(const uint8_t* upper, const uint8_t* lower, int first,
                                                int last, uint16_t* samples) {
     for (int x = first; x < last; ++x) samples[x] = static_cast<uint16_t>(upper[x] | lower[x] << 8);

@@ -1,9 +1,9 @@
-// A block for each image, from the map to the pooled vector in one launch. With g the gate of the channels
-// and a that of the positions, out[c] = g[c] / P * sum over p of x[c, p] a[p], so gated maps are never
-// written: the map is read three times, from shared memory where it fits, else from L2.
+// DCIF and the mean over space in one launch, one block per image. With the channel gate g and the spatial
+// gate a, out[c] = g[c] / P * sum over p of x[c, p] a[p]. So the gated map is never written. The map is read
+// three times, from shared memory if it fits, else from the L2 cache.
 //
-// In memory the map is a matrix whose rows are channels (contiguous) or positions (channels-last). What the
-// one layout sums along its rows the other sums along its columns.
+// In memory the map is a matrix with one row per channel (contiguous) or per position (channels-last). A sum
+// along the rows of one layout is a sum along the columns of the other.
 #include "reductions.cuh"
 
 namespace fer_edge {
