@@ -1,4 +1,4 @@
-"""The operations at the shapes of the networks, with random arguments: for costs, timings and GPU checks."""
+"""The operations at the shapes of the networks, with random arguments, for costs, timings and GPU tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ HEAD_WIDTH = 32
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An operation as one network uses it."""
+    """An operation with the shape of one network."""
 
     operation: str
     network: str
@@ -26,7 +26,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For tables: operation, channels, map."""
+        """Operation, channels and map size, for tables."""
         return f"{self.operation} {self.channels} x {self.side} x {self.side}"
 
     def arguments(
@@ -37,17 +37,17 @@ class Case:
         channels_last: bool = False,
         seed: int = 0,
     ) -> tuple[Any, ...]:
-        """Map, weights and, for attention, the number of heads."""
+        """Map and weights; for attention also the number of heads."""
         wide = 2 * self.channels if self.operation == "multi_branch_attention" else self.channels
-        draw = torch.Generator().manual_seed(seed)
-        x = torch.randn(images, wide, self.side, self.side, generator=draw).to(device, dtype)
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randn(images, wide, self.side, self.side, generator=generator).to(device, dtype)
         weights = WEIGHTS[self.operation](self.channels, seed=seed)
-        placed = type(weights)(*(w.to(device, dtype) for w in weights))
+        weights_on_device = type(weights)(*(w.to(device, dtype) for w in weights))
         if channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         if self.operation == "token_attention":
-            return x, placed, self.channels // HEAD_WIDTH
-        return x, placed
+            return x, weights_on_device, self.channels // HEAD_WIDTH
+        return x, weights_on_device
 
     def run(self, arguments: tuple[Any, ...], implementation: kernels.dispatch.Kernels) -> Tensor:
         """Calls the public operation."""
@@ -64,7 +64,7 @@ CASES = tuple(Case(s.operation, s.networks[0], s.channels, s.height) for s in SH
 
 
 def folded(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The same arguments as inference has them, with what can be multiplied out multiplied out."""
+    """The same arguments with folded weights, as inference uses them."""
     x, weights, *rest = arguments
     if isinstance(weights, kernels.MultiBranchWeights):
         weights = fold_multi_branch(weights)

@@ -1,11 +1,11 @@
-"""What each part of an operation costs on paper: launches, arithmetic, bytes, and the least time on a GPU.
+"""Computes the cost of each operation: launches, FLOPs, bytes, and a lower bound of the time on a GPU.
 
-Nothing is run: shapes are traced on PyTorch's meta device, launches are read from the Triton plans.
+Nothing is run: shapes are traced on PyTorch's meta device, and launches are read from the Triton plans.
 
     python -m benchmarks.kernel_costs [--batch 1]
 
-"eager" counts every PyTorch operation that computes something as one launch which reads its operands from and
-writes its result to memory. A library may need more than one kernel for one of them, never less.
+"eager" counts every PyTorch operation that computes something as one launch that reads its operands from
+memory and writes its result to memory. A library needs at least one kernel for each.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from fer_edge.kernels.jit.launch import Plan
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """Peaks from the vendor's data sheets, dense float16, and what a launch inside a CUDA graph costs."""
+    """Peak rates from the vendor's data sheets (dense float16) and the cost of a launch in a CUDA graph."""
 
-    bandwidth: float  # bytes a second
-    arithmetic: float  # floating-point operations a second
-    launch: float  # seconds; an assumption, not a data sheet's figure
+    bandwidth: float  # bytes per second
+    arithmetic: float  # floating-point operations per second
+    launch: float  # seconds; an assumption, not from a data sheet
 
 
 GPUS = {
@@ -42,19 +42,19 @@ GPUS = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One launch: floating-point operations (a multiply-add is two) and bytes that cross the memory bus."""
+    """One launch: floating-point operations (a multiply-add is two) and bytes read and written."""
 
     name: str
     flops: int
     bytes: int
 
     def seconds(self, gpu: Gpu) -> float:
-        """The roofline: whichever of memory and arithmetic takes longer (Williams et al., 2009)."""
+        """The roofline: the longer of memory time and arithmetic time (Williams et al., 2009)."""
         return max(self.bytes / gpu.bandwidth, self.flops / gpu.arithmetic)
 
 
 class Trace(TorchDispatchMode):
-    """Collects the operations that compute something; views cost nothing."""
+    """Collects the operations that compute something; views are free."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Trace(TorchDispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Runs the operation and notes it."""
+        """Runs the operation and records it."""
         kwargs = kwargs or {}
         result = function(*args, **kwargs)
         read, written = list(_tensors(args)), list(_tensors([result]))
@@ -92,13 +92,13 @@ def eager_parts(operation: Callable[[], Tensor]) -> list[Part]:
 
 
 def planned_bytes(plan: Plan, images: int) -> int:
-    """Bytes that the launches of a plan move if each reads and writes its buffers once."""
+    """Bytes that the launches of a plan read and write if each accesses its buffers once."""
     used = (plan.buffers[name] for launch in plan.launches for name in launch.pointers)
     return sum(buffer.size(images) for buffer in used)
 
 
-def least_bytes(plan: Plan, images: int) -> int:
-    """Bytes that no implementation can avoid: inputs, weights and outputs, each once."""
+def min_bytes(plan: Plan, images: int) -> int:
+    """Minimum bytes of any implementation: inputs, weights and outputs, each once."""
     return sum(buffer.size(images) for buffer in plan.buffers.values() if buffer.role != "scratch")
 
 
@@ -108,7 +108,7 @@ def plan_of(case: Case, images: int) -> Plan:
 
 
 def costs(case: Case, images: int) -> dict[str, Any]:
-    """Eager parts, launches and bytes before and after, and the least times on each GPU."""
+    """Eager parts, launches and bytes before and after fusion, and lower bounds of the time on each GPU."""
     arguments = case.arguments(images, torch.float16, "meta")
     parts = eager_parts(lambda: getattr(reference, case.operation)(*arguments))
     plan = plan_of(case, images)
@@ -119,7 +119,7 @@ def costs(case: Case, images: int) -> dict[str, Any]:
             "eager_us": 1e6 * sum(part.seconds(gpu) + gpu.launch for part in parts),
             "fused_us": 1e6
             * (max(moved / gpu.bandwidth, flops / gpu.arithmetic) + len(plan.launches) * gpu.launch),
-            "roofline_us": 1e6 * max(least_bytes(plan, images) / gpu.bandwidth, flops / gpu.arithmetic),
+            "roofline_us": 1e6 * max(min_bytes(plan, images) / gpu.bandwidth, flops / gpu.arithmetic),
         }
     return {
         "case": case.name,
@@ -131,14 +131,14 @@ def costs(case: Case, images: int) -> dict[str, Any]:
         "bytes": {
             "eager": sum(part.bytes for part in parts),
             "fused": moved,
-            "least": least_bytes(plan, images),
+            "least": min_bytes(plan, images),
         },
         "least": least,
     }
 
 
 def show(cost: dict[str, Any]) -> None:
-    """Prints a table of the parts and a line of sums."""
+    """Prints a table of the parts and a line with the totals."""
     print(f"\n{cost['case']} ({cost['network']}), batch {cost['images']}")
     print("| launch | MFLOP | KiB |\n| --- | --- | --- |")
     for part in cost["parts"]:

@@ -1,4 +1,4 @@
-"""Timers: CUDA events on a GPU; without one a stand-in, which shows that the benchmark runs and no more."""
+"""Timers: CUDA events on a GPU, and a dry timer for the CPU that only shows that the benchmark runs."""
 
 import statistics
 import subprocess
@@ -15,7 +15,7 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Microseconds a call: the median over the samples, and their 10th and 90th percentiles."""
+    """Microseconds per call: median, 10th and 90th percentile of the samples."""
 
     median_us: float
     p10_us: float
@@ -24,13 +24,13 @@ class Timing:
 
 
 def timing_from_samples(samples_us: list[float]) -> Timing:
-    """At least two samples."""
+    """The statistics of at least two samples."""
     tenths = statistics.quantiles(samples_us, n=10)
     return Timing(statistics.median(samples_us), tenths[0], tenths[-1], len(samples_us))
 
 
 class Timer(Protocol):
-    """Times a call that launches work: as it is, and recorded in a CUDA graph."""
+    """Times a function that launches work: called directly, and recorded in a CUDA graph."""
 
     device: torch.device
 
@@ -44,23 +44,23 @@ class Timer(Protocol):
 class CudaTimer:
     """Times ``calls`` launches between two events, ``samples`` times, on the current device.
 
-    Raises RuntimeError when there is no CUDA device.
+    Raises RuntimeError if there is no CUDA device.
     """
 
     def __init__(self, samples: int = 200, calls: int = 20) -> None:
         if not torch.cuda.is_available():
-            raise RuntimeError("there is no CUDA device here; --dry-run goes through the motions on the CPU")
+            raise RuntimeError("there is no CUDA device; --dry-run runs the same code on the CPU")
         self.device = torch.device("cuda", torch.cuda.current_device())
         self.samples, self.calls = samples, calls
 
     def eager(self, work: Work) -> Timing:
-        """Launches one by one from Python."""
+        """Launches from Python, one call at a time."""
         for _ in range(3):
             work()
         return self._timed(work)
 
     def graph(self, work: Work) -> Timing:
-        """The same launches, recorded once and replayed."""
+        """Replays the same launches from a CUDA graph."""
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -86,7 +86,7 @@ class CudaTimer:
         return timing_from_samples(samples)
 
     def facts(self) -> dict[str, Any]:
-        """The GPU, its driver and clocks, and the two peaks that rooflines are made of, measured here."""
+        """The GPU, its driver and clocks, and measured peak bandwidth and arithmetic, for rooflines."""
         properties = torch.cuda.get_device_properties(self.device)
         return {
             "gpu": properties.name,
@@ -102,19 +102,19 @@ class CudaTimer:
         }
 
     def _bandwidth(self) -> float:
-        """Bytes a second, read and written, of copying 1 GiB."""
+        """Bytes read and written per second when copying 1 GiB."""
         source = torch.empty(1 << 30, dtype=torch.uint8, device=self.device)
         target = torch.empty_like(source)
         return 2 * source.numel() / (self.eager(lambda: target.copy_(source)).median_us * 1e-6)
 
     def _arithmetic(self) -> float:
-        """Operations a second of an 8192 x 8192 product in float16."""
+        """Operations per second of an 8192 x 8192 float16 matrix product."""
         a = torch.randn(8192, 8192, dtype=torch.float16, device=self.device)
         return 2 * 8192**3 / (self.eager(lambda: a @ a).median_us * 1e-6)
 
 
 class DryTimer:
-    """Calls everything twice on the CPU. Its times mean nothing and are not to be quoted."""
+    """Calls everything twice on the CPU. Its times are not measurements."""
 
     device = torch.device("cpu")
 
@@ -128,16 +128,19 @@ class DryTimer:
         return timing_from_samples(samples)
 
     def graph(self, work: Work) -> Timing:
-        """There are no graphs on a CPU."""
+        """The same as `eager`: there are no graphs on a CPU."""
         return self.eager(work)
 
     def facts(self) -> dict[str, Any]:
-        """That this was no measurement."""
-        return {"gpu": None, "dry_run": "on the CPU, kernels in Triton's interpreter; no time means anything"}
+        """States that this is not a measurement."""
+        return {
+            "gpu": None,
+            "dry_run": "on the CPU, kernels in Triton's interpreter; the times are not measurements",
+        }
 
 
 def _nvidia_smi() -> str:
-    """Driver, clocks, power limit and temperature as the vendor's tool says them, empty without it."""
+    """Driver, clocks, power limit and temperature from nvidia-smi; empty without it."""
     query = "driver_version,clocks.sm,clocks.mem,clocks.max.sm,power.limit,temperature.gpu"
     try:
         done = subprocess.run(

@@ -1,11 +1,11 @@
-"""The kernels against PyTorch on a GPU: each operation, and whole networks, in float16 at batch 1, 8 and 64.
+"""Times the kernels and PyTorch on a GPU: each operation and whole networks, float16, batch 1, 8 and 64.
 
     python -m benchmarks.kernels --json benchmarks/results/kernels.json
 
-Four ways of running the same weights: eager; torch.compile (max-autotune), the better of its own CUDA graph
-and one recorded here; eager recorded in a CUDA graph; ours recorded in a CUDA graph. Times are CUDA events,
-medians of many. Replays find weights in the L2 cache if they fit, as they would on a robot that looks at one
-frame after another; the roofline is of main memory, so a share above 1 says that they did. With `--dry-run`
+The same weights run in four ways: eager; torch.compile (max-autotune), the better of its own CUDA graph and
+one recorded here; eager in a CUDA graph; the kernels of fer_edge in a CUDA graph. Times are medians of CUDA
+events. In replays the weights are in the L2 cache if they fit, as in an application that processes frame
+after frame. The roofline is that of main memory, so a share above 1 means that they were. With `--dry-run`
 and TRITON_INTERPRET=1 the same code runs on the CPU and measures nothing.
 """
 
@@ -35,7 +35,7 @@ DRY_NETWORKS: dict[str, dict[str, Any]] = {
 
 
 def compiled(work: nn.Module | Any, timer: Timer, mode: str) -> Any:
-    """torch.compile; without a GPU its graphs run eagerly, so that a dry run does not wait for a compiler."""
+    """torch.compile; on a CPU its graphs run eagerly, so that a dry run does not wait for a compiler."""
     torch._dynamo.reset()
     if timer.device.type == "cpu":
         return torch.compile(work, backend="aot_eager", fullgraph=True)
@@ -43,7 +43,7 @@ def compiled(work: nn.Module | Any, timer: Timer, mode: str) -> Any:
 
 
 def compile_best(work: Any, arguments: tuple[Any, ...], timer: Timer) -> Timing:
-    """The better of the compiler's own CUDA graph and one recorded around its kernels."""
+    """The faster of the compiler's own CUDA graph and one recorded around its kernels."""
     own = compiled(work, timer, "max-autotune")
     with_own_graph = timer.eager(lambda: own(*arguments))
     bare = compiled(work, timer, "max-autotune-no-cudagraphs")
@@ -51,27 +51,27 @@ def compile_best(work: Any, arguments: tuple[Any, ...], timer: Timer) -> Timing:
 
 
 def operation_times(case: Case, images: int, timer: Timer) -> dict[str, Timing]:
-    """All ways of running one operation; the extension's too, where it was built."""
+    """The times of one operation in all ways, including the extension if it was built."""
     plain = case.arguments(images, torch.float16, timer.device, channels_last=True)
     ours = folded(plain)
 
     def reference(*arguments: Any) -> torch.Tensor:
         return case.run(arguments, "reference")
 
-    ways: dict[str, Work] = {"triton": lambda: case.run(ours, "triton")}
+    implementations: dict[str, Work] = {"triton": lambda: case.run(ours, "triton")}
     if timer.device.type == "cuda" and kernels.dispatch.installed("cuda"):
-        ways["cuda"] = lambda: case.run(ours, "cuda")
+        implementations["cuda"] = lambda: case.run(ours, "cuda")
     return {
         "eager": timer.eager(lambda: reference(*plain)),
         "eager_graph": timer.graph(lambda: reference(*plain)),
         "compile_best": compile_best(reference, plain, timer),
-        "triton_eager": timer.eager(ways["triton"]),
-        **{f"{name}_graph": timer.graph(work) for name, work in ways.items()},
+        "triton_eager": timer.eager(implementations["triton"]),
+        **{f"{name}_graph": timer.graph(work) for name, work in implementations.items()},
     }
 
 
 def network_times(name: str, images: int, timer: Timer, dry: bool) -> dict[str, Timing]:
-    """All ways of running a whole network."""
+    """The times of a whole network in all ways."""
     torch.manual_seed(0)
     model = build(name, **(DRY_NETWORKS if dry else NETWORKS)[name]).eval()
     model = model.to(timer.device, torch.float16, memory_format=torch.channels_last)
@@ -89,17 +89,17 @@ def warp_times(timer: Timer, faces: int = 16) -> dict[str, Timing]:
     """`warp_normalize` of faces of 100 to 400 px from 1920 x 1080 into float16 [faces, 1, 112, 112]."""
     height, width, side = (1080, 1920, 112) if timer.device.type == "cuda" else (54, 96, 8)
     plane = torch.randint(0, 256, (height, width), dtype=torch.uint8, device=timer.device)
-    steps = torch.linspace(0.9, 3.6, faces)  # px of the frame a px of the crop
+    steps = torch.linspace(0.9, 3.6, faces)  # frame px per crop px
     matrices = torch.zeros(faces, 2, 3)
     matrices[:, 0, 0] = matrices[:, 1, 1] = steps
     matrices[:, 0, 2] = torch.linspace(0, width / 2, faces)
     matrices[:, 1, 2] = torch.linspace(0, height / 2, faces)
-    placed = matrices.to(timer.device)
+    matrices_on_device = matrices.to(timer.device)
     out = torch.empty(faces, 1, side, side, dtype=torch.float16, device=timer.device)
 
     def work(implementation: kernels.dispatch.Kernels) -> Work:
         return lambda: kernels.warp_normalize(
-            plane, placed, out, mean=127.5, scale=1 / 64, kernels=implementation
+            plane, matrices_on_device, out, mean=127.5, scale=1 / 64, kernels=implementation
         )
 
     built = timer.device.type == "cuda" and kernels.dispatch.installed("cuda")
@@ -108,7 +108,7 @@ def warp_times(timer: Timer, faces: int = 16) -> dict[str, Timing]:
 
 
 def measured(times: dict[str, Timing], extra: dict[str, Any]) -> dict[str, Any]:
-    """One row of the results: the ratios are the compiler's best over each of ours, all in a CUDA graph."""
+    """One row of the results; speed_up is the time of compile_best divided by ours, in a CUDA graph."""
     ours = {name: times[name].median_us for name in ("triton_graph", "cuda_graph") if name in times}
     return {
         **extra,
@@ -120,7 +120,7 @@ def measured(times: dict[str, Timing], extra: dict[str, Any]) -> dict[str, Any]:
 def rows(
     timer: Timer, peaks: dict[str, Any], batches: list[int], chosen: list[str], dry: bool
 ) -> Iterable[dict[str, Any]]:
-    """Measures one after another."""
+    """Measures one case after another."""
     for case in CASES:
         for images in batches if case.operation in chosen else ():
             row = measured(operation_times(case, images, timer), {"case": case.name, "images": images})
@@ -142,7 +142,7 @@ def rows(
 
 
 def main() -> int:
-    """Measures, prints a line a row, writes JSON; 1 if there is no GPU to measure."""
+    """Measures, prints one line per row, writes JSON; returns 1 if there is no GPU."""
     known = [*dict.fromkeys(case.operation for case in CASES), *NETWORKS, "warp_normalize"]
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
@@ -151,7 +151,7 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true")
     arguments = parser.parse_args()
     if arguments.dry_run and not kernels.dispatch.interpreted():
-        # Triton reads it when it is imported, which is too late to set it here.
+        # Triton reads the variable at import, so it cannot be set here.
         parser.error("--dry-run needs TRITON_INTERPRET=1 in the environment")
     try:
         timer: Timer = DryTimer() if arguments.dry_run else CudaTimer()
@@ -165,7 +165,7 @@ def main() -> int:
             found.append(row)
             medians = ", ".join(f"{name} {t['median_us']:.2f}" for name, t in row["times"].items())
             print(f"{row['case']}, batch {row['images']}: {medians} us", flush=True)
-            if arguments.json:  # after each row: a run that is cut short leaves what it has measured
+            if arguments.json:  # after each row, so that an interrupted run keeps its results
                 result = {"context": context() | facts, "rows": found}
                 arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return 0

@@ -1,7 +1,8 @@
-"""One Triton kernel to cubin and PTX for one compute capability, without a GPU.
+"""Compiles one Triton kernel to cubin and PTX for one compute capability, without a GPU.
 
-PTX is written in the oldest version that knows the architecture, because a driver reads no PTX newer than
-itself: JetPack 6 (CUDA 12.6) stops at 8.5. Line information is left out: it names the builder's folders.
+PTX has the oldest version that supports the architecture, because a driver cannot read PTX newer than itself:
+JetPack 6 (CUDA 12.6) reads up to 8.5. Line information is omitted, because it contains paths of the build
+machine.
 """
 
 import contextlib
@@ -35,8 +36,8 @@ ARCHITECTURES = {
     110: (90, 227 * 1024),
     120: (87, 99 * 1024),
 }
-BF16_FROM = 80
-_TOLD = {
+MIN_BF16_ARCHITECTURE = 80
+_LOG_PATTERNS = {
     "registers": r"Used (\d+) registers",
     "stack_bytes": r"(\d+) bytes stack frame",
     "spill_bytes": r"(\d+) bytes spill (?:stores|loads)",
@@ -45,21 +46,21 @@ _TOLD = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A kernel with all that is compiled in; the same for every architecture. It can be pickled."""
+    """A kernel with all its compile-time constants, for any architecture. It can be pickled."""
 
     operation: str
     module: str
     name: str
-    digest: str  # of its text and of every function that it calls
+    digest: str  # of its source and of every function that it calls
     pointers: tuple[tuple[str, str], ...]  # name and dtype
     constants: tuple[tuple[str, Number], ...]
     num_warps: int
     num_stages: int
-    max_registers: int | None = None  # of a thread
+    max_registers: int | None = None  # per thread
 
     @property
     def id(self) -> str:
-        """A name for files that changes with anything that is compiled in."""
+        """A file name that changes with any input of the compilation."""
         return f"{self.operation}-{self.name}-{_digest(asdict(self), triton.__version__)[:12]}"
 
     def key(self, architecture: int) -> str:
@@ -74,8 +75,8 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compiled:
-    """What the compiler made and what it says about it."""
+class CompiledKernel:
+    """The output of the compiler and its properties."""
 
     cubin: bytes
     ptx: bytes
@@ -87,13 +88,13 @@ class Compiled:
 
 
 def assembler(architecture: int) -> str:
-    """The version of the ptxas that Triton brings for an architecture."""
+    """The version of the ptxas in the Triton package for an architecture."""
     tool = knobs.nvidia.ptxas_blackwell if architecture >= 100 else knobs.nvidia.ptxas
     return str(tool.version)
 
 
 def prepare_process(cache: str) -> None:
-    """Settings of a process that compiles: always anew, with a report, without line information."""
+    """Prepares a process that compiles: no cached kernels, with a log of ptxas, without line information."""
     os.environ.update(
         TRITON_CACHE_DIR=cache,
         TRITON_ALWAYS_COMPILE="1",
@@ -102,8 +103,8 @@ def prepare_process(cache: str) -> None:
     )
 
 
-def compiled(source: Source, architecture: int) -> Compiled:
-    """Compiles, in a process that `prepare_process` has prepared; RuntimeError names the kernel."""
+def compile_kernel(source: Source, architecture: int) -> CompiledKernel:
+    """Compiles a kernel. `prepare_process` must have been called; RuntimeError names the kernel."""
     function = getattr(importlib.import_module(source.module), source.name)
     types = {name: f"*{dtype}" for name, dtype in source.pointers} | {IMAGES: "i32"}
     count, constants = len(types), dict(source.constants)
@@ -126,22 +127,25 @@ def compiled(source: Source, architecture: int) -> Compiled:
                     "ptx_version": version,
                 },
             )
-    # The front end and ptxas raise the one, the passes between them the other.
+    # The front end and ptxas raise TritonError, the passes between them RuntimeError.
     except (TritonError, RuntimeError) as error:
         raise RuntimeError(f"{source.id} cannot be compiled for sm_{architecture}: {error}") from error
     data = kernel.metadata
     _check(source, architecture, data, limit)
-    return Compiled(
+    return CompiledKernel(
         cubin=kernel.asm["cubin"],
         ptx=kernel.asm["ptx"].encode("ascii"),
         threads=WARP * data.num_warps,
         shared_bytes=data.shared,
-        **{name: sum(map(int, re.findall(told, report.getvalue()))) for name, told in _TOLD.items()},
+        **{
+            name: sum(map(int, re.findall(pattern, report.getvalue())))
+            for name, pattern in _LOG_PATTERNS.items()
+        },
     )
 
 
 def _check(source: Source, architecture: int, data: Any, limit: int) -> None:
-    """What the loader takes for granted."""
+    """Checks the properties that the loader relies on."""
     where = f"{source.id} for sm_{architecture}"
     if data.shared > limit:
         raise RuntimeError(f"{where} must need at most {limit} bytes of shared memory, got {data.shared}")

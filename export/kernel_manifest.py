@@ -1,4 +1,4 @@
-"""The manifest's records from the plans and from what was compiled."""
+"""Builds the records of the manifest from launch plans and compiled kernels."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -19,7 +19,7 @@ from fer_edge.aot.manifest import (
     Pointer,
 )
 
-Task = tuple[Source, int]  # a kernel and a compute capability
+Task = tuple[Source, int]  # kernel, compute capability
 
 
 def sources_from_plan(entry: Planned) -> Iterator[Source]:
@@ -44,7 +44,7 @@ def manifest_from_plans(
     done: Mapping[str, Binary],
     architectures: Sequence[int],
 ) -> Manifest:
-    """The manifest of these plans; tasks and binaries by key."""
+    """The manifest of these plans; the keys of `tasks` and `done` are those of `Source.key`."""
     binaries: dict[str, dict[str, Binary]] = {}
     for key, (source, architecture) in tasks.items():
         binaries.setdefault(source.id, {})[str(architecture)] = done[key]

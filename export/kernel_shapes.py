@@ -1,4 +1,4 @@
-"""The kernels to compile, as data: which operation, for which maps, of which network."""
+"""The kernels to compile ahead of time: operation, map size and network."""
 
 import importlib
 import math
@@ -15,33 +15,33 @@ from fer_edge.kernels.jit.launch import Plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """An operation as some networks use it, or as somebody's own does."""
+    """An operation with the map size of some networks, or of a user's network."""
 
-    operation: str  # name of the module with its forward_plan
+    operation: str  # name of the module that has its forward_plan
     networks: tuple[str, ...]
     channels: int
-    height: int  # of the map, in positions
+    height: int  # of the map
     width: int
-    # Arguments of forward_plan that are the operation's own.
+    # Further arguments of forward_plan.
     settings: Mapping[str, Number] = field(default_factory=dict)
-    # Where a plan depends on the number of images at a time: those for which one is made.
+    # If the plan depends on the number of images: the numbers that get a plan.
     batches: tuple[int, ...] = ()
 
     def plan(self, dtype: str, channels_last: bool, images: int | None) -> Plan:
-        """The launches for Triton's dtype; ``images`` is how many at a time where that matters."""
+        """The launches for Triton's dtype, tuned for ``images`` if the plan depends on their number."""
         module = importlib.import_module(f"fer_edge.kernels.jit.{self.operation}")
         hint = {"images": images} if self.batches else {}
         plan: Plan = module.forward_plan(**self.arguments(), dtype=dtype, channels_last=channels_last, **hint)
         return plan
 
     def arguments(self) -> dict[str, Number]:
-        """The arguments of forward_plan that say which map it is, and the operation's own."""
+        """The arguments of forward_plan: map size and settings."""
         return {"channels": self.channels, "height": self.height, "width": self.width, **self.settings}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan and what it was made for."""
+    """A plan and the arguments that it was made for."""
 
     plan: Plan
     networks: tuple[str, ...]
@@ -51,10 +51,10 @@ class Planned:
     images: int | None
 
 
-# Up to 4 images the blocks are small, so that a robot's one face is spread over the whole GPU. (A third plan,
-# for 32 and more with tensor cores, spills on 7.5; who has so many images has PyTorch.)
+# Up to 4 images the blocks are small, so that one face uses the whole GPU. (The third plan, for 32 and more
+# images with tensor cores, spills on 7.5 and is omitted: batches of this size run on machines with PyTorch.)
 _BATCHES = (4, 8)
-# What an operation wants to know beside its map.
+# Settings of an operation besides the map size.
 _SETTINGS: dict[str, dict[str, type[int] | type[float]]] = {
     "multi_branch_attention": {},
     "dcif": {"hidden": int},
@@ -65,15 +65,15 @@ FORM = "OPERATION:CxHxW[:NAME=NUMBER...]"
 
 
 def shape_from_text(text: str) -> Shape:
-    """The shape of anybody's network, as a command line has it.
+    """Parses a shape from the command line.
 
     Args:
-        text: operation, channels x height x width of its map (C, not 2 C), and what else it wants to know:
+        text: operation, channels x height x width of its map (C, not 2 C), and its settings:
             ``multi_branch_attention:384x6x6``, ``dcif:384x6x6:hidden=24`` or
-            ``token_attention:384x6x6:heads=12:epsilon=1e-6`` (1e-5 if it is left out).
+            ``token_attention:384x6x6:heads=12:epsilon=1e-6`` (the default of epsilon is 1e-5).
 
     Raises:
-        ValueError: there is no such operation, or it cannot have this shape.
+        ValueError: the operation does not exist or does not support this shape.
     """
     operation, _, rest = text.partition(":")
     size, *settings = rest.split(":")
@@ -91,7 +91,7 @@ def shape_from_text(text: str) -> Shape:
         settings=_settings(operation, settings),
         batches=_BATCHES if operation == "multi_branch_attention" else (),
     )
-    # What the operation itself would say.
+    # The checks of the operation itself.
     x = torch.empty(1, channels, height, width, device="meta")
     check_map(text, x, 1)
     if operation == "token_attention":
@@ -100,7 +100,7 @@ def shape_from_text(text: str) -> Shape:
 
 
 def _settings(operation: str, texts: Iterable[str]) -> dict[str, Number]:
-    """An operation's settings from "heads=12" and the like."""
+    """The settings of an operation from texts such as "heads=12"."""
     kinds = _SETTINGS[operation]
     given = dict(_DEFAULTS.get(operation, {}))
     for text in texts:
@@ -115,7 +115,7 @@ def _settings(operation: str, texts: Iterable[str]) -> dict[str, Number]:
             raise ValueError(f"{operation} needs {name} above zero, got {number}")
     if missing := [name for name in kinds if name not in given]:
         raise ValueError(f"{operation} needs {missing[0]}, say {missing[0]}=NUMBER after its map")
-    # In one order, whichever they were given in: the shape is what a kernel is found by.
+    # In a fixed order, because a kernel is found by its shape.
     return {name: given[name] for name in kinds}
 
 
@@ -131,10 +131,10 @@ SHAPES = tuple(
 )
 
 
-def planned(
+def plans_from_shapes(
     shapes: Iterable[Shape], dtypes: Iterable[str], channels_last: Iterable[bool]
 ) -> Iterator[Planned]:
-    """The plans of every shape in each of the dtypes and layouts."""
+    """The plans of every shape for each dtype and layout."""
     dtypes, layouts = tuple(dtypes), tuple(channels_last)
     for shape in shapes:
         for dtype in dtypes:

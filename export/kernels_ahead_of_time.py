@@ -1,8 +1,8 @@
-"""Triton kernels to cubins: ``python -m export.kernels_ahead_of_time --out DIR``. Needs no GPU.
+"""Compiles Triton kernels ahead of time: ``python -m export.kernels_ahead_of_time --out DIR``. Needs no GPU.
 
-Every kernel of the networks' operations is compiled for each compute capability, and a manifest says how to
-launch it; `fer_edge.aot` does so without Triton and PyTorch. A build that was interrupted goes on where it
-stopped, and what has not changed is kept. ``--shape`` compiles for another network's maps.
+Every kernel of the networks' operations is compiled for each compute capability. A manifest describes the
+launches; `fer_edge.aot` launches the kernels without Triton and PyTorch. An interrupted build resumes where
+it stopped, and unchanged kernels are kept. ``--shape`` compiles for the maps of another network.
 """
 
 import argparse
@@ -21,15 +21,15 @@ import triton
 
 from export.kernel_binary import (
     ARCHITECTURES,
-    BF16_FROM,
-    Compiled,
+    MIN_BF16_ARCHITECTURE,
+    CompiledKernel,
     Source,
     assembler,
-    compiled,
+    compile_kernel,
     prepare_process,
 )
 from export.kernel_manifest import Task, manifest_from_plans, sources_from_plan
-from export.kernel_shapes import FORM, SHAPES, Shape, planned, shape_from_text
+from export.kernel_shapes import FORM, SHAPES, Shape, plans_from_shapes, shape_from_text
 from fer_edge.aot import __main__ as check_command
 from fer_edge.aot import manifest as records
 from fer_edge.aot.binaries import ptx_from_text
@@ -40,7 +40,7 @@ from fer_edge.atomic_file import atomic_write
 from fer_edge.models import ModelError
 from training.command_line import told_by
 
-# Binaries that are done while the manifest is not; a line each.
+# Lists the finished binaries of an incomplete build, one per line.
 PROGRESS = "progress.jsonl"
 LAYOUTS = {"contiguous": False, "channels-last": True}
 
@@ -53,25 +53,25 @@ def build(
     channels_last: Sequence[bool] = (False,),
     jobs: int = 1,
 ) -> Manifest:
-    """Compiles what is missing, writes the manifest, and removes what an earlier one listed.
+    """Compiles missing kernels, writes the manifest, and removes files of an earlier manifest.
 
-    Raises ValueError where no such kernel can exist, RuntimeError where one cannot be compiled.
+    Raises ValueError if a kernel is not supported, RuntimeError if its compilation fails.
     """
-    _check(architectures, dtypes)
+    _check_options(architectures, dtypes)
     for partial in out.glob("sm_*/*.partial"):
         partial.unlink()
-    entries = list(planned(shapes, dtypes, channels_last))
+    entries = list(plans_from_shapes(shapes, dtypes, channels_last))
     sources = {source.id: source for entry in entries for source in sources_from_plan(entry)}
     tasks = {source.key(a): (source, a) for source in sources.values() for a in architectures}
     out.mkdir(parents=True, exist_ok=True)
-    earlier = _earlier(out)
+    earlier = _listed_binaries(out)
     done = {key: binary for key, binary in earlier.items() if key in tasks and _is_whole(out, binary)}
     if done:
         print(f"kept {len(done)} of {len(tasks)} kernels", flush=True)
     with (out / PROGRESS).open("a", encoding="utf-8") as progress:
-        # After a line that was cut short.
+        # Ends a truncated last line.
         progress.write("\n")
-        for key, binary in _compiled(out, {k: t for k, t in tasks.items() if k not in done}, jobs):
+        for key, binary in _compile_all(out, {k: t for k, t in tasks.items() if k not in done}, jobs):
             progress.write(json.dumps(asdict(binary)) + "\n")
             progress.flush()
             done[key] = binary
@@ -86,23 +86,23 @@ def build(
     return manifest
 
 
-def _check(architectures: Sequence[int], dtypes: Sequence[str]) -> None:
+def _check_options(architectures: Sequence[int], dtypes: Sequence[str]) -> None:
     if triton.knobs.runtime.interpret:
         raise ValueError("TRITON_INTERPRET is set: kernels would be interpreted, not compiled; unset it")
-    if "bf16" in dtypes and (older := [a for a in architectures if a < BF16_FROM]):
+    if "bf16" in dtypes and (older := [a for a in architectures if a < MIN_BF16_ARCHITECTURE]):
         raise ValueError(
-            f"bf16 needs compute capability {BF16_FROM} or newer, got {older}; leave it or them out"
+            f"bf16 needs compute capability {MIN_BF16_ARCHITECTURE} or newer, got {older}; omit one of them"
         )
 
 
-def _earlier(out: Path) -> dict[str, Binary]:
-    """What the folder's manifest and an interrupted build list, by key."""
+def _listed_binaries(out: Path) -> dict[str, Binary]:
+    """The binaries listed by the manifest of the folder and by an interrupted build, by key."""
     found: dict[str, Binary] = {}
     if (out / records.NAME).exists():
         found = {binary.key: binary for _, _, binary in records.read(out).all_binaries()}
     if (out / PROGRESS).exists():
         for line in (out / PROGRESS).read_text(encoding="utf-8").splitlines():
-            # The last line may have been cut short.
+            # The last line may be truncated.
             if line.startswith("{") and line.endswith("}"):
                 binary: Binary = records.decode(Binary, json.loads(line), PROGRESS)
                 found[binary.key] = binary
@@ -116,21 +116,21 @@ def _is_whole(out: Path, binary: Binary) -> bool:
         return False
 
 
-def _compiled(out: Path, tasks: Mapping[str, Task], jobs: int) -> Iterator[tuple[str, Binary]]:
-    """Compiles in processes of their own, writes the files, and says so, as each is done."""
+def _compile_all(out: Path, tasks: Mapping[str, Task], jobs: int) -> Iterator[tuple[str, Binary]]:
+    """Compiles in separate processes; writes the files and prints a line for each finished kernel."""
     if not tasks:
         return
     with tempfile.TemporaryDirectory() as cache:
-        # Fresh processes: a fork of one with PyTorch's threads can hang.
+        # spawn, because a fork of a process with PyTorch's threads can hang.
         spawn = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(jobs, spawn, prepare_process, (cache,))
         try:
-            waiting = {pool.submit(compiled, source, a): key for key, (source, a) in tasks.items()}
+            waiting = {pool.submit(compile_kernel, source, a): key for key, (source, a) in tasks.items()}
             begin = time.monotonic()
             for count, future in enumerate(as_completed(waiting), 1):
                 key = waiting[future]
                 source, architecture = tasks[key]
-                binary = _written(out, key, source, architecture, future.result())
+                binary = _write_kernel(out, key, source, architecture, future.result())
                 print(
                     f"[{count}/{len(tasks)}] {time.monotonic() - begin:.0f} s: "
                     f"sm_{architecture} {source.id}, "
@@ -143,8 +143,8 @@ def _compiled(out: Path, tasks: Mapping[str, Task], jobs: int) -> Iterator[tuple
             pool.shutdown(cancel_futures=True)
 
 
-def _written(out: Path, key: str, source: Source, architecture: int, made: Compiled) -> Binary:
-    """Writes a kernel's two files."""
+def _write_kernel(out: Path, key: str, source: Source, architecture: int, made: CompiledKernel) -> Binary:
+    """Writes the two files of a kernel."""
     files = {}
     for ending, content in (("cubin", made.cubin), ("ptx", made.ptx)):
         name = f"sm_{architecture}/{source.id}.{ending}"
@@ -172,7 +172,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _spills(manifest: Manifest) -> Iterator[str]:
-    """A line for each kernel that keeps some of its registers in memory: right, but slower."""
+    """A line for each kernel that spills registers to memory, which is correct but slower."""
     for entry in manifest.operations:
         for launch in entry.launches:
             kernel = manifest.kernels[launch.kernel]
@@ -187,8 +187,8 @@ def _spills(manifest: Manifest) -> Iterator[str]:
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=Path, metavar="DIR", help="where to build, or to go on building")
-    what.add_argument("--check", metavar="DIR", help="check a folder; the same as python -m fer_edge.aot")
+    what.add_argument("--out", type=Path, metavar="DIR", help="folder to build or to complete")
+    what.add_argument("--check", metavar="DIR", help="check a folder, as python -m fer_edge.aot does")
     parser.add_argument(
         "--architectures",
         type=int,
@@ -196,7 +196,7 @@ def _arguments() -> argparse.ArgumentParser:
         choices=ARCHITECTURES,
         default=list(ARCHITECTURES),
         metavar="CC",
-        help=f"compute capabilities; {' '.join(map(str, ARCHITECTURES))} by default",
+        help=f"compute capabilities (default: {' '.join(map(str, ARCHITECTURES))})",
     )
     parser.add_argument("--dtypes", nargs="+", choices=("fp16", "fp32", "bf16"), default=["fp16", "fp32"])
     parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=["contiguous"])
@@ -205,9 +205,9 @@ def _arguments() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="SHAPE",
-        help=f"{FORM}, instead of the networks' shapes; for example dcif:384x6x6:hidden=24",
+        help=f"{FORM}, in place of the networks' shapes; for example dcif:384x6x6:hidden=24",
     )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that compile")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="number of compiler processes")
     return parser
 
 
@@ -222,7 +222,7 @@ def main() -> None:
         manifest = build(args.out, shapes, args.architectures, args.dtypes, layouts, args.jobs)
         for line in _spills(manifest):
             print(line)
-        # The same command that anybody else checks the folder with.
+        # The same check that users run.
         sys.exit(check_command.main([str(args.out)]))
 
 

@@ -12,11 +12,11 @@ CODE = """
 import json, sys, tempfile
 from dataclasses import replace
 sys.path[:0] = sys.argv[1:]
-from export.kernel_binary import Source, compiled, prepare_process
+from export.kernel_binary import Source, compile_kernel, prepare_process
 
 def tried(source, architecture):
     try:
-        made = compiled(source, architecture)
+        made = compile_kernel(source, architecture)
     except RuntimeError as error:
         return str(error)
     except AssertionError:

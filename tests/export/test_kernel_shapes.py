@@ -15,12 +15,12 @@ import pytest
     ],
 )
 def test_a_shape_has_its_plans(text: str, settings: dict[str, float], batches: tuple[int, ...]) -> None:
-    from export.kernel_shapes import planned, shape_from_text
+    from export.kernel_shapes import plans_from_shapes, shape_from_text
 
     shape = shape_from_text(text)
     assert shape.arguments() == {"channels": 384, "height": 6, "width": 5, **settings}
     assert list(shape.arguments())[3:] == list(settings)
-    plans = list(planned([shape], ["fp16"], [False]))
+    plans = list(plans_from_shapes([shape], ["fp16"], [False]))
     assert [entry.images for entry in plans] == list(batches or (None,))
     assert {entry.plan.operation for entry in plans} == {text.split(":")[0]}
 

@@ -126,12 +126,12 @@ def test_the_manifest_comes_back(built: Path, manifest: Manifest) -> None:
 def test_launches_are_those_of_the_plans(
     built: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from export.kernel_shapes import SHAPES, planned
+    from export.kernel_shapes import SHAPES, plans_from_shapes
 
     driver = PycudaDriver((8, 7))
     driver.install(monkeypatch)
     stream = driver.Stream()
-    plans = list(planned(SHAPES, ["fp16"], [False]))
+    plans = list(plans_from_shapes(SHAPES, ["fp16"], [False]))
     assert len(plans) == len(manifest.operations)
     with CompiledKernels(built) as kernels:
         for entry in plans:

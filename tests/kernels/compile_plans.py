@@ -9,7 +9,7 @@ that save for them, and the paths that only wide maps take.
 import sys
 from collections.abc import Iterator
 
-from export.kernel_binary import compiled, prepare_process
+from export.kernel_binary import compile_kernel, prepare_process
 from export.kernel_manifest import sources_from_plan
 from export.kernel_shapes import Planned
 from fer_edge.kernels.jit import dcif, dcif_backward, token_attention
@@ -52,7 +52,7 @@ def main() -> None:
     for channels, dtype, plan in plans():
         planned = Planned(plan=plan, networks=(), shape={}, dtype=dtype, channels_last=False, images=None)
         for source in sources_from_plan(planned):
-            made = compiled(source, SM)
+            made = compile_kernel(source, SM)
             needs = (made.spill_bytes, made.stack_bytes, made.shared_bytes)
             sys.stdout.write(f"{source.name} {channels} {dtype} {' '.join(map(str, needs))}\n")
 

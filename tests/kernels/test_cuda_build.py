@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cuda_resources import readable, report, resources_of
+from benchmarks.cuda_resources import demangle, report, resources_of
 from csrc.cuda import toolkit
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ def built():
 def test_no_kernel_spills(built, source):
     resources = resources_of((built / "cuda" / f"{source.stem}.log").read_text())
     assert {r.architecture for r in resources} == set(toolkit.ARCHITECTURES.split())
-    names = " ".join(readable(sorted({r.kernel for r in resources})))
+    names = " ".join(demangle(sorted({r.kernel for r in resources})))
     for name in TYPES.get(source.stem, TYPES["dcif"]):
         assert f"<{name}" in names
     spilling = [r for r in resources if r.spilled_bytes or r.stack_bytes]
