@@ -1,4 +1,4 @@
-"""Types of NumPy arrays by their elements, for annotations."""
+"""NumPy array types, for annotations."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic file writes: a file is written completely or not at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +7,9 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a path beside the target to write to, which takes the target's place at the end of the block.
+    """Yields a temporary path in the same folder; at the end of the block it is renamed to `path`.
 
-    When the block raises, what it wrote is removed and the target stays as it was.
+    If the block raises, the temporary file is removed and `path` is unchanged.
     """
     partial = path.with_name(f"{path.name}.partial")
     try:

@@ -1,4 +1,4 @@
-"""Where and on what a number was measured: without it a number cannot be compared."""
+"""The context of a measurement: machine, versions and commit, so that figures can be compared."""
 
 import os
 import platform
@@ -45,9 +45,7 @@ def _commit() -> str:
 
 
 def _stolen_percent() -> float | None:
-    """Share of processor time since start that a hypervisor gave to others, None where the system does not
-    say.
-    """
+    """Percentage of processor time since boot that the hypervisor gave to other guests; None if unknown."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return None

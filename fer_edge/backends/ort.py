@@ -34,7 +34,7 @@ _ERRORS: tuple[type[Exception], ...] = (
 
 
 def session_options(threads: int) -> Any:
-    """Returns the options of every session of ours: of the runtime, of exports, of evaluations."""
+    """Returns the options of every session, in the runtime, in export and in evaluation."""
     options = _ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
