@@ -1,4 +1,4 @@
-"""A made folder, and pycuda as a double."""
+"""Fixtures: a folder of made-up kernels, and a test double of pycuda."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> PycudaDriver:
-    """A double in the place of pycuda.driver, on a GPU of compute capability 8.7."""
+    """A test double that replaces pycuda.driver, with a GPU of compute capability 8.7."""
     double = PycudaDriver((8, 7))
     double.install(monkeypatch)
     return double

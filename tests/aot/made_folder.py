@@ -1,6 +1,6 @@
 """Writes a folder of ahead-of-time kernels by hand: files with valid headers and no code, one operation.
 
-What Triton really makes is checked in tests/export; here every field can be chosen, and nothing is compiled.
+tests/export checks the output of Triton; here every field can be chosen, and nothing is compiled.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ SHAPE = {"channels": 16, "height": 3, "width": 3}
 
 
 def elf(architecture: int, symbol: str, machine: int = 190) -> bytes:
-    """A cubin as far as it is looked at: header, sections, symbols; the newer layout from 100 on."""
+    """The parts of a cubin that are read: header, sections, symbols; the newer layout from sm_100."""
     strings = b"\0" + symbol.encode() + b"\0"
     symbols = bytes(24) + struct.pack("<IBBHQQ", 1, 0x12, 0, 1, 0, 0)
     symbols_at = 64 + len(strings)
@@ -53,7 +53,7 @@ def elf(architecture: int, symbol: str, machine: int = 190) -> bytes:
 
 
 def ptx(target: str, symbol: str, version: str = "8.0", threads: int = THREADS) -> bytes:
-    """The head of a kernel's PTX."""
+    """The header of the PTX of a kernel."""
     types = ["u64"] * len(POINTERS[symbol]) + ["u32", "u64", "u64"]
     parameters = ",\n".join(f"\t.param .{kind} {symbol}_param_{i}" for i, kind in enumerate(types))
     return (
@@ -63,7 +63,7 @@ def ptx(target: str, symbol: str, version: str = "8.0", threads: int = THREADS) 
 
 
 def write(folder: Path, architectures: tuple[int, ...] = (75, 87, 90, 110)) -> Manifest:
-    """Writes the files and the manifest of an operation of two launches."""
+    """Writes the files and the manifest of one operation with two launches."""
     kernels = {
         f"{symbol}-0123": Kernel(
             symbol=symbol,
@@ -104,7 +104,7 @@ def write(folder: Path, architectures: tuple[int, ...] = (75, 87, 90, 110)) -> M
 
 
 def write_binary(folder: Path, symbol: str, architecture: int) -> Binary:
-    """Writes a kernel's cubin and PTX and returns what the manifest says about them."""
+    """Writes cubin and PTX of a kernel and returns their record in the manifest."""
     target = f"sm_{architecture}{'a' if architecture >= 90 else ''}"
     return Binary(
         key=f"{symbol}-{architecture}",
@@ -122,7 +122,7 @@ def write_binary(folder: Path, symbol: str, architecture: int) -> Binary:
 
 
 def write_file(folder: Path, name: str, content: bytes) -> File:
-    """Writes a file and returns what the manifest says about it."""
+    """Writes a file and returns its record in the manifest."""
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(content)
     return File(name=name, sha256=hashlib.sha256(content).hexdigest(), size=len(content))

@@ -1,4 +1,4 @@
-"""`python -m fer_edge.aot DIR` finds whatever differs from the manifest, in plain Python."""
+"""`python -m fer_edge.aot DIR` finds every difference from the manifest, with the standard library only."""
 
 import struct
 import subprocess
@@ -25,7 +25,7 @@ def _flip(folder: Path, name: str) -> None:
 
 
 def _relist(folder: Path, which: str, content: bytes) -> None:
-    """Replaces a file and its line in the manifest, so that only the content can give it away."""
+    """Replaces a file and its record in the manifest, so that only the content shows the change."""
     file = made_folder.write_file(folder, f"sm_87/first.{which}", content)
     made_folder.write_manifest(
         folder, made_folder.with_binary(read(folder), "first-0123", "87", **{which: file})
@@ -85,14 +85,14 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
 }
 
 
-def test_a_whole_folder_passes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_complete_folder_passes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(folder)]) == 0
     out = capsys.readouterr().out
     assert "1 operations, 2 kernels, 16 files (0.0 MB) for sm_75, sm_87, sm_90, sm_110: as listed" in out
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-def test_tampering_is_found(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_tampering_is_detected(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     tamper, messages = TAMPERED[name]
     tamper(folder)
     assert main([str(folder)]) == 1
@@ -113,7 +113,7 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixt
 
 
 def test_needs_the_standard_library_only(folder: Path) -> None:
-    # -S -E: no site-packages at all; the package comes from the checkout.
+    # -S -E: no site-packages; the package is imported from the checkout.
     code = (
         "import sys, runpy; sys.path.insert(0, sys.argv.pop(1)); "
         "runpy.run_module('fer_edge.aot', run_name='__main__')"
@@ -132,12 +132,12 @@ def test_both_layouts_of_cubins_are_read(architecture: int) -> None:
     assert (cubin.architecture, cubin.functions) == (architecture, ("kernel",))
 
 
-def test_every_cut_of_a_cubin_is_an_error() -> None:
+def test_every_truncated_cubin_is_an_error() -> None:
     whole = made_folder.elf(87, "kernel")
     for length in range(len(whole)):
         with pytest.raises(ModelError):
             cubin_from_bytes(whole[:length])
-    # Nor does a table that points far away escape as another exception.
+    # A table with an offset outside the file raises ModelError too.
     far = bytearray(whole)
     struct.pack_into("<Q", far, 40, 2**63)
     with pytest.raises(ModelError):

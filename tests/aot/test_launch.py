@@ -1,4 +1,4 @@
-"""Loading and launching, pycuda being a double: what reaches CUDA, in which context, what is refused."""
+"""Loading and launching with a double of pycuda: calls to CUDA, their context, and refused arguments."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def test_launches_what_the_manifest_says(folder: Path, driver: PycudaDriver) -> 
     with CompiledKernels(folder) as kernels:
         _attention(kernels)(7, ADDRESSES, stream)
     block = (made_folder.THREADS, 1, 1)
-    # Pointers in the kernel's order, the images, and NULL for the two that Triton adds.
+    # Pointers in the order of the kernel, the number of images, NULL for the two pointers that Triton adds.
     first = ("first", (4, 5), block, stream, (0x1000, 0x2000, 7, 0, 0), 1024)
     second = ("second", (7,), block, stream, (0x2000, 0x3000, 0x4000, 7, 0, 0), 50 * 1024)
     assert driver.given("launch") == [first, second]
@@ -84,24 +84,24 @@ def test_a_context_of_pycuda_beneath_is_left_to_pycuda(folder: Path, driver: Pyc
     kernels = CompiledKernels(folder)
     driver.Context.get_current = object
     kernels.close()
-    # pycuda itself makes it current again; to pop would take it away.
+    # pycuda itself makes it current again; another pop would remove it.
     assert driver.names()[-1] == "detach"
 
 
 def test_another_thread_may_not_close(folder: Path, driver: PycudaDriver) -> None:
     kernels = CompiledKernels(folder)
-    told: list[str] = []
+    errors: list[str] = []
 
     def close() -> None:
         try:
             kernels.close()
         except RuntimeError as error:
-            told.append(str(error))
+            errors.append(str(error))
 
     thread = threading.Thread(target=close)
     thread.start()
     thread.join()
-    assert told and "must be closed in the thread that made it" in told[0]
+    assert errors and "must be closed in the thread that made it" in errors[0]
     assert "detach" not in driver.names()
     kernels.close()
 
@@ -169,7 +169,7 @@ def test_the_plan_for_the_number_of_images_is_taken(folder: Path, driver: Pycuda
         {"operation": "attention", "dtype": "fp16", "heads": 8},
     ],
 )
-def test_what_is_not_there_lists_what_is(
+def test_a_missing_operation_lists_the_available_ones(
     folder: Path, driver: PycudaDriver, wanted: dict[str, object]
 ) -> None:
     with (
@@ -222,7 +222,7 @@ def test_missing_driver_library_is_reported(
     package = tmp_path_factory.mktemp("broken") / "pycuda"
     package.mkdir()
     (package / "__init__.py").touch()
-    # As the dynamic loader words it for pycuda's extension.
+    # The message of the dynamic loader for pycuda's extension.
     (package / "driver.py").write_text("raise ImportError('libcuda.so.1: cannot open shared object file')")
     monkeypatch.syspath_prepend(package.parent)
     for name in ("pycuda", "pycuda.driver"):

@@ -1,4 +1,4 @@
-"""What is loaded where no cubin fits the GPU or the driver, pycuda being a double."""
+"""What is loaded if no cubin fits the GPU or the driver, with a double of pycuda."""
 
 import logging
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_ptx_of_an_older_gpu_is_the_fall_back_and_logged(
     with caplog.at_level(logging.WARNING, "fer_edge"), CompiledKernels(folder) as kernels:
         _attention(kernels)
     loaded = [data for (data,) in driver.given("module_from_buffer")]
-    # CUDA wants a text to end in a zero byte. PTX for sm_90a runs nowhere else.
+    # PTX must end with a zero byte. PTX for sm_90a runs on no other architecture.
     expected = [(folder / f"sm_{source}/{symbol}.ptx").read_bytes() for symbol in ("first", "second")]
     assert loaded == [text + b"\0" for text in expected]
     assert (
@@ -52,7 +52,7 @@ def test_a_driver_older_than_the_assembler_takes_the_ptx(
     assert "refuses sm_87/first.cubin (module_from_buffer failed: device kernel image is invalid)" in warning
 
 
-def test_a_driver_that_refuses_the_ptx_too_is_told(folder: Path, driver: PycudaDriver) -> None:
+def test_a_driver_that_refuses_the_ptx_too_is_reported(folder: Path, driver: PycudaDriver) -> None:
     driver.refused = (b"\x7fELF", b".version")
     with CompiledKernels(folder) as kernels:
         with pytest.raises(RuntimeError, match=r"sm_87/first\.ptx cannot be loaded: .* image is invalid"):
@@ -67,7 +67,7 @@ def test_a_changed_ptx_is_not_taken_instead(folder: Path, driver: PycudaDriver) 
         _attention(kernels)
 
 
-def test_a_gpu_that_nothing_is_compiled_for_is_told(folder: Path, driver: PycudaDriver) -> None:
+def test_a_gpu_without_any_binary_is_reported(folder: Path, driver: PycudaDriver) -> None:
     driver.capability = (7, 2)
     with (
         CompiledKernels(folder) as kernels,

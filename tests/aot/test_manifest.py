@@ -1,4 +1,4 @@
-"""The manifest comes back as it was written, and one that makes no sense is refused with the reason."""
+"""Round trip of the manifest; an invalid manifest is refused with the reason."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def test_what_is_read_is_what_was_written(folder: Path) -> None:
     again = read(folder)
     assert again == made_folder.write(folder)
     assert again.to_json() == text
-    # true, 16 and 1e-05 stay what they are, which == alone would not tell.
+    # Types are compared too, because True == 1 and 16 == 16.0.
     constants = again.kernels[FIRST].constants
     assert [type(value) for value in constants.values()] == [int, float, bool]
 
@@ -91,7 +91,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_what_makes_no_sense_is_refused(folder: Path, name: str) -> None:
+def test_an_invalid_manifest_is_refused(folder: Path, name: str) -> None:
     edit, message = EDITS[name]
     values = json.loads((folder / NAME).read_text(encoding="utf-8"))
     edit(values)
@@ -105,7 +105,7 @@ def test_other_text_is_refused(text: str) -> None:
         Manifest.from_json(text)
 
 
-def test_missing_manifest_is_told(tmp_path: Path) -> None:
+def test_missing_manifest_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no readable manifest\.json.*build it with"):
         read(tmp_path)
 
