@@ -13,8 +13,8 @@ and the gate could compute the moments. But then every block of output channels 
 batch 1 a GPU is filled by 32 blocks of 32 columns. They would do 32 times 9 loads of 2 bytes and 18 scalar
 multiplications per value, in the loop that feeds the tensor cores. This costs more than an elementwise
 launch, and it grows with the batch; the cost of a launch does not. One dense 3 x 3 convolution (depthwise
-times pointwise) would read 4.5 times the weights. The gate does not need d, and the pointwise product does not
-need the moments. So both branches share the first two launches.
+times pointwise) would read 4.5 times the weights. The gate does not need d, and the pointwise product does
+not need the moments. So both branches share the first two launches.
 
 x is written as rows because `merge` reads it along the channels, 16 bytes per request, for any layout of the
 map, and multiplies it by s in registers.
