@@ -1,4 +1,4 @@
-"""One kernel at a time: the same bytes twice, and what the loader could not launch is refused."""
+"""Compiling single kernels: reproducible bytes, and errors for kernels that the loader cannot launch."""
 
 import json
 import os
@@ -47,7 +47,7 @@ with tempfile.TemporaryDirectory() as cache:
 
 @pytest.fixture(scope="module")
 def tried() -> dict[str, list[str | int] | str]:
-    """What came of each try, in one process without the interpreter."""
+    """The result of each compilation, in one process without the interpreter."""
     clean = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     here = Path(__file__).parent
     words = (sys.executable, "-c", CODE, str(here.parents[1]), str(here))
@@ -60,7 +60,8 @@ def test_the_same_bytes_twice(tried: dict[str, list[str | int] | str]) -> None:
     assert tried["once"] == tried["twice"]
     cubin, ptx, threads, shared = tried["once"]
     assert bytes.fromhex(cubin).startswith(b"\x7fELF")
-    # Two pointers, the images, two that Triton adds; 16 bytes at a time, as pointers are declared aligned.
+    # Two pointers, the number of images, two pointers of Triton; 16-byte loads, as pointers are declared
+    # aligned.
     assert ptx.count(".param .u") == 5
     assert "ld.global.v4.b32" in ptx
     assert (threads, shared) == (64, 0)
@@ -74,7 +75,7 @@ def test_what_cannot_be_launched_is_refused(tried: dict[str, list[str | int] | s
     assert tried["other constants"].startswith(f"{parameters}['x', 'y', 'images', 'channels'], got ")
     assert tried["bad type"].startswith("tiny-scale-")
     assert " cannot be compiled for sm_87: " in tried["bad type"]
-    # Triton checks its options itself, and says so as it likes.
+    # Triton checks its options itself, with an assertion.
     assert tried["no threads"] == "AssertionError"
     shared = tried["large"][3]
     assert 99 * 1024 < shared <= 163 * 1024

@@ -1,4 +1,4 @@
-"""Shapes from a command line: anybody's network, and what no kernel can be compiled for."""
+"""Shapes from the command line: other networks, and shapes that are not supported."""
 
 import re
 
@@ -44,7 +44,7 @@ def test_a_shape_has_its_plans(text: str, settings: dict[str, float], batches: t
         ("dcif:384x15x6:hidden=24", "1 to 14 positions per side"),
     ],
 )
-def test_what_cannot_be_is_told(text: str, message: str) -> None:
+def test_unsupported_shapes_are_reported(text: str, message: str) -> None:
     from export.kernel_shapes import shape_from_text
 
     with pytest.raises(ValueError, match=re.escape(message)):

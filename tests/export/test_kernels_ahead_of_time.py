@@ -1,7 +1,7 @@
-"""Every kernel of the networks is compiled for every GPU, in processes without Triton's interpreter.
+"""Every kernel of the networks compiles for every GPU, in processes without Triton's interpreter.
 
-What imports Triton is imported when a test runs and not above: Triton reads TRITON_INTERPRET when it is first
-imported, and tests/kernels sets it while tests are collected.
+Modules that import Triton are imported inside the tests: Triton reads TRITON_INTERPRET at its first import,
+and tests/kernels sets the variable while tests are collected.
 """
 
 import json
@@ -26,8 +26,8 @@ PROGRESS = "progress.jsonl"
 
 
 def _run(*arguments: object) -> str:
-    """Runs the command as the shell would and returns what it printed."""
-    # What tests/kernels set for this process.
+    """Runs the command in a new process and returns its stdout."""
+    # tests/kernels sets TRITON_INTERPRET in this process.
     clean = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     words = (sys.executable, "-m", "export.kernels_ahead_of_time", *map(str, arguments))
     done = subprocess.run(words, env=clean, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -48,13 +48,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def manifest(built: Path) -> Manifest:
-    """Of the built folder."""
+    """The manifest of the built folder."""
     return read(built)
 
 
 @pytest.fixture(scope="module")
 def main() -> Callable[[], None]:
-    """The command, in this process."""
+    """The command, called in this process."""
     from export import kernels_ahead_of_time
 
     return kernels_ahead_of_time.main
@@ -74,7 +74,7 @@ def test_every_operation_is_there_for_every_gpu(manifest: Manifest) -> None:
     assert used == manifest.kernels.keys()
 
 
-def test_no_kernel_spills_or_asks_for_more_than_a_gpu_has(manifest: Manifest) -> None:
+def test_no_kernel_spills_or_exceeds_the_limits_of_a_gpu(manifest: Manifest) -> None:
     from export.kernel_binary import ARCHITECTURES
 
     spilled = {
@@ -119,7 +119,7 @@ def test_files_name_nothing_of_the_builder(built: Path) -> None:
         assert not [word for word in private if word != b"/" and word in data], path.name
 
 
-def test_the_manifest_comes_back(built: Path, manifest: Manifest) -> None:
+def test_the_manifest_round_trip(built: Path, manifest: Manifest) -> None:
     assert manifest.to_json() == (built / NAME).read_text(encoding="utf-8")
 
 
@@ -151,10 +151,10 @@ def test_launches_are_those_of_the_plans(
                     assert arguments == (*(pointers[p] for p in launch.pointers), images, 0, 0)
 
 
-def test_a_damaged_build_goes_on_and_gives_the_same_files(built: Path, tmp_path: Path) -> None:
+def test_a_damaged_build_resumes_and_gives_the_same_files(built: Path, tmp_path: Path) -> None:
     whole = read(built)
     folder = shutil.copytree(built, tmp_path / "copy")
-    # As if it had been stopped: no manifest, a list whose last line is cut, one file lost and one damaged.
+    # An interrupted build: no manifest, a truncated progress list, one file missing and one damaged.
     here = [binary for _, architecture, binary in whole.all_binaries() if architecture in ("75", "87")]
     lines = [json.dumps(asdict(binary)) for binary in here]
     (folder / PROGRESS).write_text("\n".join(lines)[:-9], encoding="utf-8")
@@ -169,7 +169,7 @@ def test_a_damaged_build_goes_on_and_gives_the_same_files(built: Path, tmp_path:
     assert "[3/3]" in out
     assert [binary for _, _, binary in read(folder).all_binaries()] == here
     assert check([str(folder)]) == 0
-    # What is whole is not compiled again, and what is no longer asked for goes.
+    # Complete kernels are not compiled again, and kernels that are no longer requested are removed.
     again = _run(*asked[:-2], 87)
     assert f"kept {len(here) // 2} of {len(here) // 2} kernels" in again
     assert "[1/" not in again
@@ -183,9 +183,9 @@ def test_other_precisions_compile(tmp_path: Path) -> None:
     assert [kernel.symbol for kernel, _, binary in made.all_binaries() if binary.spill_bytes] == []
 
 
-def test_another_networks_maps_compile_and_spills_are_told(tmp_path: Path) -> None:
+def test_the_maps_of_another_network_compile_and_spills_are_reported(tmp_path: Path) -> None:
     attention = "token_attention:136x4x4:heads=17"
-    # Asked for twice, made once.
+    # Requested twice, compiled once.
     asked = ("--architectures", 75, 120, "--shape", "dcif:512x8x8:hidden=32", attention, attention)
     out = _run("--out", tmp_path, "--jobs", 2, *asked)
     made = read(tmp_path)
@@ -193,7 +193,8 @@ def test_another_networks_maps_compile_and_spills_are_told(tmp_path: Path) -> No
     heads = {"channels": 136, "height": 4, "width": 4, "heads": 17, "epsilon": 1e-5}
     there = [(entry.shape, entry.dtype, entry.networks) for entry in made.operations]
     assert there == [(shape, dtype, ()) for shape in (dcif, heads) for dtype in ("fp16", "fp32")]
-    # docs/kernels.md tells of the one. The other would, if ptxas were not given all registers.
+    # docs/kernels.md lists the spill of dcif. token_attention would spill if ptxas could not use all
+    # registers.
     spilled = [
         (k.symbol, a, binary.spill_bytes) for k, a, binary in made.all_binaries() if binary.spill_bytes
     ]
@@ -214,7 +215,7 @@ def test_another_networks_maps_compile_and_spills_are_told(tmp_path: Path) -> No
         ("", ["--architectures", "72"], "invalid choice: 72 (choose from 75, 80, 86, 87, 89, 90, 110, 120)"),
     ],
 )
-def test_what_cannot_be_compiled_is_told(
+def test_unsupported_options_are_reported(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -1,4 +1,4 @@
-"""Kernels to try the compiler with; imported by processes without Triton's interpreter only."""
+"""Small kernels for tests of the compiler; imported only by processes without Triton's interpreter."""
 
 import triton
 import triton.language as tl
