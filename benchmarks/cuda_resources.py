@@ -1,8 +1,7 @@
-"""Registers and spills of every CUDA kernel on every architecture, as ptxas says when it compiles:
-``python -m benchmarks.cuda_resources --json benchmarks/results/cuda_resources.json``.
+"""Registers and spills of every CUDA kernel on every architecture, as reported by ptxas: ``python -m
+benchmarks.cuda_resources --json benchmarks/results/cuda_resources.json``.
 
-No GPU is needed. A spilled register costs two trips to memory where there should be none, so the tests demand
-that there is none.
+No GPU is needed. A spilled register costs two memory accesses, so the tests require that there are none.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from csrc.cuda import toolkit
 from fer_edge.context import context
 
 FOLDER = Path("build/cuda")
-# What ptxas -v prints of a kernel, over three lines.
+# What ptxas -v prints for a kernel, over three lines.
 REPORT = re.compile(
     r"Compiling entry function '(?P<kernel>\w+)' for 'sm_(?P<architecture>\w+)'\n"
     r".*?Function properties for (?P=kernel)\n"
@@ -28,7 +27,7 @@ REPORT = re.compile(
 
 
 class Resources(NamedTuple):
-    """What one kernel takes of each thread on one architecture, beside its shared memory."""
+    """What one kernel uses per thread on one architecture, besides shared memory."""
 
     kernel: str
     architecture: str
@@ -38,7 +37,7 @@ class Resources(NamedTuple):
 
 
 def resources_of(log: str) -> list[Resources]:
-    """Every kernel that a log of nvcc tells of."""
+    """Every kernel in a log of nvcc."""
     found = [
         Resources(
             match["kernel"],
@@ -51,7 +50,9 @@ def resources_of(log: str) -> list[Resources]:
     ]
     announced = log.count("Compiling entry function")
     if len(found) != announced:
-        raise ValueError(f"log must tell of {announced} kernels, got {len(found)}; ptxas has other words now")
+        raise ValueError(
+            f"log must describe {announced} kernels, got {len(found)}; the format of ptxas has changed"
+        )
     return found
 
 
@@ -64,7 +65,7 @@ def readable(names: Iterable[str]) -> list[str]:
 
 
 def report(found: dict[str, list[Resources]]) -> dict[str, dict[str, object]]:
-    """By source and kernel: registers by architecture, and the most that is spilled or on the stack."""
+    """By source and kernel: registers by architecture, and the maximum of spilled and stack bytes."""
     table: dict[str, dict[str, object]] = {}
     for source, resources in found.items():
         shown = dict(zip(names := sorted({r.kernel for r in resources}), readable(names), strict=True))
@@ -79,7 +80,7 @@ def report(found: dict[str, list[Resources]]) -> dict[str, dict[str, object]]:
 
 
 def main() -> None:
-    """Compile, print a line for each kernel, write all of it."""
+    """Compiles, prints a line for each kernel, and writes all results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, required=True, help="file to write")
     path = parser.parse_args().json
