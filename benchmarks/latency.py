@@ -1,8 +1,8 @@
 """Latency by stage, start-up, memory and size: ``python -m benchmarks.latency --json build/latency.json``.
 
-Frames are made of one face of the astronaut photograph (NASA, public domain, part of scikit-image) on a plain
-gradient, so that the number of faces is known; a frame in which another number is found stops the run. Stages
-are timed inside the recogniser itself, at the calls it makes.
+Frames show copies of one face of the astronaut photograph (NASA, public domain, part of scikit-image) on a
+plain gradient, so that the number of faces is known; if another number is found, the run stops. Stages are
+timed inside the recogniser, at the calls it makes.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def frame_with_faces(height: int, width: int, count: int) -> U8:
 
 
 class Stopwatch:
-    """Wraps the recogniser's calls to its stages and keeps their times in milliseconds."""
+    """Wraps the recogniser's calls to its stages and records their times in milliseconds."""
 
     def __init__(self, recognizer: Recognizer) -> None:
         self.times: Times = {}
@@ -76,11 +76,11 @@ class Stopwatch:
 
 
 def time_frames(threads: int, runs: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Frame, as "640x480, 1 faces", to stage to percentiles in ms."""
+    """Times of each stage in ms as percentiles, by frame ("640x480, 1 faces")."""
     results = {}
     for height, width in SIZES:
         for count in COUNTS:
-            # Small pasted faces are found at a low threshold; the cap makes their number exact.
+            # Small pasted faces need a low threshold; the limit on the faces makes their number exact.
             with Recognizer(threads=threads, threshold=0.3, max_faces=max(1, count)) as recognizer:
                 frame = frame_with_faces(height, width, count)
                 found = len(recognizer(frame))
@@ -148,7 +148,7 @@ def wheel_megabytes() -> float:
 
 
 def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
-    """One line a frame: the median of each stage, and the total's percentiles."""
+    """A line for each frame: the median of each stage, and percentiles of the total."""
     stages = ("detect", "align", "preprocess", "infer")
     lines = ["| frame | " + " | ".join(stages) + " | total p50 | p90 | p99 |", "| --- " * 8 + "|"]
     for name, row in results.items():
@@ -160,8 +160,8 @@ def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=300, help="frames a line")
-    parser.add_argument("--json", type=Path, help="where to write all figures")
+    parser.add_argument("--runs", type=int, default=300, help="frames for each line")
+    parser.add_argument("--json", type=Path, help="file for all results")
     args = parser.parse_args()
     result: dict[str, object] = {"context": context(), "runs": args.runs}
     for threads in THREADS:

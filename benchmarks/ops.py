@@ -1,9 +1,9 @@
 """The compiled operations beside OpenCV and NumPy, on one thread: ``python -m benchmarks.ops --json
 build/ops.json``.
 
-The usual way to a network's input is ``cv2.warpAffine`` (bilinear), then NumPy's conversion, mean and scale;
-that of luma is ``cv2.cvtColor``. Each pair is timed in turns, so that both meet the same machine; figures are
-medians with quartiles.
+The usual way to a network's input is ``cv2.warpAffine`` (bilinear), then conversion, mean and scale in NumPy;
+for luma it is ``cv2.cvtColor``. Both of a pair are timed alternately, so that they meet the same load;
+results are medians with quartiles.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def warp_pair(target: ops.Operations, face_px: float) -> tuple[Call, Call]:
 
 
 def luma_pair(target: ops.Operations, height: int, width: int) -> tuple[Call, Call]:
-    """Ours and OpenCV, both into a buffer that exists."""
+    """Ours and OpenCV, both into a preallocated buffer."""
     bgr = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     ours, theirs = (np.empty((height, width), np.uint8) for _ in range(2))
     return (
@@ -59,7 +59,7 @@ def luma_pair(target: ops.Operations, height: int, width: int) -> tuple[Call, Ca
 
 
 def microseconds(calls: tuple[Call, Call]) -> list[dict[str, float]]:
-    """Quartiles of both calls, timed in turns."""
+    """Quartiles of both calls, timed alternately."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
         for call, kept in zip(calls, times, strict=True):
@@ -71,7 +71,7 @@ def microseconds(calls: tuple[Call, Call]) -> list[dict[str, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="where to write all figures")
+    parser.add_argument("--json", type=Path, help="file for all results")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     lines: dict[str, list[dict[str, float]]] = {}

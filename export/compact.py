@@ -1,13 +1,14 @@
 """Small weights: ``python -m export.compact FILE.onnx --data DATA --out FILE.onnx [--weights int8]``.
 
-Large weights lie in the file as float16, or as int8 with a scale per output channel, and the graph brings
-them back to float32 before anything is computed. ONNX Runtime does so once, when it loads the file, so the
-speed is that of the float32 file; it takes a Cast and a Mul for int8, because it leaves a DequantizeLinear in
-place and would compute it at every run.
+Large weights are stored as float16, or as int8 with a scale per output channel, and the graph converts them
+to float32. ONNX Runtime does this once, when it loads the file, so the file is as fast as the float32 file.
+For int8 the graph has a Cast and a Mul instead of a DequantizeLinear, which ONNX Runtime would not fold and
+would compute in every run.
 """
 
 import argparse
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +20,17 @@ from export import onnx_metadata
 from export.differences import Differences, differences
 from fer_edge.backends.ort import DEFAULT_THREADS, open_session, session_options
 from fer_edge.models import ModelSpec
-from training.command_line import told_by
+from training.command_line import exit_on_error
 from training.data.split import load_prepared
 
-MIN_NUMBERS = 1024  # numbers in a weight that is worth two more nodes
+MIN_NUMBERS = 1024  # numbers in a weight; smaller ones are not worth two more nodes
 LEVELS = 127  # of int8 on each side of zero
-# weights -> largest and mean difference of a probability, share of changed labels that are let through
+# weights -> largest and mean difference of a probability and share of changed labels that are accepted
 LIMITS = {"float16": (3e-3, 1e-4, 0.002), "int8": (0.06, 2e-3, 0.01)}
 
 
 def compacted(proto: onnx.ModelProto, spec: ModelSpec, weights: str) -> onnx.ModelProto:
-    """The same network with its large weights stored as ``weights`` says."""
+    """The same network with its large weights stored in that type."""
     result = onnx.ModelProto()
     result.CopyFrom(proto)
     graph, kept, restoring = result.graph, [], []
@@ -54,7 +55,7 @@ def compacted(proto: onnx.ModelProto, spec: ModelSpec, weights: str) -> onnx.Mod
         graph.ClearField(field)
         getattr(graph, field).extend(copies)
     result.ClearField("metadata_props")
-    return onnx_metadata.stamped(result, spec)
+    return onnx_metadata.with_metadata(result, spec)
 
 
 def _output_axes(graph: onnx.GraphProto) -> dict[str, int]:
@@ -93,10 +94,10 @@ def _bytes_and_scale(tensor: onnx.TensorProto, axis: int) -> tuple[onnx.TensorPr
 
 
 def nodes_after_loading(file: bytes) -> list[str]:
-    """The operators that ONNX Runtime is left with once it has folded what is constant."""
+    """The operators that are left after ONNX Runtime has folded constants."""
     with tempfile.TemporaryDirectory() as folder:
         options = session_options(DEFAULT_THREADS)
-        # Beyond this level it rewrites convolutions for this very CPU, which hides nothing but the names.
+        # At the next level, convolutions would be rewritten for this CPU, under other names.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(Path(folder) / "loaded.onnx")
         open_session(file, options=options)
@@ -109,11 +110,11 @@ def write_checked(proto: onnx.ModelProto, measured: Differences, weights: str, o
     got = (measured.largest_difference, measured.mean_difference, measured.changed_labels)
     if any(value > limit for value, limit in zip(got, LIMITS[weights], strict=True)):
         raise ValueError(
-            f"{out.name}: probabilities may differ by {largest} at most and {mean} in the mean and change "
+            f"{out.name}: probabilities may differ by {largest} at most and {mean} on average and change "
             f"{changed:.1%} of the labels, got {got[0]:.1e}, {got[1]:.1e} and {got[2]:.2%}; not written, "
             "keep float32" + (" or take --weights float16" if weights == "int8" else "")
         )
-    onnx_metadata.write(proto, out)
+    onnx_metadata.write_onnx(proto, out)
 
 
 def main() -> None:
@@ -123,22 +124,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", choices=sorted(LIMITS), default="float16")
     parser.add_argument("--metrics", type=Path, help="metrics.json of the small file's own evaluation")
-    parser.add_argument("--certificate", type=Path, help="where to write the figures (JSON)")
+    parser.add_argument("--certificate", type=Path, help="where to write the measured differences (JSON)")
     args = parser.parse_args()
-    with told_by(parser):
+    with exit_on_error(parser):
         compact(args)
 
 
 def compact(args: argparse.Namespace) -> None:
-    """Stores the weights small, compares, and writes what agrees."""
-    proto, spec = onnx_metadata.read_stamped(args.file)
+    """Stores the weights in a smaller type, compares, and writes the file if the limits hold."""
+    proto, spec = onnx_metadata.read_with_metadata(args.file)
     result = compacted(proto, onnx_metadata.spec_with_measured(spec, args.metrics), args.weights)
     before, after = proto.SerializeToString(), result.SerializeToString()
     measured = differences(before, after, load_prepared(args.data, "valid"), spec)
     write_checked(result, measured, args.weights, args.out)
     folded = sorted(nodes_after_loading(before)) == sorted(nodes_after_loading(after))
     onnx_metadata.write_certificate(
-        measured.to_dict() | {"weights": args.weights, "folded": folded}, args.certificate
+        asdict(measured) | {"weights": args.weights, "folded": folded}, args.certificate
     )
     print(f"{len(before) / 1e6:.2f} MB -> {len(after) / 1e6:.2f} MB; weights are restored ", end="")
     print("once, at load: the speed of float32" if folded else "at every run: slower than float32")

@@ -1,7 +1,7 @@
-"""How far a smaller or faster file is from the float32 file it was made of, over the validation split."""
+"""Differences between a smaller or faster file and its float32 file, over the validation split."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from training.evaluation.inference import logits_from_split
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """Of probabilities at the spec's temperature; accuracies are shares of the validation split's rows."""
+    """Differences of probabilities at the spec's temperature; accuracies are shares of the validation
+    rows.
+    """
 
     pictures: int
     largest_difference: float
@@ -28,15 +30,12 @@ class Differences:
 
     @property
     def loss(self) -> float:
-        """Of accuracy, in points."""
+        """Lost accuracy in percentage points."""
         return 100 * (self.accuracy_before - self.accuracy_after)
-
-    def to_dict(self) -> dict[str, object]:
-        return asdict(self)
 
 
 def probabilities(file: bytes, split: Split, spec: ModelSpec) -> F32:
-    """What the runtime would say of the split's crops, [n, C]."""
+    """Probabilities [n, C] of the split's crops, as the runtime computes them."""
     session = open_session(file)
     logits = logits_from_split(lambda x: session.run(None, {"input": x})[0], split, spec.size)
     return softmax(logits.astype(np.float32), spec.temperature)
@@ -45,7 +44,7 @@ def probabilities(file: bytes, split: Split, spec: ModelSpec) -> F32:
 def differences(before: bytes, after: bytes, split: Split, spec: ModelSpec) -> Differences:
     ours, theirs = probabilities(before, split, spec), probabilities(after, split, spec)
     if not np.isfinite(theirs).all():
-        raise ValueError("a probability of the new file is not a number; its weights overflow")
+        raise ValueError("a probability of the new file is NaN or infinite; its weights overflow")
     difference = np.abs(ours - theirs)
     return Differences(
         pictures=len(split),

@@ -1,4 +1,4 @@
-"""What differs between the two roles of an export: spec, inputs, outputs and the certificate's pictures."""
+"""What differs between detector and expression network in an export: spec, inputs, outputs, test pictures."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from training.models.face_luma import STRIDES, FaceLuma
 
 PICTURES = 1000  # of the detector's certificate
 LICENCE = "Apache-2.0 (weights); the training pictures carry no licence of their own, see docs/models"
-# name of a network in training.models -> training data and paper, where --source says nothing else
+# name of a network in training.models -> training data and paper; --source replaces it
 SOURCES = {
     "tkfnet": "FER+ (Barsoum et al. 2016); TKFNet (arXiv 2505.09967); from scratch",
     "tkfnet-nano": "FER+ (Barsoum et al. 2016); TAFE and DCIF of TKFNet (arXiv 2505.09967); from scratch",
@@ -31,10 +31,10 @@ SOURCES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
+class ExportSpec:
     """How one network is exported and compared; ``pictures`` yields its inputs [n, C, H, W] from a folder."""
 
-    spec: ModelSpec
+    model_spec: ModelSpec
     outputs: tuple[str, ...]
     example: tuple[int, ...]
     dynamic: dict[int, object]
@@ -43,7 +43,7 @@ class Export:
 
 
 def detector_inputs(data: Path) -> Iterator[F32]:
-    """Photographs of the train split (the largest) in the top left of a 320 x 320 input."""
+    """Photographs of the train split, which is the largest, in the top left of a 320 x 320 input."""
     for photo in load_photos(data, "train")[:PICTURES]:
         x = np.zeros((1, 1, 320, 320), np.float32)
         image = photo.image[:320, :320]
@@ -52,7 +52,7 @@ def detector_inputs(data: Path) -> Iterator[F32]:
 
 
 def expression_inputs(data: Path, size: int) -> Iterator[F32]:
-    """The validation split's crops, as the runtime makes them, some at a time."""
+    """The validation split's crops, batch by batch."""
     return input_batches(load_prepared(data, "valid"), size)
 
 
@@ -66,9 +66,9 @@ def face_scores(outputs: list[F32]) -> F32:
     return scores
 
 
-def detector_export() -> Export:
-    return Export(
-        spec=ModelSpec(
+def detector_export_spec() -> ExportSpec:
+    return ExportSpec(
+        model_spec=ModelSpec(
             name="face-luma",
             role="detector",
             version="1.0",
@@ -88,11 +88,11 @@ def detector_export() -> Export:
     )
 
 
-def expression_export(model: nn.Module, network: str) -> Export:
+def expression_export_spec(model: nn.Module, network: str) -> ExportSpec:
     """``network`` is the name in training.models; the size is the model's own."""
     size = model.size
-    return Export(
-        spec=ModelSpec(
+    return ExportSpec(
+        model_spec=ModelSpec(
             name=network,
             role="expression",
             version="1.0",
@@ -105,7 +105,7 @@ def expression_export(model: nn.Module, network: str) -> Export:
             source=SOURCES[network],
         ),
         outputs=("logits",),
-        # Two pictures: the exporter would take a batch of one for a constant.
+        # Two pictures: the exporter would treat a batch of one as a constant.
         example=(2, 1, size, size),
         dynamic={0: torch.export.Dim.DYNAMIC},
         pictures=lambda data: expression_inputs(data, size),
@@ -113,17 +113,17 @@ def expression_export(model: nn.Module, network: str) -> Export:
     )
 
 
-def detector_from_checkpoint(path: Path) -> tuple[nn.Module, Export]:
+def detector_from_checkpoint(path: Path) -> tuple[nn.Module, ExportSpec]:
     model = FaceLuma()
     model.load_state_dict(load_checkpoint(path)["ema"])
-    return model.eval(), detector_export()
+    return model.eval(), detector_export_spec()
 
 
-def expression_from_checkpoint(path: Path) -> tuple[nn.Module, Export]:
+def expression_from_checkpoint(path: Path) -> tuple[nn.Module, ExportSpec]:
     """Raises ValueError when the checkpoint does not say which of EXPRESSION_MODELS it holds."""
     model = model_from_checkpoint(path)
     network = next(name for name, kind in EXPRESSION_MODELS.items() if type(model) is kind)
-    return model, expression_export(model, network)
+    return model, expression_export_spec(model, network)
 
 
-ROLES = {"detector": detector_from_checkpoint, "expression": expression_from_checkpoint}
+EXPORTS = {"detector": detector_from_checkpoint, "expression": expression_from_checkpoint}

@@ -1,15 +1,17 @@
-"""int8 for ONNX Runtime's CPU: ``python -m export.int8 FILE.onnx --data DATA --out FILE-int8.onnx``.
+"""int8 for ONNX Runtime on CPUs: ``python -m export.int8 FILE.onnx --data DATA --out FILE-int8.onnx``.
 
-Post-training static quantisation, Q/DQ form: activations u8 per tensor with ranges seen on training crops,
-weights s8 per channel, biases s32 in the product of both scales. TensorRT wants another file (S8S8, no bias).
+Post-training static quantisation, Q/DQ form: activations u8 per tensor with ranges from training crops,
+weights s8 per channel, biases s32 with the product of both scales. TensorRT needs another file (S8S8, no
+bias).
 
 Weights use 7 of their 8 bits: on x86 without VNNI, pairs of u8 x s8 products are summed in 16 bits, which
-8-bit weights overflow without a word (ONNX Runtime's ``reduce_range``). The file is then right on every CPU.
+8-bit weights overflow silently (ONNX Runtime's ``reduce_range``). The file is then right on every CPU.
 """
 
 import argparse
 import logging
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,29 +20,29 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from export import onnx_metadata
 from export.differences import Differences, differences
-from export.latency import Pairs, measured_in_pairs
+from export.latency import PairedTimes, time_in_pairs
 from fer_edge.arrays import F32
 from fer_edge.backends.ort import DEFAULT_THREADS
 from fer_edge.context import context
 from fer_edge.models import ModelSpec
-from training.command_line import told_by
+from training.command_line import exit_on_error
 from training.data.crops import inputs_from_split
 from training.data.split import Split, load_prepared
 
-# Sums behind a convolution need no entry: ONNX Runtime computes them in u8 when all around them is u8.
+# Sums after a convolution are not listed: ONNX Runtime computes them in u8 when their neighbours are u8.
 OPERATORS = ["Conv", "Relu", "Gemm", "MatMul"]
 CALIBRATION = 256  # training crops
 BATCH = 32
 BATCHES = (1, 8)  # of the latency
-PAIRS = 200  # of runs that are timed, at batch 1; fewer at larger ones
-LARGEST_LOSS = 0.5  # points of accuracy, up to which two files count as equally accurate
-# A part stays in float32 when that cuts the mean difference or the time to the first share, and raises
+PAIRS = 200  # of timed runs at batch 1; fewer at larger batches
+LARGEST_LOSS = 0.5  # percentage points up to which two files count as equally accurate
+# A part stays in float32 when that reduces the mean difference or the time to the first share, and increases
 # neither beyond the second.
-WORTH, NO_WORSE = 0.95, 1.02
+KEEP_BELOW, MAX_WORSE = 0.95, 1.02
 
 
 class Crops(CalibrationDataReader):
-    """Hands network inputs float32 [n, C, S, S] to the calibration, BATCH at a time."""
+    """Yields network inputs float32 [n, C, S, S] to the calibration, BATCH at a time."""
 
     def __init__(self, x: F32, name: str) -> None:
         self._batches = iter([{name: x[k : k + BATCH]} for k in range(0, len(x), BATCH)])
@@ -50,15 +52,15 @@ class Crops(CalibrationDataReader):
 
 
 def calibration_crops(data: Path, size: int) -> F32:
-    """The same CALIBRATION training crops every time."""
+    """The same training crops in every call."""
     split = load_prepared(data, "train")
     rows = np.random.default_rng(0).permutation(len(split))[:CALIBRATION]
     return inputs_from_split(split.take(rows), size)
 
 
 def quantised(proto: onnx.ModelProto, spec: ModelSpec, crops: F32, in_float: set[str]) -> onnx.ModelProto:
-    """The network with Q/DQ around every node of OPERATORS but those named in ``in_float``."""
-    # The quantiser recommends its own pre-processing; the exporter has folded all that this would fold.
+    """The network with Q/DQ around every node of OPERATORS except those named in ``in_float``."""
+    # The quantiser recommends its own pre-processing, which would fold only what the exporter has folded.
     logging.getLogger().addFilter(_is_not_preprocessing)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -75,14 +77,14 @@ def quantised(proto: onnx.ModelProto, spec: ModelSpec, crops: F32, in_float: set
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 nodes_to_exclude=sorted(in_float),
-                # Products of two activations (attention) are too few to pay for the rounding.
+                # Products of two activations (attention) are too few for quantisation to be faster.
                 extra_options={"MatMulConstBOnly": True},
             )
             result = onnx.load(target)
     finally:
         logging.getLogger().removeFilter(_is_not_preprocessing)
     result.ClearField("metadata_props")
-    return onnx_metadata.stamped(result, spec)
+    return onnx_metadata.with_metadata(result, spec)
 
 
 def _is_not_preprocessing(record: logging.LogRecord) -> bool:
@@ -91,7 +93,7 @@ def _is_not_preprocessing(record: logging.LogRecord) -> bool:
 
 def parts_of(proto: onnx.ModelProto) -> dict[str, set[str]]:
     """Names of the nodes that may stay in float32 together: the first convolution, and each module of the
-    network but its trunk, which the exporter writes into the weights' names.
+    network except its trunk, as the weights' names say.
     """
     nodes = [n for n in proto.graph.node if n.op_type in OPERATORS and n.op_type != "Relu"]
     parts = {"first convolution": {next(n.name for n in nodes if n.op_type == "Conv")}}
@@ -104,7 +106,7 @@ def parts_of(proto: onnx.ModelProto) -> dict[str, set[str]]:
 
 
 def float_parts(proto: onnx.ModelProto, spec: ModelSpec, crops: F32, valid: Split) -> list[str]:
-    """The parts that, each alone in float32, make the file nearer to the original or faster."""
+    """The parts that, each alone in float32, reduce the difference to the original or the time."""
     before = proto.SerializeToString()
     whole = quantised(proto, spec, crops, set()).SerializeToString()
     distance = differences(before, whole, valid, spec).mean_difference
@@ -115,22 +117,22 @@ def float_parts(proto: onnx.ModelProto, spec: ModelSpec, crops: F32, valid: Spli
     for part, names in parts_of(proto).items():
         file = quantised(proto, spec, crops, names).SerializeToString()
         left = differences(before, file, valid, spec).mean_difference
-        time = measured_in_pairs(whole, file, crops[:1], PAIRS).ratio
+        time = time_in_pairs(whole, file, crops[:1], PAIRS).ratio
         gains = (left / distance, time)
-        keep = min(gains) <= WORTH and max(gains) <= NO_WORSE
+        keep = min(gains) <= KEEP_BELOW and max(gains) <= MAX_WORSE
         print(f"{part:20s} {left:16.5f} {time:6.2f} {'stays' if keep else ''}")
         kept += [part] if keep else []
     return kept
 
 
-def to_ship(measured: Differences, timed: list[Pairs]) -> str:
-    """int8 when it is faster beyond the spread of the pairs, at every batch, at equal accuracy."""
+def choose_precision(measured: Differences, timed: list[PairedTimes]) -> str:
+    """int8 when it is faster beyond the spread of the pairs at every batch, and equally accurate."""
     faster = all(pairs.ratio_75 < 1 for pairs in timed)
     return "int8" if faster and measured.loss <= LARGEST_LOSS else "float32"
 
 
-def table(measured: Differences, timed: list[Pairs]) -> str:
-    """float32 beside int8."""
+def table(measured: Differences, timed: list[PairedTimes]) -> str:
+    """A table of float32 beside int8."""
     lines = [f"{'':24s}{'float32':>10s}{'int8':>10s}"]
     lines.append(f"{'accuracy on valid':24s}{measured.accuracy_before:10.2%}{measured.accuracy_after:10.2%}")
     for pairs in timed:
@@ -139,7 +141,7 @@ def table(measured: Differences, timed: list[Pairs]) -> str:
         lines.append(f"{name:24s}{pairs.first_ms:10.2f}{pairs.second_ms:10.2f}{spread}")
     lines.append(
         f"probabilities differ by {measured.largest_difference:.3f} at most, {measured.mean_difference:.5f} "
-        f"in the mean; {measured.changed_labels:.2%} of the labels change"
+        f"on average; {measured.changed_labels:.2%} of the labels change"
     )
     return "\n".join(lines)
 
@@ -150,22 +152,24 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="folder that training.prepare wrote")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--metrics", type=Path, help="metrics.json of the int8 file's own evaluation")
-    parser.add_argument("--certificate", type=Path, help="where to write the figures (JSON)")
-    # To make the same file once more, with its metrics: what is measured may come out otherwise.
-    parser.add_argument("--float32", nargs="*", metavar="PART", help="what stays; measured if not given")
+    parser.add_argument("--certificate", type=Path, help="where to write the measured differences (JSON)")
+    # For the same file with other metrics: a second measurement may choose other parts.
+    parser.add_argument(
+        "--float32", nargs="*", metavar="PART", help="parts that stay in float32; measured if not given"
+    )
     return parser
 
 
 def main() -> None:
     parser = _arguments()
     args = parser.parse_args()
-    with told_by(parser):
+    with exit_on_error(parser):
         quantise_file(args)
 
 
 def quantise_file(args: argparse.Namespace) -> None:
     """Quantises, compares, times, and writes the file and its certificate."""
-    proto, spec = onnx_metadata.read_stamped(args.file)
+    proto, spec = onnx_metadata.read_with_metadata(args.file)
     parts = parts_of(proto)
     if unknown := sorted(set(args.float32 or ()) - parts.keys()):
         raise ValueError(f"--float32 must name parts of {', '.join(parts)}, got {unknown[0]!r}")
@@ -175,20 +179,20 @@ def quantise_file(args: argparse.Namespace) -> None:
     result = quantised(proto, onnx_metadata.spec_with_measured(spec, args.metrics), crops, in_float)
     before, after = proto.SerializeToString(), result.SerializeToString()
     measured = differences(before, after, valid, spec)
-    timed = [measured_in_pairs(before, after, crops[:n], max(20, PAIRS // n)) for n in BATCHES]
-    ship = to_ship(measured, timed)
-    certificate = measured.to_dict() | {
+    timed = [time_in_pairs(before, after, crops[:n], max(20, PAIRS // n)) for n in BATCHES]
+    ship = choose_precision(measured, timed)
+    certificate = asdict(measured) | {
         "in_float32": kept,
-        "latency": [pairs.to_dict() for pairs in timed],
+        "latency": [asdict(pairs) for pairs in timed],
         "threads": DEFAULT_THREADS,
         "ship": ship,
         "context": context(),
     }
-    onnx_metadata.write(result, args.out)
+    onnx_metadata.write_onnx(result, args.out)
     onnx_metadata.write_certificate(certificate, args.certificate)
     print(table(measured, timed))
     print(
-        f"to be shipped: {ship}; int8 must be faster beyond the spread and lose {LARGEST_LOSS} point at most"
+        f"to be shipped: {ship}; int8 must be faster beyond the spread and lose at most {LARGEST_LOSS} points"
     )
     if measured.loss > LARGEST_LOSS:
         print(f"int8 loses {measured.loss:.2f} points: train with its rounding (python -m training.quantise)")

@@ -1,7 +1,7 @@
-"""Two files' latency, measured in turns: whatever else the machine does falls on both alike."""
+"""Latency of two files, measured alternately, so that other load on the machine affects both alike."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,8 +12,8 @@ WARMUP = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
-    """Median of each in ms, and the quartiles of second / first over the pairs."""
+class PairedTimes:
+    """Median times in ms, and the quartiles of second / first over the pairs."""
 
     batch: int
     pairs: int
@@ -23,12 +23,9 @@ class Pairs:
     ratio_25: float
     ratio_75: float
 
-    def to_dict(self) -> dict[str, object]:
-        return asdict(self)
 
-
-def measured_in_pairs(first: bytes, second: bytes, x: F32, pairs: int) -> Pairs:
-    """Runs both files on x, ``pairs`` times each; who goes first alternates."""
+def time_in_pairs(first: bytes, second: bytes, x: F32, pairs: int) -> PairedTimes:
+    """Runs both files on x, ``pairs`` times each; the order alternates."""
     sessions = open_session(first), open_session(second)
     seconds = np.zeros((pairs, 2))
     for k in range(-WARMUP, pairs):
@@ -40,4 +37,4 @@ def measured_in_pairs(first: bytes, second: bytes, x: F32, pairs: int) -> Pairs:
     ratios = seconds[:, 1] / seconds[:, 0]
     low, middle, high = (float(q) for q in np.percentile(ratios, (25, 50, 75)))
     first_ms, second_ms = (float(ms) for ms in 1000 * np.median(seconds, axis=0))
-    return Pairs(len(x), pairs, first_ms, second_ms, middle, low, high)
+    return PairedTimes(len(x), pairs, first_ms, second_ms, middle, low, high)

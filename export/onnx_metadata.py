@@ -1,4 +1,6 @@
-"""What every file of ours carries: its spec, the oldest format that holds it, and nothing of the builder."""
+"""Metadata of exported files: the spec, the oldest possible IR version, and nothing of the building
+machine.
+"""
 
 import json
 from dataclasses import replace
@@ -11,12 +13,14 @@ from fer_edge.atomic_file import atomic_write
 from fer_edge.models import METADATA_KEY, ModelError, ModelSpec
 
 IR_VERSION = 8  # that of opset 18; the exporter writes 10, which ONNX Runtime before 1.18 refuses
-# Only what the evaluation measured may overwrite a spec.
+# Only measured values may replace those of a spec.
 MEASURED = ("metrics", "temperature", "confidence_temperature", "threshold", "min_confidence")
 
 
 def spec_with_measured(spec: ModelSpec, metrics: Path | None) -> ModelSpec:
-    """The spec with what an evaluation's metrics.json measured under "spec"; as it is without a file."""
+    """The spec with the values measured by an evaluation, from "spec" of its metrics.json, if a file is
+    given.
+    """
     if metrics is None:
         return spec
     content = json.loads(metrics.read_text(encoding="utf-8"))
@@ -28,10 +32,10 @@ def spec_with_measured(spec: ModelSpec, metrics: Path | None) -> ModelSpec:
     return replace(spec, **{k: measured[k] for k in MEASURED if k in measured})
 
 
-def stamped(proto: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
+def with_metadata(proto: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
     """Checks the graph and returns it with the spec as its only metadata."""
-    # The exporter's trace of Python source lines: a third of a small file, and it names the builder's
-    # folders.
+    # The exporter's trace of Python source lines takes a third of a small file and names folders of the
+    # building machine.
     for part in (proto, proto.graph, *proto.graph.node, *proto.graph.value_info, *proto.graph.initializer):
         part.ClearField("metadata_props")
     proto.ir_version = IR_VERSION
@@ -41,8 +45,10 @@ def stamped(proto: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
     return proto
 
 
-def read_stamped(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
-    """Reads an expression network that ``stamped`` made; raises ModelError for any other file."""
+def read_with_metadata(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
+    """Reads an expression network with metadata of ``with_metadata``; raises ModelError for any other
+    file.
+    """
     proto = onnx.load(path)
     texts = {entry.key: entry.value for entry in proto.metadata_props}
     if METADATA_KEY not in texts:
@@ -55,15 +61,15 @@ def read_stamped(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
     return proto, spec
 
 
-def write(proto: onnx.ModelProto, out: Path) -> None:
-    """Writes the file, and the folders above it."""
+def write_onnx(proto: onnx.ModelProto, out: Path) -> None:
+    """Writes the file, and creates the folders above it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(out) as partial:
         partial.write_bytes(proto.SerializeToString())
 
 
 def write_certificate(content: dict[str, object], path: Path | None) -> None:
-    """Prints the certificate, and writes it where a path is given."""
+    """Prints the certificate, and writes it to a file if a path is given."""
     text = json.dumps(content, indent=2)
     print(text)
     if path:

@@ -1,8 +1,8 @@
-"""The parity certificate: how far an exported file is from the checkpoint it was made of."""
+"""The parity certificate: the differences between an exported file and its checkpoint."""
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
@@ -27,9 +27,6 @@ class Parity:
     torch: str
     onnxruntime: str
 
-    def to_dict(self) -> dict[str, object]:
-        return asdict(self)
-
 
 @torch.inference_mode()
 def compare(
@@ -38,10 +35,11 @@ def compare(
     inputs: Iterable[F32],
     probabilities: Callable[[Outputs], F32],
 ) -> Parity:
-    """Runs both on every input (float32 [n, C, H, W]); ``probabilities`` reads a network's outputs as [rows,
-    classes].
+    """Runs both on every input (float32 [n, C, H, W]); ``probabilities`` makes [rows, classes] of a network's
+    outputs.
 
-    A row of one class (a detector's scores) changes its label when its largest score is elsewhere.
+    A row of one class (the scores of a detector) counts as a changed label when its largest score is
+    elsewhere.
     """
     session = open_session(file)
     largest, total, changed, pictures = 0.0, 0.0, 0, 0
@@ -52,7 +50,7 @@ def compare(
         theirs = probabilities(session.run(None, {"input": x}))
         difference = np.abs(ours - theirs)
         if not np.isfinite(difference).all():
-            raise ValueError("a probability is not a number; the checkpoint or its file is broken")
+            raise ValueError("a probability is NaN or infinite; the checkpoint or its file is broken")
         largest, total = max(largest, float(difference.max())), total + len(x) * float(difference.mean())
         pictures += len(x)
         changed += int((ours.argmax(-1) != theirs.argmax(-1)).sum())

@@ -1,7 +1,7 @@
-"""Which networks teach best together: ``python -m training.choose_teachers runs/ferplus A.pt B.pt``.
+"""Compares ensembles of teachers: ``python -m training.choose_teachers runs/ferplus A.pt B.pt``.
 
-Prints, on the validation split, the figures of every choice among the checkpoints, answers averaged over the
-networks and over picture and mirrored picture, as training.distill averages them.
+Prints the metrics of every combination of checkpoints on the validation split. Probabilities are averaged
+over the networks, and over picture and mirrored picture, as training.distill does.
 """
 
 import argparse
@@ -12,28 +12,30 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.command_line import told_by
+from training.command_line import exit_on_error
 from training.data.split import Split, load_prepared
 from training.evaluation.inference import module_outputs
 from training.evaluation.markdown import percent, table
 from training.loop.checkpoint import model_from_checkpoint
-from training.train import summary
+from training.train import validation_metrics
 
 
 def probabilities(checkpoint: Path, split: Split) -> Tensor:
-    """Mean [n, 8] of one network's answers to the runtime's crops and to their mirror images."""
+    """Mean probabilities [n, 8] of one network for the runtime's crops and their mirror images."""
     model = model_from_checkpoint(checkpoint)
     plain, mirrored = (module_outputs(model, split, mirrored=how).softmax(1) for how in (False, True))
     return (plain + mirrored) / 2
 
 
 def choices(answers: Sequence[Tensor], names: Sequence[str], split: Split) -> list[dict[str, object]]:
-    """One row for each choice of one or more networks, the best accuracy first."""
+    """A row for each combination of one or more networks, the best accuracy first."""
     places = range(len(answers))
     rows = []
     for chosen in chain.from_iterable(combinations(places, k + 1) for k in places):
         mean = torch.stack([answers[k] for k in chosen]).mean(0)
-        rows.append({"teachers": " + ".join(names[k] for k in chosen)} | summary(mean.log(), split))
+        rows.append(
+            {"teachers": " + ".join(names[k] for k in chosen)} | validation_metrics(mean.log(), split)
+        )
     return sorted(rows, key=lambda row: -row["valid_accuracy"])
 
 
@@ -42,7 +44,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder that training.prepare wrote")
     parser.add_argument("checkpoints", type=Path, nargs="+", help="of training.train")
     args = parser.parse_args()
-    with told_by(parser):
+    with exit_on_error(parser):
         valid = load_prepared(args.data, "valid")
         answers = [probabilities(path, valid) for path in args.checkpoints]
     rows = choices(answers, [str(path) for path in args.checkpoints], valid)
@@ -50,7 +52,7 @@ def main() -> None:
         {
             "teachers": row["teachers"],
             "accuracy": percent(row["valid_accuracy"]),
-            "balanced accuracy": percent(row["valid_balanced"]),
+            "balanced accuracy": percent(row["valid_balanced_accuracy"]),
             "loss": row["valid_loss"],
         }
         for row in rows

@@ -1,4 +1,4 @@
-"""What the command lines of training and export share: an expected failure is one line, not a traceback."""
+"""What the commands of training and export share: an expected failure is one line, not a traceback."""
 
 import argparse
 from collections.abc import Iterator
@@ -8,8 +8,10 @@ from fer_edge.models import ModelError
 
 
 @contextmanager
-def told_by(parser: argparse.ArgumentParser) -> Iterator[None]:
-    """Ends the program with exit code 2 and the message of a wrong input, file or missing package."""
+def exit_on_error(parser: argparse.ArgumentParser) -> Iterator[None]:
+    """Ends the program with exit code 2 and the message of an error in an input, a file or an
+    installation.
+    """
     try:
         yield
     except (ValueError, OSError, ImportError, ModelError) as error:

@@ -1,4 +1,4 @@
-"""Judges a face detector beside its teacher: ``python -m training.evaluate_detector MODEL.onnx --data DATA
+"""Evaluates a face detector beside its teacher: ``python -m training.evaluate_detector MODEL.onnx --data DATA
 --teacher YUNET``.
 
 The threshold is chosen on the validation pictures; the test pictures are scored once, at that threshold. Both
@@ -19,23 +19,23 @@ from fer_edge.arrays import U8
 from fer_edge.backends import opener_for
 from fer_edge.detect import detect_at_scale
 from fer_edge.result import Detections
-from training.detector.metrics import Tally
+from training.detector.metrics import DetectionCounts
 from training.detector.photos import Photo, load_photos
 from training.detector.yunet import YuNet
 
-TEACHER_THRESHOLD = 0.8  # its labels' own
-MIN_SCORE = 0.05  # for the sweep over thresholds
-WANTED_PRECISION = (
-    0.97  # on the validation pictures; the bar is 0.95, the margin is for the step to other pictures
+TEACHER_THRESHOLD = 0.8  # the threshold of its labels
+MIN_SCORE = 0.05  # lowest threshold that is tried
+TARGET_PRECISION = (
+    0.97  # on the validation pictures; the aim is 0.95, the rest is a margin for other pictures
 )
 SPEED_SIZES = ((256, 320), (480, 640))  # rows, columns
 SPEED_RUNS = 200
 
-Finder = Callable[[U8, float], Detections]
+DetectFunction = Callable[[U8, float], Detections]
 
 
-class Student:
-    """A detector file in the runtime's backend, at a scale of the caller's choice."""
+class RuntimeDetector:
+    """A detector file in the runtime's backend, run at a given scale."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.model = models.load(path, "detector")
@@ -45,13 +45,13 @@ class Student:
         return detect_at_scale(self.backend, self.model.spec, plane, scale, threshold=MIN_SCORE)
 
 
-def tally(photos: Sequence[Photo], find: Finder) -> Tally:
-    """Counts a detector's answers over labelled pictures at their own size."""
-    counts = Tally()
+def count_detections(photos: Sequence[Photo], detect: DetectFunction) -> DetectionCounts:
+    """Counts a detector's results over labelled pictures at their own size."""
+    counts = DetectionCounts()
     for photo in photos:
         certain = photo.certain
-        found = find(photo.image, 1.0)
-        counts.add(
+        found = detect(photo.image, 1.0)
+        counts.add_picture(
             found,
             photo.boxes[certain],
             photo.landmarks[certain],
@@ -61,18 +61,20 @@ def tally(photos: Sequence[Photo], find: Finder) -> Tally:
     return counts
 
 
-def chosen_threshold(counts: Tally) -> float:
-    """The lowest threshold, in steps of 0.01, with the wanted precision: recall is what is left to gain."""
+def threshold_for_precision(counts: DetectionCounts) -> float:
+    """The lowest threshold, in steps of 0.01, with the target precision, so that recall is as high as it can
+    be.
+    """
     for threshold in np.arange(0.2, 0.9, 0.01):
-        if counts.at(threshold)["precision"] >= WANTED_PRECISION:
+        if counts.metrics_at(threshold)["precision"] >= TARGET_PRECISION:
             return float(np.round(threshold, 2))
     raise ValueError(
-        f"no threshold below 0.9 reaches a precision of {WANTED_PRECISION} on the validation pictures"
+        f"no threshold below 0.9 reaches a precision of {TARGET_PRECISION} on the validation pictures"
     )
 
 
-def milliseconds(student: Student, teacher: YuNet) -> dict[str, dict[str, float]]:
-    """Median time of the bare networks on one thread, in turns, so that both meet the same machine."""
+def latency_ms(student: RuntimeDetector, teacher: YuNet) -> dict[str, dict[str, float]]:
+    """Median time of the bare networks on one thread, run alternately, so that both meet the same load."""
     result: dict[str, dict[str, float]] = {}
     for height, width in SPEED_SIZES:
         student.backend.reserve((1, 1, height, width)).fill(0)
@@ -91,21 +93,25 @@ def milliseconds(student: Student, teacher: YuNet) -> dict[str, dict[str, float]
     return result
 
 
-def photos_found(folder: Path, find: Finder, threshold: float) -> dict[str, int]:
-    """Faces found in each picture of a folder, with the network's long side at 320 px as in the runtime."""
+def faces_in_photos(folder: Path, detect: DetectFunction, threshold: float) -> dict[str, int]:
+    """Faces found in each picture of a folder, with a network input of 320 px on the long side as in the
+    runtime.
+    """
     counts = {}
     for path in sorted(folder.glob("*.*")):
         image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        found = find(image, min(1.0, 320 / max(image.shape)))
+        found = detect(image, min(1.0, 320 / max(image.shape)))
         counts[path.name] = int((found.scores >= threshold).sum())
     return counts
 
 
 def video_agreement(
-    path: Path, student: Finder, threshold: float, teacher: Finder, step: int = 5
+    path: Path, student: DetectFunction, threshold: float, teacher: DetectFunction, step: int = 5
 ) -> dict[str, float]:
-    """Every ``step``-th frame at a long side of 320 px: the teacher's faces of score >= 0.8 taken as true."""
-    video, counts, k = cv2.VideoCapture(str(path)), Tally(), 0
+    """Every ``step``-th frame at a long side of 320 px, with the teacher's faces of score >= 0.8 as ground
+    truth.
+    """
+    video, counts, k = cv2.VideoCapture(str(path)), DetectionCounts(), 0
     while True:
         more, frame = video.read()
         if not more:
@@ -117,15 +123,15 @@ def video_agreement(
             )
             true = teacher(plane, 1.0)
             sure = true.scores >= TEACHER_THRESHOLD
-            counts.add(
+            counts.add_picture(
                 student(plane, 1.0), true.boxes[sure], true.landmarks[sure], true.boxes[~sure], len(true) == 0
             )
         k += 1
-    return {"frames": counts.pictures, "faces": len(counts.sizes), **counts.at(threshold)}
+    return {"frames": counts.pictures, "faces": len(counts.sizes), **counts.metrics_at(threshold)}
 
 
 def report(result: dict[str, dict[str, float]], speed: dict[str, dict[str, float]]) -> str:
-    """The table of both networks, in Markdown."""
+    """The table of both networks in Markdown."""
     rows = list(result["face-luma"])
     lines = ["| measure | face-luma | yunet |", "| --- | --- | --- |"]
     lines += [
@@ -143,22 +149,23 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="yunet_n_dynamic.onnx")
     parser.add_argument("--photos", type=Path, help="folder with portraits/ and no_face/")
     parser.add_argument("--videos", type=Path, help="folder of videos")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder for metrics.json and report.md")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
-    student, teacher = Student(args.model), YuNet(args.teacher, threshold=0.5)
-    threshold = chosen_threshold(tally(load_photos(args.data, "valid"), student))
+    student, teacher = RuntimeDetector(args.model), YuNet(args.teacher, threshold=0.5)
+    threshold = threshold_for_precision(count_detections(load_photos(args.data, "valid"), student))
     test = load_photos(args.data, "test")
     result = {
-        "face-luma": tally(test, student).at(threshold),
-        "yunet": tally(test, teacher).at(TEACHER_THRESHOLD),
+        "face-luma": count_detections(test, student).metrics_at(threshold),
+        "yunet": count_detections(test, teacher).metrics_at(TEACHER_THRESHOLD),
     }
-    speed = milliseconds(student, teacher)
+    speed = latency_ms(student, teacher)
     metrics: dict[str, object] = {"test_pictures": len(test), **result, "milliseconds": speed}
     if args.photos:
         metrics["photos"] = {
-            folder.name: photos_found(folder, student, threshold) for folder in sorted(args.photos.iterdir())
+            folder.name: faces_in_photos(folder, student, threshold)
+            for folder in sorted(args.photos.iterdir())
         }
     if args.videos:
         metrics["videos"] = {

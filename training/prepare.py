@@ -1,9 +1,9 @@
-"""Prepares a data set once: leaves out copies, finds five landmarks with the runtime's own detector, cuts a
-square around each face, and caches the result.
+"""Prepares a data set once: leaves out copies, finds five landmarks with the runtime's detector, cuts a
+square around each face, and stores the result.
 
-``python -m training.prepare DATA --out runs/ferplus``; ``--layout`` names the form of DATA where it is not
-plain. FER+ keeps its 48 px pictures; larger pictures are cut to ``--side`` px. What could not be read and how
-much was left out stands in prepare.json.
+``python -m training.prepare DATA --out runs/ferplus``; ``--layout`` names the layout of DATA where it is not
+found by itself. FER+ keeps its 48 px pictures; larger pictures are cut to ``--side`` px. prepare.json says
+what could not be read and how many copies were left out.
 """
 
 import argparse
@@ -17,22 +17,23 @@ from fer_edge import models
 from fer_edge.arrays import I64
 from fer_edge.backends import opener_for
 from fer_edge.detect import Detector
+from training.command_line import exit_on_error
 from training.data.dedup import (
     MIN_CORRELATION,
-    NEAR_HELP,
+    MIN_CORRELATION_HELP,
     SIDE,
-    Seen,
-    copies_of,
+    Fingerprints,
     digest_from_luma,
-    thumb_from_luma,
+    duplicates_between,
+    thumbnail_from_luma,
 )
-from training.data.face_crop import landmarks_in_tight, square_from_picture
-from training.data.pictures import Dataset, Source, Unreadable
+from training.data.face_crop import landmarks_in_tight_picture, square_from_picture
+from training.data.pictures import Dataset, Source, UnreadablePicture
 from training.data.readers import AUTO, LAYOUTS, read
 from training.data.split import SPLITS, Split, save
 
-THRESHOLD = 0.3  # there is one face in nearly every picture: a doubtful find beats none
-SIDES = (32, 1024)  # px, least and largest
+THRESHOLD = 0.3  # nearly every picture shows a face, so a doubtful detection is better than none
+SIDES = (32, 1024)  # px, smallest and largest
 SHOWN = 10  # broken files that are printed; prepare.json has all
 
 
@@ -45,73 +46,80 @@ def open_detector(name: str) -> Detector:
 
 def split_from_source(
     source: Source, name: str, side: int, tight: bool, detect: Detector
-) -> tuple[Split, Seen, dict[str, str]]:
-    """Reads and cuts the usable rows; returns them, what the search for copies needs, and what is unreadable.
+) -> tuple[Split, Fingerprints, dict[str, str]]:
+    """Reads and cuts the usable rows; returns them, their fingerprints, and the unreadable pictures with
+    reasons.
 
-    ``tight`` pictures are one face of ``side`` px each and stay as they are.
+    ``tight`` pictures show one face of ``side`` px each and stay as they are.
     """
     usable = source.usable
     images = np.empty((len(usable), side, side), np.uint8)
     landmarks = np.empty((len(usable), 5, 2), np.float32)
-    thumbs = np.empty((len(usable), SIDE, SIDE), np.uint8)
+    thumbnails = np.empty((len(usable), SIDE, SIDE), np.uint8)
     digests, broken = [], {}
     read_rows = np.ones(len(usable), bool)
     for k, row in enumerate(tqdm(usable, desc=name, mininterval=5)):
         luma = source.luma(row)
-        if isinstance(luma, Unreadable):
+        if isinstance(luma, UnreadablePicture):
             broken[source.names[row]] = luma.reason
             digests.append(b"")
             read_rows[k] = False
             continue
         if tight:
-            images[k], landmarks[k] = luma, landmarks_in_tight(luma, detect)
+            images[k], landmarks[k] = luma, landmarks_in_tight_picture(luma, detect)
         else:
             images[k], landmarks[k] = square_from_picture(luma, side, detect)
-        thumbs[k] = thumb_from_luma(luma)
+        thumbnails[k] = thumbnail_from_luma(luma)
         digests.append(digest_from_luma(luma))
     columns = (source.votes, source.single, source.rows, source.people)
     split = Split(images, *(column[usable] for column in columns), landmarks)
     kept = np.flatnonzero(read_rows)
-    return split.take(kept), Seen(thumbs, digests, source.people[usable]).take(kept), broken
+    return split.take(kept), Fingerprints(thumbnails, digests, source.people[usable]).take(kept), broken
 
 
-def kept_rows(seen: dict[str, Seen], near: float) -> dict[str, I64]:
-    """The rows of each split that show no held-out picture: valid without test's, train without either's."""
+def kept_rows(fingerprints: dict[str, Fingerprints], min_correlation: float) -> dict[str, I64]:
+    """The rows of each split without copies of held-out pictures: valid without test's, train without
+    either's.
+    """
     kept = {}
     for place, name in enumerate(SPLITS):
         leaks = {
-            copy.row for other in SPLITS[place + 1 :] for copy in copies_of(seen[name], seen[other], near)
+            copy.row
+            for other in SPLITS[place + 1 :]
+            for copy in duplicates_between(fingerprints[name], fingerprints[other], min_correlation)
         }
-        kept[name] = np.array([k for k in range(len(seen[name].thumbs)) if k not in leaks], np.int64)
+        kept[name] = np.array(
+            [k for k in range(len(fingerprints[name].thumbnails)) if k not in leaks], np.int64
+        )
     return kept
 
 
 def prepare(
-    dataset: Dataset, out: Path, side: int, detect: Detector, near: float = MIN_CORRELATION
+    dataset: Dataset, out: Path, side: int, detect: Detector, min_correlation: float = MIN_CORRELATION
 ) -> dict[str, object]:
-    """Writes train.npz, valid.npz, test.npz and prepare.json; returns what prepare.json says.
+    """Writes train.npz, valid.npz, test.npz and prepare.json; returns the content of prepare.json.
 
-    ``near`` is the correlation from which two pictures are copies.
+    ``min_correlation`` as in `duplicates_between`.
 
     Raises:
         ValueError: no picture of a split is left.
     """
     out.mkdir(parents=True, exist_ok=True)
     splits: dict[str, Split] = {}
-    seen: dict[str, Seen] = {}
+    fingerprints: dict[str, Fingerprints] = {}
     broken = dict(dataset.broken)
     for name, source in dataset.splits.items():
-        splits[name], seen[name], unreadable = split_from_source(
+        splits[name], fingerprints[name], unreadable = split_from_source(
             source, name, dataset.side or side, dataset.side is not None, detect
         )
         broken |= unreadable
-    kept = kept_rows(seen, near)
+    kept = kept_rows(fingerprints, min_correlation)
     if empty := [name for name in SPLITS if not len(kept[name])]:
         first = "".join(f"; {name}: {reason}" for name, reason in [*broken.items()][:SHOWN])
         raise ValueError(
-            f"every split must keep a picture that can be read and stands in no other split, got none for "
-            f"{', '.join(empty)}; run python -m training.audit on the data and mend it, or give "
-            f"--near 0.95, by which fewer pictures are copies{first}"
+            f"every split must keep a readable picture without a copy in another split, got none for "
+            f"{', '.join(empty)}; run python -m training.audit on the data and fix it, or give "
+            f"--min-correlation 0.95, which finds fewer copies{first}"
         )
     counts = {}
     for name in SPLITS:
@@ -122,7 +130,12 @@ def prepare(
             "copies_left_out": len(splits[name]) - len(split),
             "faces_found": int(split.found.sum()),
         }
-    report = {"side": dataset.side or side, "near": near, "splits": counts, "broken": broken}
+    report = {
+        "side": dataset.side or side,
+        "min_correlation": min_correlation,
+        "splits": counts,
+        "broken": broken,
+    }
     (out / "prepare.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
 
@@ -135,19 +148,17 @@ def main(arguments: list[str] | None = None) -> None:
         "--out", type=Path, required=True, help="folder for train.npz, valid.npz and test.npz"
     )
     parser.add_argument("--layout", default=AUTO, help=f"{AUTO} or one of {', '.join(LAYOUTS)}")
-    parser.add_argument("--side", type=int, default=96, help="px of a picture that is cut; FER+ keeps 48")
+    parser.add_argument("--side", type=int, default=96, help="px of the squares; FER+ keeps 48")
     parser.add_argument(
         "--detector", default="face-luma", help="name of an embedded model or path of an ONNX file"
     )
-    parser.add_argument("--near", type=float, default=MIN_CORRELATION, help=NEAR_HELP)
+    parser.add_argument("--min-correlation", type=float, default=MIN_CORRELATION, help=MIN_CORRELATION_HELP)
     args = parser.parse_args(arguments)
     if not SIDES[0] <= args.side <= SIDES[1]:
         parser.error(f"--side must be from {SIDES[0]} to {SIDES[1]} px, got {args.side}")
-    try:
+    with exit_on_error(parser):
         dataset = read(args.data, args.layout)
-        report = prepare(dataset, args.out, args.side, open_detector(args.detector), args.near)
-    except (OSError, ValueError, models.ModelError) as error:
-        parser.error(str(error))
+        report = prepare(dataset, args.out, args.side, open_detector(args.detector), args.min_correlation)
     for name, count in report["splits"].items():
         print(
             f"{name}: {count['rows']} rows, a face found in {count['faces_found'] / count['rows']:.1%}, "

@@ -1,13 +1,13 @@
 """Quantisation-aware training: ``python -m training.quantise CHECKPOINT DATA --out runs/nano-int8``.
 
-Goes on from a checkpoint for a few epochs with the rounding of int8 in the forward pass and none in the
-backward pass (Jacob et al., "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", 2018): inputs of convolutions and linear layers u8 with observed ranges,
-weights per output channel.
+Continues from a checkpoint for a few epochs with int8 rounding in the forward pass and straight-through
+gradients (Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", 2018): inputs of convolutions and linear layers u8 with observed ranges, weights per output
+channel.
 
-The result is a checkpoint like any other whose weights lie on the levels of int8, so that ``export.int8``
-rounds them to themselves; it observes the ranges anew, since it also needs those of sums. Normalisation need
-not be folded first: it scales whole channels, and so do the levels.
+The result is an ordinary checkpoint whose weights lie on the levels of int8, so that ``export.int8`` leaves
+them unchanged; export.int8 observes the ranges again, since it also needs those of sums. Normalisation need
+not be folded first: like the levels, it scales whole channels.
 """
 
 import argparse
@@ -19,24 +19,24 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from tqdm import tqdm
 
-from training.command_line import told_by
+from training.command_line import exit_on_error
 from training.data.split import load_prepared
 from training.evaluation.inference import module_outputs
-from training.loop.batches import Source, load_views
-from training.loop.checkpoint import load_checkpoint, run_state, save_checkpoint
+from training.loop.batches import BatchLoader, load_teacher_views
+from training.loop.checkpoint import load_checkpoint, save_checkpoint, training_state
 from training.loop.distributed import Process
 from training.loop.log import append_log
 from training.loop.settings import Settings
-from training.train import Run, make_run, summary, train_epoch
+from training.train import Run, make_run, train_epoch, validation_metrics
 
 WEIGHT_LEVELS = 64  # on each side of zero: the 7 bits that export.int8 stores
 ACTIVATION_LEVELS = 255
 MOMENTUM = 0.05  # of the observed ranges
-EPOCHS, RATE = 3, 1e-4  # the weights are to move to a better level nearby, not far
+EPOCHS, LR = 3, 1e-4  # the weights should move to a better level nearby, not far
 
 
 class RoundedWeight(nn.Module):
-    """A weight on the levels of its output channel; the gradient passes unchanged."""
+    """A weight rounded to the levels of its output channel; the gradient passes unchanged."""
 
     def forward(self, weight: Tensor) -> Tensor:
         with torch.no_grad():
@@ -46,9 +46,9 @@ class RoundedWeight(nn.Module):
 
 
 class RoundedInput:
-    """Forward pre-hook of one layer; its range follows the batches of training and stands in evaluation.
+    """Forward pre-hook of one layer, whose range follows the batches in training and is fixed in evaluation.
 
-    A plain object, so that the checkpoint's keys stay the network's own.
+    Not a module, so that the keys of the checkpoint stay those of the network.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class RoundedInput:
         return (torch.fake_quantize_per_tensor_affine(x, scale, zero, 0, ACTIVATION_LEVELS),)
 
     def observe(self, x: Tensor) -> None:
-        # Zero must have a level of its own: padding is exactly zero.
+        # Zero must be a level: padding is exactly zero.
         low, high = min(0.0, x.min().item()), max(0.0, x.max().item())
         step = MOMENTUM if self.low < self.high else 1.0
         self.low += step * (low - self.low)
@@ -78,7 +78,7 @@ def quantised_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def insert_rounding(run: Run) -> None:
-    """Into the network and its average, which share their ranges."""
+    """Adds rounding to the network and its average, which share the ranges."""
     averaged = quantised_layers(run.ema.model)
     for name, layer in quantised_layers(run.model).items():
         rounded = RoundedInput()
@@ -88,52 +88,53 @@ def insert_rounding(run: Run) -> None:
 
 
 def fix_weights(model: nn.Module) -> None:
-    """Leaves the rounded weights in place of what rounds them."""
+    """Replaces each rounded parameter by its rounded value."""
     for layer in quantised_layers(model).values():
         parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
 
 
-def settings_from_checkpoint(content: dict[str, object], epochs: int, rate: float) -> Settings:
-    """Those of the checkpoint's training, made short and calm."""
+def settings_from_checkpoint(content: dict[str, object], epochs: int, lr: float) -> Settings:
+    """The settings of the checkpoint's training, changed for a short run."""
     return replace(
         Settings(**content["settings"]),
         epochs=epochs,
-        rate=rate,
-        warmup=0,
-        small_size=0,
-        calm_share=1.0,
-        # Rounding to bfloat16 would hide that to int8.
+        lr=lr,
+        warmup_steps=0,
+        early_size=0,
+        final_share=1.0,
+        # Rounding to bfloat16 would hide rounding to int8.
         precision="float32",
-        # The layers' inputs are rounded on their way in, which kernels do not pass.
+        # Hooks round the layers' inputs; the kernels would bypass them.
         kernels="reference",
-        compile=False,
     )
 
 
 def quantise(
-    checkpoint: Path, data: Path, out: Path, epochs: int, rate: float, views: Path | None, limit: int | None
+    checkpoint: Path, data: Path, out: Path, epochs: int, lr: float, views: Path | None, limit: int | None
 ) -> None:
-    """Trains and writes ``out/checkpoint.pt`` and its log, whose figures are of the rounded network."""
+    """Trains and writes ``out/checkpoint.pt`` and its log, whose metrics are those of the rounded network."""
     content = load_checkpoint(checkpoint)
-    settings = settings_from_checkpoint(content, epochs, rate)
+    settings = settings_from_checkpoint(content, epochs, lr)
     out.mkdir(parents=True, exist_ok=True)
     split = load_prepared(data, "train").take(slice(limit))
     valid = load_prepared(data, "valid").take(slice(limit))
     # A few epochs need no second process.
-    where = Process(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    run = make_run(split, settings, where)
+    process = Process(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    run = make_run(split, settings, process)
     for model in (run.model, run.ema.model):
         model.load_state_dict(content["ema"])
     insert_rounding(run)
-    source = Source(split, settings, run.model.size, where, load_views(views, split) if views else None)
-    with tqdm(total=epochs * (len(split) // settings.batch), unit="step", mininterval=5) as bar:
+    loader = BatchLoader(
+        split, settings, run.model.size, process, load_teacher_views(views, split) if views else None
+    )
+    with tqdm(total=epochs * (len(split) // settings.batch_size), unit="step", mininterval=5) as bar:
         for epoch in range(epochs):
-            record = train_epoch(run, source, epoch, bar)
+            record = train_epoch(run, loader, epoch, bar)
             logits = module_outputs(run.ema.model, valid, aligned=settings.aligned)
-            append_log(out / "log.jsonl", record | summary(logits, valid))
+            append_log(out / "log.jsonl", record | validation_metrics(logits, valid))
     for model in (run.model, run.ema.model):
         fix_weights(model)
-    state = run_state(run.model, run.ema, run.optimiser, epochs - 1, asdict(settings))
+    state = training_state(run.model, run.ema, run.optimizer, epochs - 1, asdict(settings))
     save_checkpoint(out / "checkpoint.pt", state)
 
 
@@ -143,12 +144,12 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder that training.prepare wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--rate", type=float, default=RATE)
-    parser.add_argument("--views", type=Path, help="bank of training.distill to learn from")
+    parser.add_argument("--lr", type=float, default=LR)
+    parser.add_argument("--views", type=Path, help="views of training.distill to learn from")
     parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
     args = parser.parse_args()
-    with told_by(parser):
-        quantise(args.checkpoint, args.data, args.out, args.epochs, args.rate, args.views, args.limit)
+    with exit_on_error(parser):
+        quantise(args.checkpoint, args.data, args.out, args.epochs, args.lr, args.views, args.limit)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Mean and deviation over the seeds of one model: ``python -m training.summarise runs/nano-*/evaluation``.
+"""Mean and standard deviation over the seeds of a model: ``python -m training.summarise
+runs/nano-*/evaluation``.
 
-Takes folders with a metrics.json of training.evaluate, or, where a run was not judged yet, with the log.jsonl
-of training.train, whose last line counts. ``--row NAME`` prints one line for an ablation table.
+Takes folders with a metrics.json of training.evaluate or, for a run without an evaluation, the log.jsonl of
+training.train, of which the last line counts. ``--row NAME`` prints one line for an ablation table.
 """
 
 import argparse
@@ -10,9 +11,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from training.command_line import exit_on_error
 from training.evaluation.markdown import table
 
-# In the order of the columns: a measure that a run does not have is left out.
+# In the order of the columns; a measure that a run does not have is left out.
 MEASURES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -20,17 +22,17 @@ MEASURES = {
     "accuracy_on_fer2013_labels": "accuracy on the second labels",
     "accuracy_unaligned": "accuracy of whole pictures",
     "valid_accuracy": "accuracy on valid",
-    "valid_balanced": "balanced accuracy on valid",
+    "valid_balanced_accuracy": "balanced accuracy on valid",
     "valid_loss": "loss on valid",
 }
-NO_SHARES = ("calibration_error", "valid_loss")  # which are told as they are, not in per cent
+NO_SHARES = ("calibration_error", "valid_loss")  # which are not in per cent
 
 
-def figures_of_run(folder: Path) -> tuple[dict[str, float], str]:
-    """The figures of one run and what identifies it, so that none is counted twice.
+def metrics_of_run(folder: Path) -> tuple[dict[str, float], str]:
+    """The metrics of one run, and what identifies it, so that no run is counted twice.
 
     Raises:
-        FileNotFoundError: neither metrics.json, evaluation/metrics.json nor log.jsonl is there.
+        FileNotFoundError: there is no metrics.json, evaluation/metrics.json or log.jsonl.
     """
     for path in (folder / "metrics.json", folder / "evaluation" / "metrics.json"):
         if path.exists():
@@ -53,25 +55,25 @@ def summary_of_runs(folders: Sequence[Path]) -> dict[str, tuple[float, float | N
     """Mean and standard deviation (of a sample; None for one run) of the measures that all runs have.
 
     Raises:
-        ValueError: one run is given twice, or the runs share no measure.
+        ValueError: a run is given twice, or the runs share no measure.
     """
     runs, seen = [], {}
     for folder in folders:
-        figures, identity = figures_of_run(folder)
+        metrics, identity = metrics_of_run(folder)
         if identity in seen:
             raise ValueError(
                 f"runs must differ, got the same one in {seen[identity]} and {folder}; leave one out, "
                 "a repeat of one seed makes the deviation too small"
             )
         seen[identity] = folder
-        runs.append(figures)
-    shared = [name for name in MEASURES if all(name in figures for figures in runs)]
+        runs.append(metrics)
+    shared = [name for name in MEASURES if all(name in metrics for metrics in runs)]
     if not shared:
         raise ValueError(
             f"runs must share a measure, got none in {', '.join(map(str, folders))}; "
-            "judge all of them with python -m training.evaluate"
+            "evaluate all of them with python -m training.evaluate"
         )
-    values = {name: [figures[name] for figures in runs] for name in shared}
+    values = {name: [metrics[name] for metrics in runs] for name in shared}
     return {
         name: (statistics.mean(column), statistics.stdev(column) if len(column) > 1 else None)
         for name, column in values.items()
@@ -88,13 +90,11 @@ def cell(name: str, mean: float, deviation: float | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="one for each seed")
-    parser.add_argument("--row", metavar="NAME", help="print the line of this name for an ablation table")
+    parser.add_argument("--row", metavar="NAME", help="print one line with this name, for an ablation table")
     args = parser.parse_args()
-    try:
+    with exit_on_error(parser):
         summary = summary_of_runs(args.folders)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
-    cells = {MEASURES[name]: cell(name, *figures) for name, figures in summary.items()}
+    cells = {MEASURES[name]: cell(name, *metrics) for name, metrics in summary.items()}
     seeds = len(args.folders)
     if args.row:
         print(table([{"": args.row, "seeds": seeds, **cells}]), end="")

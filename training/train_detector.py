@@ -1,6 +1,6 @@
 """Trains face-luma from scratch: ``python -m training.train_detector DATA --out runs/face-luma``.
 
-Reads from top to bottom. A second start with the same ``--out`` goes on from the last checkpoint.
+Reads from top to bottom. A second start with the same ``--out`` continues from the last checkpoint.
 """
 
 import argparse
@@ -18,9 +18,9 @@ from tqdm import tqdm
 from training.detector.augment import Canvas, make_canvas
 from training.detector.loss import detector_loss
 from training.detector.photos import Photo, load_photos
-from training.loop.checkpoint import resume, run_state, save_checkpoint
+from training.loop.checkpoint import resume, save_checkpoint, training_state
 from training.loop.log import append_log, draw_curves
-from training.loop.optimizer import Ema, cosine, parameter_groups
+from training.loop.optimizer import Ema, lr_factor, parameter_groups
 from training.models.face_luma import FaceLuma
 
 MEAN, SCALE = 118.0, 1 / 64.0  # about the mean and standard deviation of the training pictures' luma
@@ -29,21 +29,21 @@ MEAN, SCALE = 118.0, 1 / 64.0  # about the mean and standard deviation of the tr
 @dataclass(frozen=True, slots=True)
 class Settings:
     epochs: int = 30
-    epoch_size: int = 8192  # canvases; about as many as there are pictures, each canvas holds one to four
-    batch: int = 32
-    side: int = 256  # px of a canvas; the network is fully convolutional, larger frames need no retraining
-    rate: float = 3e-3  # AdamW's, at batch 32
+    epoch_size: int = 8192  # canvases; about the number of photographs, of which a canvas shows one to four
+    batch_size: int = 32
+    canvas_size: int = 256  # px; the network is fully convolutional, so larger frames need no other training
+    lr: float = 3e-3  # for AdamW at batch size 32
     weight_decay: float = 0.02
-    warmup: int = 200  # steps; the assignment is random until the boxes mean something
-    clip: float = 10.0  # gradient norm; first steps reach hundreds
-    decay: float = 0.999  # of the weight average: about the last four epochs' steps
-    calm_epochs: int = 10  # the last ones, nearly as a camera gives pictures (as YOLOX ends, Ge et al. 2021)
-    calm: float = 0.35  # strength of the distortions there
+    warmup_steps: int = 200  # the assignment of cells to faces is random until the boxes are roughly right
+    grad_clip_norm: float = 10.0  # the first steps have gradients of several hundred
+    ema_decay: float = 0.999
+    final_epochs: int = 10  # with weak distortions, close to real frames (as in YOLOX, Ge et al. 2021)
+    final_aug_strength: float = 0.35
     seed: int = 0
 
 
 class Canvases(Dataset[Canvas]):
-    """Canvas ``i`` of epoch ``e`` is a function of (seed, e, i) alone, whatever worker makes it."""
+    """Canvas ``i`` of epoch ``e`` is a function of (seed, e, i) alone, whichever worker makes it."""
 
     def __init__(self, photos: list[Photo], settings: Settings, epoch: int) -> None:
         self.photos, self.settings, self.epoch = photos, settings, epoch
@@ -54,8 +54,10 @@ class Canvases(Dataset[Canvas]):
     def __getitem__(self, index: int) -> Canvas:
         rng = np.random.default_rng((self.settings.seed, self.epoch, index))
         settings = self.settings
-        strength = 1.0 if self.epoch < settings.epochs - settings.calm_epochs else settings.calm
-        return make_canvas(self.photos, settings.side, rng, strength)
+        strength = (
+            1.0 if self.epoch < settings.epochs - settings.final_epochs else settings.final_aug_strength
+        )
+        return make_canvas(self.photos, settings.canvas_size, rng, strength)
 
 
 def collate(batch: list[Canvas]) -> tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]:
@@ -78,15 +80,15 @@ def train(data: Path, out: Path, settings: Settings, limit: int | None, workers:
     torch.manual_seed(settings.seed)
     photos = load_photos(data, "train")[:limit]
     model = FaceLuma().to(memory_format=torch.channels_last)
-    ema = Ema(model, FaceLuma(), settings.decay)
-    optimiser = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.rate)
-    steps_an_epoch = settings.epoch_size // settings.batch
-    steps = settings.epochs * steps_an_epoch
+    ema = Ema(model, FaceLuma(), settings.ema_decay)
+    optimizer = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.lr)
+    steps_per_epoch = settings.epoch_size // settings.batch_size
+    steps = settings.epochs * steps_per_epoch
     checkpoint = out / "checkpoint.pt"
-    for epoch in range(resume(checkpoint, model, ema, optimiser), settings.epochs):
+    for epoch in range(resume(checkpoint, model, ema, optimizer), settings.epochs):
         loader = DataLoader(
             Canvases(photos, settings, epoch),
-            batch_size=settings.batch,
+            batch_size=settings.batch_size,
             num_workers=workers,
             collate_fn=collate,
             drop_last=True,
@@ -94,21 +96,21 @@ def train(data: Path, out: Path, settings: Settings, limit: int | None, workers:
         started, sums = time.monotonic(), dict.fromkeys(("total", "score", "box", "landmarks"), 0.0)
         bar = tqdm(loader, desc=f"epoch {epoch + 1}/{settings.epochs}", file=sys.stderr, mininterval=5)
         for k, (images, faces, landmarks, ignored) in enumerate(bar):
-            factor = cosine(epoch * steps_an_epoch + k, steps, settings.warmup)
-            for group in optimiser.param_groups:
-                group["lr"] = settings.rate * factor
+            factor = lr_factor(epoch * steps_per_epoch + k, steps, settings.warmup_steps)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.lr * factor
             losses = detector_loss(model(normalise(images)), faces, landmarks, ignored)
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             losses["total"].backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-            optimiser.step()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip_norm)
+            optimizer.step()
             ema.update(model)
             for name in sums:
                 sums[name] += losses[name].item()
             bar.set_postfix({n: f"{v / (k + 1):.3f}" for n, v in sums.items()}, refresh=False)
-        means = {name: value / steps_an_epoch for name, value in sums.items()}
+        means = {name: value / steps_per_epoch for name, value in sums.items()}
         append_log(out / "log.jsonl", {"epoch": epoch + 1, "seconds": time.monotonic() - started, **means})
-        save_checkpoint(checkpoint, run_state(model, ema, optimiser, epoch, asdict(settings)))
+        save_checkpoint(checkpoint, training_state(model, ema, optimizer, epoch, asdict(settings)))
         draw_curves(
             out / "log.jsonl", out / "curves.png", {"loss": ["total"], "parts": ["score", "box", "landmarks"]}
         )

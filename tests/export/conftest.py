@@ -1,4 +1,4 @@
-"""Made faces, a tiny exported network, and a way to call the commands."""
+"""Synthetic faces, a tiny exported network, and a function that runs a command."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ Command = Callable[..., None]
 
 @pytest.fixture(scope="session")
 def command() -> Command:
-    """Calls a module's main as the shell would."""
+    """Calls the main function of a module with command-line arguments."""
 
     def call(main: Callable[[], None], *arguments: object) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -49,10 +49,10 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def nano_file(tmp_path_factory: pytest.TempPathFactory, faces: Path, command: Command) -> Path:
-    """A tiny tkfnet-nano that went through export.onnx_from_checkpoint, with what an evaluation measured."""
+    """A tiny tkfnet-nano exported by export.onnx_from_checkpoint, with measured values in its spec."""
     folder = tmp_path_factory.mktemp("nano")
     metrics = folder / "metrics.json"
-    # A name is nothing that an evaluation measures: it must not come through.
+    # The name is not a measured value and must not be taken.
     measured = {"temperature": 0.75, "min_confidence": 0.625, "metrics": {"accuracy": 0.125}, "name": "no"}
     metrics.write_text(json.dumps({"spec": measured}), encoding="utf-8")
     out = folder / "nano.onnx"

@@ -1,4 +1,4 @@
-"""Files with small weights: as small as they claim, restored at load, near the original, or not written."""
+"""Files with small weights: their size, weights restored at load, the limits on differences."""
 
 import json
 from pathlib import Path
@@ -49,9 +49,9 @@ def test_command_writes_a_small_file_that_is_restored_at_load(
 
 def test_int8_scales_lie_along_the_output_channels():
     rng = np.random.default_rng(0)
-    # Channels of very different size: one scale for all would lose the small ones.
+    # Channels of very different magnitude: a single scale would lose the small ones.
     weight = (rng.normal(size=(64, 32)) * np.logspace(-3, 1, 32)).astype(np.float32)
-    spec = onnx_metadata.read_stamped(models.WEIGHTS / "tkfnet-nano.onnx")[1]
+    spec = onnx_metadata.read_with_metadata(models.WEIGHTS / "tkfnet-nano.onnx")[1]
     result = compact.compacted(matrix_graph(weight), spec, "int8")
     stored = {w.name: numpy_helper.to_array(w) for w in result.graph.initializer}
     assert stored["weight.int8"].dtype == np.int8
@@ -61,14 +61,14 @@ def test_int8_scales_lie_along_the_output_channels():
 
 def test_a_weight_beyond_float16_is_refused():
     weight = np.full((64, 32), 1e5, np.float32)
-    spec = onnx_metadata.read_stamped(models.WEIGHTS / "tkfnet-nano.onnx")[1]
+    spec = onnx_metadata.read_with_metadata(models.WEIGHTS / "tkfnet-nano.onnx")[1]
     with pytest.raises(ValueError, match="weight must be within float16's 65504, got 1e\\+05; use int8"):
         compact.compacted(matrix_graph(weight), spec, "float16")
 
 
 def test_weights_that_are_not_folded_are_noticed():
-    """A DequantizeLinear in place of Cast and Mul stays: the reason for these."""
-    spec = onnx_metadata.read_stamped(models.WEIGHTS / "tkfnet-nano.onnx")[1]
+    """A DequantizeLinear is not folded, which is why Cast and Mul are used."""
+    spec = onnx_metadata.read_with_metadata(models.WEIGHTS / "tkfnet-nano.onnx")[1]
     folded = compact.compacted(matrix_graph(np.ones((64, 32), np.float32)), spec, "int8")
     assert compact.nodes_after_loading(folded.SerializeToString()) == ["MatMul"]
     slow = matrix_graph(np.ones((64, 32), np.float32))
@@ -86,7 +86,7 @@ def test_weights_that_are_not_folded_are_noticed():
 def test_a_file_beyond_the_limits_is_not_written(
     worse: tuple[float, float, float], weights: str, nano_file: Path, tmp_path: Path
 ):
-    proto, _ = onnx_metadata.read_stamped(nano_file)
+    proto, _ = onnx_metadata.read_with_metadata(nano_file)
     measured = Differences(100, *worse, 0.8, 0.8, "", "")
     with pytest.raises(ValueError, match="not written, keep float32"):
         compact.write_checked(proto, measured, weights, tmp_path / "small.onnx")

@@ -1,4 +1,4 @@
-"""int8 files of a tiny network: what is stored in which type, what is kept, and which file is shipped."""
+"""int8 files of a tiny network: stored types, parts in float32, and the choice of the shipped file."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from export import int8, onnx_metadata
 from export.differences import Differences, differences, probabilities
-from export.latency import Pairs, measured_in_pairs
+from export.latency import PairedTimes, time_in_pairs
 from fer_edge import models
 from fer_edge.models import ModelError
 from training.data.split import load_prepared
@@ -18,7 +18,7 @@ from training.data.split import load_prepared
 
 @pytest.fixture(scope="module")
 def converted(nano_file: Path, faces: Path):
-    proto, spec = onnx_metadata.read_stamped(nano_file)
+    proto, spec = onnx_metadata.read_with_metadata(nano_file)
     in_float = int8.parts_of(proto)["head"]
     crops = int8.calibration_crops(faces, spec.size)
     return proto, spec, int8.quantised(proto, spec, crops, in_float), in_float
@@ -54,9 +54,9 @@ def test_excluded_nodes_and_products_of_activations_stay_float(converted):
     assert {weights[n.input[1]].data_type for n in excluded} == {onnx.TensorProto.FLOAT}
 
 
-def test_spec_is_kept_and_the_precision_is_told(converted, tmp_path: Path):
+def test_the_spec_is_kept_and_the_precision_is_known(converted, tmp_path: Path):
     proto, spec, result, _ = converted
-    onnx_metadata.write(result, tmp_path / "int8.onnx")
+    onnx_metadata.write_onnx(result, tmp_path / "int8.onnx")
     file = models.read(tmp_path / "int8.onnx")
     assert (file.spec, file.precision) == (spec, "int8")
     assert {n.domain for n in result.graph.node} == {""}
@@ -64,11 +64,11 @@ def test_spec_is_kept_and_the_precision_is_told(converted, tmp_path: Path):
     assert result.ir_version == proto.ir_version
 
 
-def test_file_is_near_and_batches_do_not_matter(converted, faces: Path):
+def test_the_file_is_close_and_independent_of_the_batch(converted, faces: Path):
     proto, spec, result, _ = converted
     valid = load_prepared(faces, "valid")
     measured = differences(proto.SerializeToString(), result.SerializeToString(), valid, spec)
-    # Rounded, but not to another network: an untrained one's probabilities spread by about 0.1.
+    # Rounded, but still the same network: an untrained one's probabilities spread by about 0.1.
     assert 0 < measured.mean_difference < 0.01
     whole = probabilities(result.SerializeToString(), valid, spec)
     alone = probabilities(result.SerializeToString(), valid.take(slice(5, 6)), spec)
@@ -97,16 +97,18 @@ def test_parts_are_the_modules_beside_the_trunk(converted):
         (0.900, (1.2, 0.6), "float32"),
     ],
 )
-def test_the_faster_file_at_equal_accuracy_is_shipped(after: float, ratios: tuple[float, float], ship: str):
+def test_int8_is_shipped_when_faster_and_as_accurate(after: float, ratios: tuple[float, float], ship: str):
     measured = Differences(100, 0.1, 0.01, 0.0, 0.8, after, "", "")
-    timed = [Pairs(n, 20, 1.0, r, r - 0.1, r - 0.2, r) for n, r in zip(int8.BATCHES, ratios, strict=True)]
-    assert int8.to_ship(measured, timed) == ship
+    timed = [
+        PairedTimes(n, 20, 1.0, r, r - 0.1, r - 0.2, r) for n, r in zip(int8.BATCHES, ratios, strict=True)
+    ]
+    assert int8.choose_precision(measured, timed) == ship
 
 
 def test_pairs_run_both_files_and_order_their_quartiles(converted):
     proto, _, result, _ = converted
     x = np.zeros((2, 1, 64, 64), np.float32)
-    pairs = measured_in_pairs(proto.SerializeToString(), result.SerializeToString(), x, 6)
+    pairs = time_in_pairs(proto.SerializeToString(), result.SerializeToString(), x, 6)
     assert (pairs.batch, pairs.pairs) == (2, 6)
     assert 0 < pairs.ratio_25 <= pairs.ratio <= pairs.ratio_75
     assert min(pairs.first_ms, pairs.second_ms) > 0
@@ -137,4 +139,4 @@ def test_an_unknown_part_is_refused_with_the_known_ones(nano_file: Path, faces: 
 
 def test_a_detector_is_refused():
     with pytest.raises(ModelError, match="must be an expression network, got role 'detector'"):
-        onnx_metadata.read_stamped(models.WEIGHTS / "face-luma.onnx")
+        onnx_metadata.read_with_metadata(models.WEIGHTS / "face-luma.onnx")

@@ -1,4 +1,4 @@
-"""Exports of untrained networks: the file agrees with PyTorch and knows its own spec."""
+"""Exports of untrained networks: the file agrees with PyTorch and carries its spec."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 from tiny_networks import TINY, saved_checkpoint, tiny
 from torch import nn
 
-from export.export_specs import detector_export, expression_export, expression_from_checkpoint
+from export.export_specs import detector_export_spec, expression_export_spec, expression_from_checkpoint
 from export.onnx_from_checkpoint import OPSET, onnx_from_model, write_checked
 from export.onnx_metadata import IR_VERSION
 from export.parity import compare
@@ -26,14 +26,14 @@ def exported(request: pytest.FixtureRequest):
     torch.manual_seed(0)
     name = request.param
     model = FaceLuma().eval() if name == "face-luma" else tiny(name)
-    export = detector_export() if name == "face-luma" else expression_export(model, name)
-    return export, model, onnx_from_model(model, export, export.spec)
+    export = detector_export_spec() if name == "face-luma" else expression_export_spec(model, name)
+    return export, model, onnx_from_model(model, export, export.model_spec)
 
 
 def test_file_agrees_with_the_model_at_other_batches_and_sizes(exported):
     export, model, proto = exported
     shapes = [(1, *export.example[1:]), (3, *export.example[1:])]
-    if export.spec.role == "detector":
+    if export.model_spec.role == "detector":
         shapes.append((1, 1, 96, 64))
     rng = np.random.default_rng(0)
     inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
@@ -47,7 +47,7 @@ def test_file_carries_its_spec_and_nothing_of_the_builder(exported, tmp_path: Pa
     export, _, proto = exported
     path = tmp_path / "model.onnx"
     path.write_bytes(proto.SerializeToString())
-    assert models.read(path).spec == export.spec
+    assert models.read(path).spec == export.model_spec
     assert [o.version for o in proto.opset_import if o.domain == ""] == [OPSET]
     assert proto.ir_version == IR_VERSION
     assert str(Path.cwd()).encode() not in path.read_bytes()
@@ -58,7 +58,7 @@ def test_each_layer_norm_is_one_node(exported):
     export, model, proto = exported
     layers = sum(isinstance(m, nn.LayerNorm) for m in model.modules())
     assert sum(n.op_type == "LayerNormalization" for n in proto.graph.node) == layers
-    assert bool(layers) == (export.spec.name == "conv-cut")
+    assert bool(layers) == (export.model_spec.name == "conv-cut")
 
 
 def test_a_file_that_differs_is_not_written(exported, tmp_path: Path):
@@ -87,7 +87,7 @@ def test_command_writes_file_and_certificate(nano_file: Path):
 @pytest.mark.parametrize("name", EXPRESSION_MODELS)
 def test_the_spec_follows_the_checkpoint(name: str, tmp_path: Path):
     model, export = expression_from_checkpoint(saved_checkpoint(name, tmp_path))
-    assert (export.spec.name, export.spec.size) == (name, TINY[name].get("size", 64))
+    assert (export.model_spec.name, export.model_spec.size) == (name, TINY[name].get("size", 64))
     assert export.example == (2, 1, model.size, model.size)
 
 

@@ -1,4 +1,4 @@
-"""The expression networks at their smallest, with weights that no one has trained."""
+"""The smallest versions of the expression networks, untrained."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +10,7 @@ from training.loop.checkpoint import save_checkpoint
 from training.loop.settings import Settings
 from training.models import build
 
-# name in training.models -> options of its smallest form
+# name in training.models -> options of its smallest version
 TINY = {
     "tkfnet": {"depth": 18, "size": 56, "width": 16},
     "tkfnet-nano": {"widths": [16, 32, 32]},
@@ -19,7 +19,7 @@ TINY = {
 
 
 def tiny(name: str) -> nn.Module:
-    """A network whose normalisation does something, unlike that of a fresh one."""
+    """A network with random statistics and scales in its normalisations."""
     torch.manual_seed(0)
     model = build(name, **TINY[name])
     for layer in model.modules():
@@ -31,8 +31,8 @@ def tiny(name: str) -> nn.Module:
 
 
 def saved_checkpoint(name: str, folder: Path) -> Path:
-    """As training.train writes it."""
+    """Writes a checkpoint as training.train does."""
     model = tiny(name)
-    settings = asdict(Settings(model=name, options=TINY[name], batch=16, warmup=0))
+    settings = asdict(Settings(model=name, options=TINY[name], batch_size=16, warmup_steps=0))
     save_checkpoint(folder / f"{name}.pt", {"ema": model.state_dict(), "settings": settings})
     return folder / f"{name}.pt"

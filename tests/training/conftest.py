@@ -1,4 +1,4 @@
-"""Tiny data sets in the true layouts, made at run time."""
+"""Tiny data sets in the real layouts, made at run time."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ ROWS = 160
 
 
 def blobs(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Smooth random pictures u8 [count, 48, 48], no two alike."""
+    """Smooth random pictures u8 [count, 48, 48], all different."""
     coarse = rng.integers(0, 256, (count, 6, 6), dtype=np.uint8)
     return np.stack([cv2.resize(c, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for c in coarse])
 
@@ -40,7 +40,7 @@ def write_picture() -> Callable[[Path, np.ndarray], Path]:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as training.prepare writes it; a bright bar's height tells the expression."""
+    """A folder as training.prepare writes it, in which the height of a bright bar shows the expression."""
     folder = tmp_path_factory.mktemp("prepared")
     for seed, name in enumerate(SPLITS):
         rng = np.random.default_rng(seed)
@@ -48,7 +48,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for image, label in zip(images, labels, strict=True):
             image[5 * label + 4 : 5 * label + 8] = 255
         votes = np.eye(8, dtype=np.float32)[labels] * 0.8 + 0.025
-        # Known in every second row, somewhat larger than the crop wants them.
+        # Known in every second row, somewhat larger than in the crop.
         landmarks = np.full((ROWS, 5, 2), np.nan, np.float32)
         landmarks[::2] = np.array(TEMPLATE) * SIDE * 0.9 + 2
         people = np.full(ROWS, UNKNOWN)
@@ -59,8 +59,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of faces-0.npz: 60 grey JPEGs with one "face" each, five dark dots on a bright disc; every
-    third has none.
+    """A folder with faces-0.npz: 60 grey JPEGs, two thirds with a "face" of five dark dots on a bright
+    disc.
     """
     rng = np.random.default_rng(7)
     jpeg, offsets, faces, face_offsets = [], [0], [], [0]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.audit import Pair, main, people_across_splits, shown_from_pairs
+from training.audit import Pair, counts_from_pairs, main, people_across_splits
 from training.data.readers import read
 from training.data.split import SPLITS
 
@@ -54,15 +54,15 @@ def test_copies_across_splits(
     write_picture(clean / "train/sad/bright.png", brighter)
     write_picture(clean / "valid/happy/mirror.png", np.ascontiguousarray(tested[:, ::-1]))
     found = audited(clean, tmp_path, 1)
-    shown = {name: kinds["all pictures"] for name, kinds in found["across"].items()}
-    assert shown["train in test"] == {"exact": 1, "near": 1, "shown": 1, "exact_pairs": 1, "near_pairs": 1}
-    assert shown["train in valid"]["near"] == 2
-    assert shown["valid in test"]["near"] == 1
-    # Both are shown in both held-out splits, but each is one picture.
-    assert shown["train in valid or test"] == {
+    counts = {name: kinds["all pictures"] for name, kinds in found["across"].items()}
+    assert counts["train in test"] == {"exact": 1, "near": 1, "matched": 1, "exact_pairs": 1, "near_pairs": 1}
+    assert counts["train in valid"]["near"] == 2
+    assert counts["valid in test"]["near"] == 1
+    # Both have copies in both held-out splits, but each counts once.
+    assert counts["train in valid or test"] == {
         "exact": 1,
         "near": 1,
-        "shown": 2,
+        "matched": 2,
         "exact_pairs": 1,
         "near_pairs": 3,
     }
@@ -78,7 +78,7 @@ def test_repeats_within_a_split_are_no_leak(clean: Path, tmp_path: Path, write_p
     for k in range(2):
         write_picture(clean / f"train/sad/repeat{k}.png", image)
     found = audited(clean, tmp_path, 0)
-    # Of three equal pictures two repeat another.
+    # Of three equal pictures, two repeat another one.
     assert found["within"]["train"]["exact"] == 2
     assert found["within"]["test"]["exact"] == 0
 
@@ -136,8 +136,14 @@ def test_a_picture_with_exact_and_near_copies_counts_as_exact():
         Pair(("train", 0), ("test", 1), False, 0.9),
         Pair(("train", 1), ("test", 1), False, 0.9),
     ]
-    shown = shown_from_pairs(pairs)
-    assert (shown.exact, shown.near, shown.shown, shown.exact_pairs, shown.near_pairs) == (1, 1, 2, 1, 2)
+    counts = counts_from_pairs(pairs)
+    assert (counts.exact, counts.near, counts.matched, counts.exact_pairs, counts.near_pairs) == (
+        1,
+        1,
+        2,
+        1,
+        2,
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +156,7 @@ def test_a_picture_with_exact_and_near_copies_counts_as_exact():
         ([], "required: data"),
     ],
 )
-def test_wrong_use_ends_with_two(
+def test_wrong_use_ends_with_exit_code_2(
     clean: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ):
     with pytest.raises(SystemExit) as caught:

@@ -1,4 +1,4 @@
-"""The choice of teachers, on answers made by hand."""
+"""Comparing ensembles of teachers, on given probabilities."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The whole evaluation on made faces: its files, its figures, and what it refuses."""
+"""The whole evaluation on synthetic faces: its files, its metrics, and its errors."""
 
 import json
 import subprocess
@@ -19,8 +19,8 @@ from training.evaluation import expression_metrics as metrics
 from training.evaluation.distortions import DISTORTIONS
 from training.evaluation.inference import logits_from_inputs, logits_from_split
 from training.evaluation.plots import attention, features
-from training.evaluation.predictions import accuracy_figures, class_figures, judged
-from training.evaluation.predictors import Network, network_from_file
+from training.evaluation.predictions import accuracy_metrics, class_metrics, predict_splits
+from training.evaluation.predictors import Predictor, predictor_from_file
 from training.loop.settings import Settings
 from training.models import build
 
@@ -41,7 +41,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def splits(prepared: Path) -> tuple[Split, Split]:
     """Valid and test of 96 rows, with landmarks in every second one."""
-    return tuple(with_landmarks(split) for split in evaluate.load_judged(prepared, 96))  # type: ignore[return-value]
+    return tuple(with_landmarks(split) for split in evaluate.load_valid_and_test(prepared, 96))  # type: ignore[return-value]
 
 
 def with_landmarks(split: Split) -> Split:
@@ -53,22 +53,22 @@ def with_landmarks(split: Split) -> Split:
 
 
 @pytest.fixture(scope="module")
-def judged_folder(
+def evaluated_folder(
     checkpoint: Path, splits: tuple[Split, Split], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """An evaluation of a checkpoint with everything but full-length curves."""
+    """An evaluation of a checkpoint with all parts, but shortened curves."""
     out = tmp_path_factory.mktemp("evaluation")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(robustness, "DISTORTIONS", [replace(d, levels=d.levels[:2]) for d in DISTORTIONS])
         patch.setattr(abstention, "EYE_DISTANCES", (8,))
         patch.setattr(abstention, "BLURS", (0.0, 2.0))
         patch.setattr(features, "ROWS", 40)
-        networks = [network_from_file(checkpoint), network_from_file(ONNX)]
+        networks = [predictor_from_file(checkpoint), predictor_from_file(ONNX)]
         evaluate.evaluate(networks, splits, out, ABOUT, robustness_rows=32)
     return out
 
 
-def test_a_checkpoint_leaves_every_file(judged_folder: Path):
+def test_a_checkpoint_leaves_every_file(evaluated_folder: Path):
     pictures = {
         "confusion.png",
         "reliability.png",
@@ -79,15 +79,15 @@ def test_a_checkpoint_leaves_every_file(judged_folder: Path):
         "attention.png",
         "attention_mean.png",
     }
-    assert {p.name for p in judged_folder.iterdir()} == pictures | {"metrics.json", "report.md"}
-    report = (judged_folder / "report.md").read_text(encoding="utf-8")
+    assert {p.name for p in evaluated_folder.iterdir()} == pictures | {"metrics.json", "report.md"}
+    report = (evaluated_folder / "report.md").read_text(encoding="utf-8")
     for name in pictures:
         assert f"]({name})" in report
     assert "nan" not in report.lower().split()
 
 
-def test_the_figures_fit_together(judged_folder: Path, splits: tuple[Split, Split]):
-    result = json.loads((judged_folder / "metrics.json").read_text(encoding="utf-8"))
+def test_the_figures_fit_together(evaluated_folder: Path, splits: tuple[Split, Split]):
+    result = json.loads((evaluated_folder / "metrics.json").read_text(encoding="utf-8"))
     test = splits[1]
     assert result["rows"] == 96
     assert result["counts"] == {n: int((test.labels == k).sum()) for k, n in enumerate(LABELS)}
@@ -114,8 +114,8 @@ def test_the_figures_fit_together(judged_folder: Path, splits: tuple[Split, Spli
     assert result["context"]["model"]["settings"]["model"] == "tkfnet-nano"
 
 
-def test_a_spec_of_the_figures_is_taken_by_a_model(judged_folder: Path):
-    spec = json.loads((judged_folder / "metrics.json").read_text(encoding="utf-8"))["spec"]
+def test_a_spec_of_the_figures_is_taken_by_a_model(evaluated_folder: Path):
+    spec = json.loads((evaluated_folder / "metrics.json").read_text(encoding="utf-8"))["spec"]
     old = models.load(ONNX, "expression").spec
     new = replace(
         old,
@@ -126,7 +126,7 @@ def test_a_spec_of_the_figures_is_taken_by_a_model(judged_folder: Path):
     assert models.ModelSpec.from_json(new.to_json()) == new
 
 
-def test_finished_parts_outlive_a_failure(
+def test_finished_parts_are_kept_after_a_failure(
     splits: tuple[Split, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def fail(*_: object) -> None:
@@ -134,7 +134,7 @@ def test_finished_parts_outlive_a_failure(
 
     monkeypatch.setattr(evaluate, "add_files", fail)
     with pytest.raises(MemoryError):
-        evaluate.evaluate([network_from_file(ONNX)], splits, tmp_path, ABOUT, quick=True)
+        evaluate.evaluate([predictor_from_file(ONNX)], splits, tmp_path, ABOUT, quick=True)
     assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["accuracy"] >= 0
     assert "## By expression" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
@@ -143,8 +143,8 @@ def test_absent_classes_and_second_labels_are_left_out(splits: tuple[Split, Spli
     valid, test = splits
     test = test.take(test.labels != 5)
     test = replace(test, single=np.full(len(test), UNKNOWN))
-    judgement = judged(network_from_file(ONNX), valid, test)
-    figures, classes = accuracy_figures(judgement), class_figures(judgement)
+    predictions = predict_splits(predictor_from_file(ONNX), valid, test)
+    figures, classes = accuracy_metrics(predictions), class_metrics(predictions)
     assert "accuracy_on_fer2013_labels" not in figures
     assert np.isnan(classes["recall"]["disgust"])
     recalls = [r for name, r in classes["recall"].items() if name != "disgust"]
@@ -156,18 +156,18 @@ def test_the_threshold_is_of_valid_alone():
     labels = {name: rng.integers(0, 8, 2000) for name in ("valid", "test")}
     logits = {n: rng.normal(size=(2000, 8)) + 2.5 * np.eye(8)[labels[n]] for n in labels}
     probabilities = {n: metrics.softmax(x) for n, x in logits.items()}
-    figures = abstention.threshold_figures(probabilities, labels)
-    assert figures["valid"]["accuracy"] >= abstention.WANTED_ACCURACY
-    assert figures["valid"]["accuracy"] == pytest.approx(abstention.WANTED_ACCURACY, abs=0.002)
+    figures = abstention.threshold_metrics(probabilities, labels)
+    assert figures["valid"]["accuracy"] >= abstention.TARGET_ACCURACY
+    assert figures["valid"]["accuracy"] == pytest.approx(abstention.TARGET_ACCURACY, abs=0.002)
     assert 0.3 < figures["valid"]["coverage"] < 0.95
-    assert figures["test"]["accuracy"] == pytest.approx(abstention.WANTED_ACCURACY, abs=0.03)
-    again = abstention.threshold_figures({**probabilities, "test": probabilities["valid"]}, labels)
+    assert figures["test"]["accuracy"] == pytest.approx(abstention.TARGET_ACCURACY, abs=0.03)
+    again = abstention.threshold_metrics({**probabilities, "test": probabilities["valid"]}, labels)
     assert again["min_confidence"] == figures["min_confidence"]
 
 
 def test_a_threshold_that_nothing_reaches_keeps_nothing():
     wrong = {name: np.full((10, 8), 0.125) for name in ("valid", "test")}
-    figures = abstention.threshold_figures(wrong, {name: np.ones(10, int) for name in wrong})
+    figures = abstention.threshold_metrics(wrong, {name: np.ones(10, int) for name in wrong})
     assert figures["min_confidence"] == 1
     assert figures["test"] == {"coverage": 0, "accuracy": None, "accuracy_95": None}
 
@@ -176,7 +176,7 @@ def test_a_file_answers_the_same_in_parts(splits: tuple[Split, Split], monkeypat
     from training.data.crops import inputs_from_split
     from training.evaluation import inference
 
-    network = network_from_file(ONNX)
+    network = predictor_from_file(ONNX)
     whole = logits_from_inputs(network.logits, inputs_from_split(splits[1], network.size))
     monkeypatch.setattr(inference, "BATCH", 7)
     np.testing.assert_allclose(logits_from_split(network.logits, splits[1], network.size), whole, atol=1e-5)
@@ -193,9 +193,9 @@ def test_other_crops_or_labels_are_refused(tmp_path: Path):
         model.metadata_props.add(key=models.METADATA_KEY, value=spec.to_json())
         onnx.save(model, tmp_path / "other.onnx")
         with pytest.raises(ValueError, match=words):
-            network_from_file(tmp_path / "other.onnx")
+            predictor_from_file(tmp_path / "other.onnx")
     with pytest.raises(ValueError, match=r"a \.pt checkpoint or an \.onnx file"):
-        network_from_file(tmp_path / "model.pth")
+        predictor_from_file(tmp_path / "model.pth")
 
 
 def test_the_clearest_row_of_each_class(splits: tuple[Split, Split]):
@@ -212,13 +212,13 @@ def test_without_maps_nothing_is_drawn(splits: tuple[Split, Split], tmp_path: Pa
     assert not any(path.exists() for path in paths)
 
 
-def test_without_scikit_learn_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch):
+def test_without_scikit_learn_the_error_has_the_pip_line(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     with pytest.raises(ImportError, match="pip install scikit-learn"):
-        features.places_from_features(np.zeros((9, 4), np.float32))
+        features.coordinates_from_features(np.zeros((9, 4), np.float32))
 
 
-def test_the_command_tells_a_wrong_choice_in_one_line(prepared: Path, tmp_path: Path):
+def test_a_wrong_choice_is_a_one_line_error(prepared: Path, tmp_path: Path):
     arguments = [str(ONNX), str(prepared), "--out", str(tmp_path), "--backend", "abacus"]
     command = [sys.executable, "-m", "training.evaluate", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -227,8 +227,8 @@ def test_the_command_tells_a_wrong_choice_in_one_line(prepared: Path, tmp_path: 
     assert "Traceback" not in done.stderr
 
 
-def test_a_network_needs_no_module(splits: tuple[Split, Split], tmp_path: Path):
-    network = Network(lambda x: np.zeros((len(x), 8), np.float32), 16, None, {"file": "zeros"})
+def test_a_predictor_needs_no_module(splits: tuple[Split, Split], tmp_path: Path):
+    network = Predictor(lambda x: np.zeros((len(x), 8), np.float32), 16, None, {"file": "zeros"})
     row = {"precision": "none", "backend": {}}
     network = replace(network, facts=network.facts | row)
     result = evaluate.evaluate([network], splits, tmp_path, ABOUT, quick=True)

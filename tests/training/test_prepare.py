@@ -1,4 +1,4 @@
-"""Preparing: the cut around a face, copies and broken files left out, and what is written."""
+"""Preparing a data set: the square around a face, copies and broken files, and the written files."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,12 @@ from skimage import data as photographs_of_skimage
 
 from fer_edge.detect import Detector
 from training.data.crops import TEMPLATE
-from training.data.face_crop import ROOM, landmarks_in_picture, landmarks_in_tight, square_from_picture
+from training.data.face_crop import (
+    ROOM,
+    landmarks_in_picture,
+    landmarks_in_tight_picture,
+    square_from_picture,
+)
 from training.data.readers import read
 from training.data.split import SPLITS, load_prepared
 from training.prepare import main, open_detector, prepare
@@ -32,10 +37,10 @@ def astronaut() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def in_photograph(astronaut: np.ndarray, detect: Detector) -> np.ndarray:
-    """Her landmarks in the photograph of 512 x 512 px."""
+    """Landmarks of the face in the photograph of 512 x 512 px."""
     landmarks = landmarks_in_picture(astronaut, detect)
     assert landmarks is not None
-    # By eye: right eye, left eye and nose tip.
+    # Read off by eye: right eye, left eye and nose tip.
     np.testing.assert_allclose(landmarks[:3], [(199, 107), (244, 108), (225, 132)], atol=8)
     return landmarks
 
@@ -46,11 +51,11 @@ def test_the_square_holds_the_crop_with_room(
     square, landmarks = square_from_picture(astronaut, 96, detect)
     assert square.shape == (96, 96)
     shares = landmarks / 96
-    # The template shrunk to the middle, up to what one face differs from the mean of many.
+    # The template shrunk to the middle; one face differs from the mean of many.
     expected = (np.array(TEMPLATE) - 0.5) / ROOM + 0.5
     np.testing.assert_allclose(shares, expected, atol=0.09)
     scale = np.linalg.norm(in_photograph[1] - in_photograph[0]) / np.linalg.norm(landmarks[1] - landmarks[0])
-    # The same points of the same face: the light at them is that of the photograph there.
+    # Same points, same face: grey levels must agree with those of the photograph.
     corner = in_photograph[0] - landmarks[0] * scale
     rows, columns = (np.mgrid[8:88, 8:88] + 0.5) * scale
     at = astronaut[(rows + corner[1]).astype(int), (columns + corner[0]).astype(int)].astype(float)
@@ -76,7 +81,7 @@ def test_a_face_at_the_border_goes_on_with_the_edge(
     right, bottom = np.ceil(in_photograph.max(0) + 30).astype(int)
     square, landmarks = square_from_picture(astronaut[top:bottom, left:right], 96, detect)
     assert np.isfinite(landmarks).all()
-    # Half of the difference between the square and the picture's width lies on each side.
+    # The square is wider than the picture by the same amount on each side.
     np.testing.assert_allclose(square[:, 0].astype(int), square[:, 2].astype(int), atol=2)
 
 
@@ -87,7 +92,7 @@ def test_a_tight_picture_is_searched_with_a_margin(
     side = round(float(np.linalg.norm(in_photograph[1] - in_photograph[0])) / 0.366)
     left, top = np.round(in_photograph.mean(0) - (0.5 * side, 0.58 * side)).astype(int)
     tight = astronaut[top : top + side, left : left + side]
-    found = landmarks_in_tight(cv2.resize(tight, (48, 48), interpolation=cv2.INTER_AREA), detect)
+    found = landmarks_in_tight_picture(cv2.resize(tight, (48, 48), interpolation=cv2.INTER_AREA), detect)
     np.testing.assert_allclose(found, (in_photograph - (left, top)) * 48 / side, atol=3)
 
 
@@ -102,7 +107,7 @@ def test_without_a_face_the_whole_picture_is_kept(detect: Detector):
 
 @pytest.fixture
 def folders(tmp_path: Path, pictures: Pictures, write_picture: WritePicture) -> Path:
-    """Eight pictures a split, large and in colour."""
+    """Eight large colour pictures for each split."""
     root = tmp_path / "data"
     for seed, split in enumerate(SPLITS):
         for k, image in enumerate(pictures(seed, 8)):

@@ -1,4 +1,4 @@
-"""Quantisation-aware training: gradients pass, ranges follow, and int8 rounds the result to itself."""
+"""Quantisation-aware training: gradients pass, ranges follow, and export.int8 leaves the result unchanged."""
 
 import json
 from dataclasses import asdict
@@ -29,13 +29,13 @@ OPTIONS = {"widths": [16, 16, 16]}
 
 @pytest.fixture(scope="module")
 def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A checkpoint of training.train's form, and the folder of what quantise made of it."""
+    """A checkpoint as of training.train, and the folder that quantise wrote."""
     folder = tmp_path_factory.mktemp("quantise")
     torch.manual_seed(0)
-    settings = asdict(Settings(model="tkfnet-nano", options=OPTIONS, batch=32))
+    settings = asdict(Settings(model="tkfnet-nano", options=OPTIONS, batch_size=32))
     before = folder / "before.pt"
     save_checkpoint(before, {"ema": build("tkfnet-nano", **OPTIONS).state_dict(), "settings": settings})
-    quantise(before, prepared, folder / "out", epochs=2, rate=1e-3, views=None, limit=None)
+    quantise(before, prepared, folder / "out", epochs=2, lr=1e-3, views=None, limit=None)
     return before, folder / "out"
 
 
@@ -81,12 +81,12 @@ def test_training_moves_the_weights_and_leaves_them_on_levels(trained: tuple[Pat
         scale = layer.weight.detach().flatten(1).abs().amax(1) / WEIGHT_LEVELS
         levels = layer.weight.detach().flatten(1) / scale[:, None]
         torch.testing.assert_close(levels, levels.round(), atol=1e-3, rtol=0, msg=name)
-        # Further than rounding alone would have moved them.
+        # They moved further than by rounding alone.
         start = RoundedWeight()(old[name].weight).detach()
         assert not torch.allclose(start, layer.weight, atol=1e-4), name
 
 
-def test_log_tells_of_each_epoch(trained: tuple[Path, Path]):
+def test_the_log_has_a_line_for_each_epoch(trained: tuple[Path, Path]):
     lines = (trained[1] / "log.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     assert [row["epoch"] for row in rows] == [1, 2]
@@ -96,8 +96,8 @@ def test_log_tells_of_each_epoch(trained: tuple[Path, Path]):
 
 def test_int8_rounds_the_weights_to_themselves(trained: tuple[Path, Path], prepared: Path):
     model, export = expression_from_checkpoint(trained[1] / "checkpoint.pt")
-    proto = onnx_from_model(model, export, export.spec)
-    file = int8.quantised(proto, export.spec, int8.calibration_crops(prepared, model.size), set())
+    proto = onnx_from_model(model, export, export.model_spec)
+    file = int8.quantised(proto, export.model_spec, int8.calibration_crops(prepared, model.size), set())
     floats = {w.name: numpy_helper.to_array(w) for w in proto.graph.initializer}
     stored = {w.name: numpy_helper.to_array(w) for w in file.graph.initializer}
     restored = {n.output[0]: n for n in file.graph.node if n.op_type == "DequantizeLinear"}
@@ -108,7 +108,7 @@ def test_int8_rounds_the_weights_to_themselves(trained: tuple[Path, Path], prepa
             continue
         levels, scale = (stored[name] for name in restored[node.input[1]].input[:2])
         steps = scale.reshape(-1, *[1] * (levels.ndim - 1))
-        # Far below half a level of its own channel, which is what fresh weights would be off by.
+        # Far below half a level of the channel, which would be the error of other weights.
         off = np.abs(levels * steps - floats[wanted[node.name]])
         assert (off <= 0.02 * steps).all(), node.name
         checked += 1

@@ -1,8 +1,10 @@
-"""The training loops: short runs from the command line's own functions."""
+"""The training loops: short runs through the functions of the commands."""
 
 import json
 import pickle
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +18,9 @@ from training.data.crops import normalised
 from training.data.split import load_prepared
 from training.distill import make_views
 from training.evaluation.inference import module_outputs
-from training.loop.batches import draw_rows, load_views
+from training.loop.batches import draw_rows, load_teacher_views
 from training.loop.checkpoint import load_checkpoint, model_from_checkpoint
-from training.loop.optimizer import Ema, cosine
+from training.loop.optimizer import Ema, lr_factor
 from training.loop.settings import Settings
 from training.train import train
 from training.train_detector import Settings as DetectorSettings
@@ -26,11 +28,11 @@ from training.train_detector import train as train_detector
 
 SHORT = Settings(
     epochs=3,
-    batch=16,
-    warmup=2,
-    rate=5e-3,
-    small_share=0.3,
-    calm=0.0,
+    batch_size=16,
+    warmup_steps=2,
+    lr=5e-3,
+    early_share=0.3,
+    final_aug_strength=0.0,
     precision="float32",
     options={"widths": (16, 16, 32)},
 )
@@ -42,6 +44,24 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
 
 def log(out: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+class StoppedError(Exception):
+    """Raised by `interrupted_after`."""
+
+
+@contextmanager
+def interrupted_after(owner: object, name: str) -> Iterator[None]:
+    """Stops what runs in the block after the first call of a function of ``owner``."""
+    function = getattr(owner, name)
+
+    def stop(*arguments: object) -> None:
+        function(*arguments)
+        raise StoppedError
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(owner, name, stop)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +76,7 @@ def test_a_run_leaves_log_curves_and_checkpoint(whole_run: Path):
     assert [r["epoch"] for r in records] == [1, 2, 3]
     assert records[2]["train_loss"] < records[0]["train_loss"]
     assert 0 <= records[2]["valid_accuracy"] <= 1
-    assert 0 < records[2]["waiting"] < 1
+    assert 0 < records[2]["data_wait_share"] < 1
     assert records[2]["images_per_second"] > 1
     assert (whole_run / "curves.png").stat().st_size > 5000
 
@@ -69,12 +89,12 @@ def test_a_checkpoint_knows_its_network(whole_run: Path, prepared: Path):
     assert model.trunk[0].out_channels == 16
 
 
-def test_alignment_is_judged_as_it_was_trained(
+def test_validation_uses_the_alignment_of_training(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     valid = load_prepared(prepared, "valid")
     answers = []
-    monkeypatch.setattr(module, "summary", lambda logits, _: answers.append(logits) or {})
+    monkeypatch.setattr(module, "validation_metrics", lambda logits, _: answers.append(logits) or {})
     monkeypatch.setattr(module, "draw_curves", lambda *_: None)
     train(prepared, tmp_path, replace(SHORT, epochs=1, aligned=False))
     model = model_from_checkpoint(tmp_path / "checkpoint.pt")
@@ -82,30 +102,17 @@ def test_alignment_is_judged_as_it_was_trained(
     assert (answers[0] - module_outputs(model, valid)).abs().max() > 1e-5
 
 
-def test_an_interrupted_run_goes_on_to_the_same_weights(
-    whole_run: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    class StoppedError(Exception):
-        pass
-
-    save = module.save_checkpoint
-
-    def stop_after_first_epoch(path: Path, content: dict[str, object]) -> None:
-        save(path, content)
-        raise StoppedError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "save_checkpoint", stop_after_first_epoch)
-        with pytest.raises(StoppedError):
-            train(prepared, tmp_path, SHORT)
-    with pytest.raises(ValueError, match=r"begun with other settings \(rate: 0.005 then, 0.1 now\)"):
-        train(prepared, tmp_path, replace(SHORT, rate=0.1))
+def test_a_resumed_run_ends_with_the_same_weights(whole_run: Path, prepared: Path, tmp_path: Path):
+    with interrupted_after(module, "save_checkpoint"):
+        train(prepared, tmp_path, SHORT)
+    with pytest.raises(ValueError, match=r"written with other settings \(lr: 0.005 there, 0.1 here\)"):
+        train(prepared, tmp_path, replace(SHORT, lr=0.1))
     train(prepared, tmp_path, SHORT)
     for name, value in weights(whole_run).items():
         torch.testing.assert_close(weights(tmp_path)[name], value, rtol=1e-4, atol=1e-5, msg=name)
 
 
-def test_seeds_differ_and_epochs_visit_the_rare(prepared: Path):
+def test_seeds_differ_and_rare_classes_are_drawn_more_often(prepared: Path):
     split = load_prepared(prepared, "train")
     first, again = (np.concatenate(draw_rows(split, SHORT, 0)) for _ in range(2))
     other = np.concatenate(draw_rows(split, replace(SHORT, seed=1), 0))
@@ -114,29 +121,40 @@ def test_seeds_differ_and_epochs_visit_the_rare(prepared: Path):
     rare = load_prepared(prepared, "train")
     rare.votes[:] = np.eye(8)[np.where(np.arange(len(rare)) < 150, 0, 5)]
     drawn = np.concatenate(
-        [np.concatenate(draw_rows(rare, replace(SHORT, batch=1, rare=0.3), e)) for e in range(20)]
+        [
+            np.concatenate(draw_rows(rare, replace(SHORT, batch_size=1, class_balance_power=0.3), e))
+            for e in range(20)
+        ]
     )
     assert (drawn >= 150).mean() > 1.5 * 10 / len(rare)
 
 
 def test_every_setting_of_the_loss_trains(prepared: Path, tmp_path: Path):
     settings = replace(
-        SHORT, epochs=1, mixup=0.5, cutmix=0.5, adjust=1.0, aligned=False, precision="bfloat16"
+        SHORT,
+        epochs=1,
+        mixup_prob=0.5,
+        cutmix_prob=0.5,
+        logit_adjustment_tau=1.0,
+        aligned=False,
+        precision="bfloat16",
     )
     train(prepared, tmp_path, settings, limit=32)
     assert np.isfinite(log(tmp_path)[0]["train_loss"])
 
 
-def test_logit_adjustment_raises_the_rare(prepared: Path):
+def test_logit_adjustment_raises_the_loss_of_rare_classes(prepared: Path):
     split = load_prepared(prepared, "train")
     split.votes[:] = np.eye(8)[np.where(np.arange(len(split)) < 150, 0, 5)]
-    run = module.make_run(split, replace(SHORT, adjust=1.0), module.Process(torch.device("cpu")))
+    run = module.make_run(
+        split, replace(SHORT, logit_adjustment_tau=1.0), module.Process(torch.device("cpu"))
+    )
     undecided = torch.zeros(1, 8)
     often, seldom = (
         module.loss_of_batch(undecided, module.Batch(undecided, torch.eye(8)[k : k + 1], None), run)
         for k in (0, 5)
     )
-    # The rare class must win by more before the loss is content with it.
+    # The rare class needs a larger logit for the same loss.
     assert seldom > often + 1
 
 
@@ -147,33 +165,23 @@ def views(whole_run: Path, prepared: Path, tmp_path_factory: pytest.TempPathFact
     return out
 
 
-def test_views_hold_what_the_teachers_say_of_them(views: Path, whole_run: Path, prepared: Path):
-    bank = load_views(views, load_prepared(prepared, "train"))
-    assert bank.images.shape == (2, 160, 64, 64)
-    assert (bank.images[0] != bank.images[1]).any()
+def test_views_hold_the_teachers_probabilities(views: Path, whole_run: Path, prepared: Path):
+    stored = load_teacher_views(views, load_prepared(prepared, "train"))
+    assert stored.images.shape == (2, 160, 64, 64)
+    assert (stored.images[0] != stored.images[1]).any()
     teacher = model_from_checkpoint(whole_run / "checkpoint.pt")
-    x = normalised(torch.from_numpy(bank.images[1, :16].copy())[:, None])
+    x = normalised(torch.from_numpy(stored.images[1, :16].copy())[:, None])
     expected = (teacher(x).softmax(1) + teacher(x.flip(3)).softmax(1)).detach().numpy() / 2
-    # The bank is made in bfloat16 and kept in float16.
-    np.testing.assert_allclose(bank.teacher[1, :16], expected, atol=0.03)
+    # The views are labelled in bfloat16 and stored in float16.
+    np.testing.assert_allclose(stored.teacher[1, :16], expected, atol=0.03)
 
 
-def test_a_bank_that_was_stopped_goes_on_as_if_it_was_not(
-    views: Path, whole_run: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_interrupted_views_are_continued(views: Path, whole_run: Path, prepared: Path, tmp_path: Path):
     def make() -> None:
         make_views(load_prepared(prepared, "train"), [whole_run / "checkpoint.pt"] * 2, tmp_path, 2, 64, 0.5)
 
-    write = distill._write
-
-    def stop(path: Path, content: dict[str, object]) -> None:
-        write(path, content)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(distill, "_write", stop)
-        with pytest.raises(KeyboardInterrupt):
-            make()
+    with interrupted_after(distill, "_write_json"):
+        make()
     first = np.load(tmp_path / "images.npy")
     assert not first[1].any()
     make()
@@ -182,7 +190,7 @@ def test_a_bank_that_was_stopped_goes_on_as_if_it_was_not(
 
 
 def test_a_student_learns_from_views(views: Path, prepared: Path, tmp_path: Path):
-    train(prepared, tmp_path, replace(SHORT, distill=1.0, mixup=0.2), views=views)
+    train(prepared, tmp_path, replace(SHORT, distill_weight=1.0, mixup_prob=0.2), views=views)
     records = log(tmp_path)
     assert records[-1]["train_loss"] < records[0]["train_loss"]
 
@@ -194,14 +202,14 @@ def test_views_of_other_rows_or_kinds_are_refused(
         train(prepared, tmp_path, SHORT, limit=32, views=views)
     with pytest.raises(FileNotFoundError, match=r"training\.distill"):
         train(prepared, tmp_path, SHORT, views=tmp_path)
-    with pytest.raises(ValueError, match=r"another kind .*jitter"):
+    with pytest.raises(ValueError, match=r"other settings .*augment"):
         make_views(load_prepared(prepared, "train"), [whole_run / "checkpoint.pt"] * 2, views, 2, 64, 0.9)
 
 
 def test_the_command_line_reads_configs_and_changes(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    changes = ["--set", "epochs=1", "--set", "batch=8", "--set", "options.width=4", "--seed", "3"]
+    changes = ["--set", "epochs=1", "--set", "batch_size=8", "--set", "options.width=4", "--seed", "3"]
     arguments = [
         "train",
         str(prepared),
@@ -220,7 +228,7 @@ def test_the_command_line_reads_configs_and_changes(
 
 
 def test_the_detector_trains_and_resumes(photographs: Path, tmp_path: Path):
-    settings = DetectorSettings(epochs=1, epoch_size=16, batch=8, side=96)
+    settings = DetectorSettings(epochs=1, epoch_size=16, batch_size=8, canvas_size=96)
     train_detector(photographs, tmp_path, settings, limit=None, workers=0)
     train_detector(photographs, tmp_path, replace(settings, epochs=2), limit=None, workers=0)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -240,7 +248,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path):
 
 
 def test_schedule_warms_up_and_ends_at_zero():
-    factors = [cosine(k, 100, 10) for k in range(101)]
+    factors = [lr_factor(k, 100, 10) for k in range(101)]
     assert factors[0] == pytest.approx(0.1)
     assert max(factors) == factors[10] == 1
     assert factors[100] == pytest.approx(0)

@@ -1,11 +1,11 @@
-"""Seeds are summed up once each, whatever stage they are in."""
+"""Mean and deviation over seeds, for runs with and without an evaluation."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from training.summarise import cell, figures_of_run, summary_of_runs
+from training.summarise import cell, metrics_of_run, summary_of_runs
 
 
 def run(folder: Path, accuracy: float, sha256: str, **others: object) -> Path:
@@ -32,15 +32,15 @@ def test_a_measure_that_one_run_lacks_is_left_out(tmp_path: Path):
     assert list(summary_of_runs([one, other])) == ["accuracy"]
 
 
-def test_runs_that_were_not_judged_count_by_their_last_epoch(tmp_path: Path):
+def test_runs_without_an_evaluation_count_by_their_last_epoch(tmp_path: Path):
     lines = [json.dumps({"epoch": k, "valid_accuracy": 0.7 + k / 100}) for k in range(3)]
     (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert figures_of_run(tmp_path)[0] == {"valid_accuracy": 0.72}
+    assert metrics_of_run(tmp_path)[0] == {"valid_accuracy": 0.72}
     run(tmp_path / "evaluation", 0.75, "1")
-    assert figures_of_run(tmp_path)[0] == {"accuracy": 0.75}
+    assert metrics_of_run(tmp_path)[0] == {"accuracy": 0.75}
 
 
-def test_what_cannot_be_summed_up_is_told(tmp_path: Path):
+def test_runs_that_cannot_be_averaged_are_refused(tmp_path: Path):
     one = run(tmp_path / "one", 0.8, "1")
     with pytest.raises(ValueError, match="got the same one"):
         summary_of_runs([one, run(tmp_path / "again", 0.8, "1")])

@@ -9,7 +9,7 @@ def text_from_audit(found: dict) -> str:
     """What training.audit.audit returns, as a report that fits a terminal."""
     parts = (
         _pictures(found["pictures"]),
-        _across(found["across"], found["near"]),
+        _across(found["across"], found["min_correlation"]),
         _within(found["within"]),
         _pairs(found["pairs"]),
         _people(found["people"]),
@@ -26,31 +26,31 @@ def _pictures(counts: dict[str, dict[str, int]]) -> str:
     return "\n".join([*lines, _row("  in all", *listed)])
 
 
-def _across(across: dict[str, dict[str, dict[str, int]]], near: float) -> str:
+def _across(across: dict[str, dict[str, dict[str, int]]], min_correlation: float) -> str:
     lines = [
         "copies across splits: exact, the same pixels; near, beyond the exact ones, with a correlation of "
-        f"{near} or more;",
-        "shown, pictures of the second split that stand in the first",
-        _row("", "exact", "near", "shown"),
+        f"{min_correlation} or more;",
+        "matched, pictures of the second split that have a copy in the first",
+        _row("", "exact", "near", "matched"),
     ]
     for name, kinds in across.items():
-        for kind, shown in kinds.items():
-            lines.append(_row(f"  {name}, {kind}", shown["exact"], shown["near"], shown["shown"]))
+        for kind, count in kinds.items():
+            lines.append(_row(f"  {name}, {kind}", count["exact"], count["near"], count["matched"]))
     return "\n".join(lines)
 
 
 def _within(within: dict[str, dict[str, int]]) -> str:
     lines = [_row("repeats within a split (no leak)", "exact", "near")]
-    lines += [_row(f"  {name}", shown["exact"], shown["near"]) for name, shown in within.items()]
+    lines += [_row(f"  {name}", count["exact"], count["near"]) for name, count in within.items()]
     return "\n".join(lines)
 
 
 def _pairs(pairs: list[dict]) -> str:
-    # The near ones are what a person may want to look at; the least alike first.
+    # A person may want to look at the near copies, beginning with the least similar.
     near = sorted((pair for pair in pairs if not pair["exact"]), key=lambda pair: pair["correlation"])
     if not near:
         return "near copies across splits: none"
-    lines = [f"near copies across splits, the least alike of {len(near)} pairs"]
+    lines = [f"near copies across splits, the least similar of {len(near)} pairs"]
     lines += [f"  {pair['correlation']:.3f}  {'  =  '.join(pair['pictures'])}" for pair in near[:SHOWN]]
     return "\n".join(lines)
 

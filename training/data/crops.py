@@ -1,7 +1,7 @@
 """Network inputs from pictures: the runtime's crop, sampled once through one matrix.
 
-Bilinear, with the half-pixel convention of ``fer_edge.ops.reference``. Random geometry is composed into
-the same matrix (``training.loop.augment``), so that a picture is resampled once in training as in use.
+Bilinear, with the half-pixel convention of ``fer_edge.ops.reference``. Random geometry is composed into the
+same matrix (``training.loop.augment``), so that a picture is resampled only once in training, as in use.
 """
 
 import numpy as np
@@ -13,14 +13,16 @@ from fer_edge.align import matrices_from_boxes, matrices_from_landmarks
 from fer_edge.arrays import F32
 from training.data.split import Split
 
-# Where the five landmarks come to lie, as shares of the crop's side: the median over FER+ pictures, made
-# symmetric, so that aligned crops show as much face as the pictures do and little beyond their borders.
+# Positions of the five landmarks as shares of the crop's side: the median over FER+ pictures, made symmetric,
+# so that aligned crops show about the same part of the face as the pictures do.
 TEMPLATE = ((0.317, 0.389), (0.683, 0.389), (0.5, 0.594), (0.345, 0.758), (0.655, 0.758))
 MEAN, SCALE = 129.0, 1 / 64.0  # mean and standard deviation of FER2013's luma, rounded
 
 
 def crop_matrices(split: Split, size: int, aligned: bool = True) -> F32:
-    """f32 [n, 2, 3] from crop to picture: by the landmarks where they are known, else the whole picture."""
+    """f32 [n, 2, 3] from crop to picture: by the landmarks where they are known, else of the whole
+    picture.
+    """
     box = np.array([[0, 0, split.side, split.side]], np.float32)
     matrices = np.repeat(matrices_from_boxes(box, size), len(split), axis=0)
     if aligned:
@@ -32,12 +34,13 @@ def crop_matrices(split: Split, size: int, aligned: bool = True) -> F32:
 
 
 def sample(images: Tensor, matrices: Tensor, size: int) -> Tensor:
-    """u8 [n, H, W] through f32 [n, 2, 3] (continuous crop to picture pixels) to luma float32 [n, 1, size,
+    """Samples u8 [n, H, W] through matrices f32 [n, 2, 3] (crop to picture pixels) as luma f32 [n, 1, size,
     size].
     """
     height, width = images.shape[1:]
     device = matrices.device
-    # grid_sample wants both ends in [-1, 1], where -1 and 1 are the outer edges of the border pixels.
+    # grid_sample expects both coordinates in [-1, 1], where -1 and 1 are the outer edges of the border
+    # pixels.
     to_unit = torch.tensor([[2 / width, 0, -1], [0, 2 / height, -1], [0, 0, 1]], device=device)
     from_unit = torch.tensor([[size / 2, 0, size / 2], [0, size / 2, size / 2], [0, 0, 1]], device=device)
     last = torch.tensor([0.0, 0, 1], device=device).expand(len(matrices), 1, 3)
@@ -47,7 +50,7 @@ def sample(images: Tensor, matrices: Tensor, size: int) -> Tensor:
 
 
 def normalised(luma: Tensor) -> Tensor:
-    """Luma 0-255 as the networks read it, channels last in memory."""
+    """Luma 0-255 as network input, channels last in memory."""
     return ((luma.float() - MEAN) * SCALE).contiguous(memory_format=torch.channels_last)
 
 

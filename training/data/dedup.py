@@ -1,9 +1,9 @@
-"""Exact and near copies between sets of pictures, so that no test picture was seen in training.
+"""Exact and near copies between sets of pictures, so that no test picture is in the training split.
 
-Exact copies have the same pixels. For near ones, two 64-bit difference hashes of a picture, one along the
-rows and one along the columns, find candidates (N. Krawetz); the correlation of the pixels decides, so that
-two different faces in like light are not called copies. The search goes by blocks: beyond the thumbnails, 2.3
-KB a picture, its memory does not grow with the square of the pictures.
+Exact copies have the same pixels. Near copies are found in two steps. Two 64-bit difference hashes of each
+picture, one along the rows and one along the columns, give candidates (N. Krawetz); the correlation of the
+pixels decides, so that two different faces in similar light are not called copies. The search works block by
+block, so that its memory grows with the number of pictures (2.3 KB each), not with its square.
 """
 
 import hashlib
@@ -18,118 +18,126 @@ from numpy.typing import NDArray
 from fer_edge.arrays import F32, I64, U8
 from training.data.split import UNKNOWN
 
-SIDE = 48  # px of the thumbnails that are compared: the pictures of FER+, on which the limits were set
+SIDE = 48  # px of the thumbnails that are compared: the size of FER+'s pictures, on which the limits were set
 HASH_SIDE = 8
 MAX_DISTANCE = 20  # of 128 bits; unrelated pictures differ in about 64
-# Of 48 x 48 px. Looked at in FER+: from 0.9 all pairs are copies with another crop or watermark; between 0.87
-# and 0.9 some are two frontal faces before a like background. Leaving out a few rows too many costs nothing,
-# a leak costs the result.
+# For 48 x 48 px. In FER+, all pairs above 0.9 that were looked at are copies with another crop or watermark;
+# between 0.87 and 0.9 some are two frontal faces on a similar background. The limit is low on purpose: a few
+# rows too many left out cost nothing, a leak makes the result wrong.
 MIN_CORRELATION = 0.87
-NEAR_HELP = (
-    f"correlation from which two pictures are copies; {MIN_CORRELATION} for web pictures, more for studios"
+MIN_CORRELATION_HELP = (
+    f"least correlation of two copies; {MIN_CORRELATION} for web pictures, more for studios"
 )
 # Candidates whose pixels are compared at once, 18 KB each.
 CANDIDATES = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the search keeps of a split: ``thumbs`` u8 [n, 48, 48], ``digests`` of the full pictures' pixels,
+class Fingerprints:
+    """What the search needs of a split: ``thumbnails`` u8 [n, 48, 48], ``digests`` of the pictures' pixels,
     and ``people`` i64 [n], UNKNOWN where it is not known who is shown.
     """
 
-    thumbs: U8
+    thumbnails: U8
     digests: list[bytes]
     people: I64
 
-    def take(self, which: I64) -> "Seen":
+    def take(self, which: I64) -> "Fingerprints":
         """The rows that indices select."""
-        return Seen(self.thumbs[which], [self.digests[k] for k in which], self.people[which])
+        return Fingerprints(self.thumbnails[which], [self.digests[k] for k in which], self.people[which])
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
-    """A pair of rows that show one picture: exactly, or nearly with this correlation of their pixels."""
+class Duplicate:
+    """Two rows that show the same picture, exactly or with this correlation of their pixels."""
 
     row: int
-    other: int
+    other_row: int
     exact: bool
     correlation: float
 
 
-def thumb_from_luma(luma: U8) -> U8:
-    """The 48 x 48 px that are compared, whatever the picture's shape."""
+def thumbnail_from_luma(luma: U8) -> U8:
+    """The picture at 48 x 48 px, whatever its shape."""
     if luma.shape == (SIDE, SIDE):
         return luma
     return cv2.resize(luma, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
 def digest_from_luma(luma: U8) -> bytes:
-    """Equal for pictures with the same pixels, however their files are packed."""
+    """A hash of shape and pixels, independent of the file format."""
     shape = np.array(luma.shape, np.int64).tobytes()
     return hashlib.blake2b(shape + luma.tobytes(), digest_size=16).digest()
 
 
-def copies_of(seen: Seen, other: Seen, least: float = MIN_CORRELATION) -> list[Copy]:
-    """Pairs of two splits that show one picture, exact copies and near ones, by row and row of the other.
+def duplicates_between(
+    seen: Fingerprints, other: Fingerprints, min_correlation: float = MIN_CORRELATION
+) -> list[Duplicate]:
+    """Pairs of rows of two splits that show the same picture, sorted by row and other row.
 
-    ``least`` is the correlation from which a pair is a near copy, at least MIN_CORRELATION. Two people known
-    to be different are no near copies of one another: in a studio before one wall, faces of different people
-    agree as well as copies do elsewhere.
+    ``min_correlation`` is the least correlation of near copies, MIN_CORRELATION or more. Pictures of two
+    people who are known to be different are never near copies: in a studio, their correlation may be as high
+    as that of copies elsewhere.
     """
-    return _copies(seen, other, copies_between(seen.thumbs, other.thumbs), least, within=False)
+    return _duplicates(
+        seen, other, near_duplicates_between(seen.thumbnails, other.thumbnails), min_correlation, within=False
+    )
 
 
-def copies_inside(seen: Seen, least: float = MIN_CORRELATION) -> list[Copy]:
-    """Pairs of one split that show one picture, each once, the lower row first."""
-    return _copies(seen, seen, near_copies_inside(seen.thumbs), least, within=True)
+def duplicates_within(seen: Fingerprints, min_correlation: float = MIN_CORRELATION) -> list[Duplicate]:
+    """Pairs of rows of one split that show the same picture, each pair once, the lower row first."""
+    return _duplicates(seen, seen, near_duplicates_within(seen.thumbnails), min_correlation, within=True)
 
 
-def copies_between(images: U8, others: U8, block: int = 1024) -> list[tuple[int, int, float]]:
+def near_duplicates_between(images: U8, others: U8, block: int = 1024) -> list[tuple[int, int, float]]:
     """Pairs (index, index of the other, correlation) that show the same picture, mirrored copies included.
 
     Pictures u8 [n, H, W] and [m, H, W] of any size are compared as thumbnails of 48 x 48 px.
     """
-    return _merged(_near_copies(_thumbs(images), _thumbs(others), block, within=False))
+    return _merged(_near_duplicates(_thumbnails(images), _thumbnails(others), block, within=False))
 
 
-def near_copies_inside(images: U8, block: int = 1024) -> list[tuple[int, int, float]]:
-    """Pairs of one set, as copies_between; each pair once, the lower index first."""
-    thumbs = _thumbs(images)
-    return _merged(_near_copies(thumbs, thumbs, block, within=True))
+def near_duplicates_within(images: U8, block: int = 1024) -> list[tuple[int, int, float]]:
+    """Pairs within one set, as in near_duplicates_between; each pair once, the lower index first."""
+    thumbnails = _thumbnails(images)
+    return _merged(_near_duplicates(thumbnails, thumbnails, block, within=True))
 
 
 def hashes_from_images(images: U8) -> NDArray[np.int8]:
     """u8 [n, H, W] to +-1 int8 [n, 128], so that a matrix product counts the bits that agree.
 
-    A picture of one grey has zeros: it is like no other.
+    A picture of one grey level gets zeros, which agree with no hash.
     """
     bits = np.zeros((len(images), 2 * HASH_SIDE * HASH_SIDE), np.int8)
     for row, image in zip(bits, images, strict=True):
         if image.min() == image.max():
             continue
-        thumb = cv2.resize(image, (HASH_SIDE + 1, HASH_SIDE + 1), interpolation=cv2.INTER_AREA).astype(int)
-        across = thumb[:-1, 1:] > thumb[:-1, :-1]
-        down = thumb[1:, :-1] > thumb[:-1, :-1]
+        small = cv2.resize(image, (HASH_SIDE + 1, HASH_SIDE + 1), interpolation=cv2.INTER_AREA).astype(int)
+        across = small[:-1, 1:] > small[:-1, :-1]
+        down = small[1:, :-1] > small[:-1, :-1]
         row[:] = np.concatenate([across.ravel(), down.ravel()]) * 2 - 1
     return bits
 
 
-def _copies(
-    seen: Seen, other: Seen, near: list[tuple[int, int, float]], least: float, within: bool
-) -> list[Copy]:
-    exact = _exact_copies(seen.digests, other.digests, within)
-    found = {pair: Copy(*pair, exact=True, correlation=1.0) for pair in exact}
+def _duplicates(
+    seen: Fingerprints,
+    other: Fingerprints,
+    near: list[tuple[int, int, float]],
+    min_correlation: float,
+    within: bool,
+) -> list[Duplicate]:
+    exact = _exact_duplicates(seen.digests, other.digests, within)
+    found = {pair: Duplicate(*pair, exact=True, correlation=1.0) for pair in exact}
     for row, k, correlation in near:
         one, two = seen.people[row], other.people[k]
-        if correlation < least:
+        if correlation < min_correlation:
             continue
         if (row, k) not in found and (one == two or UNKNOWN in (one, two)):
-            found[row, k] = Copy(row, k, exact=False, correlation=correlation)
+            found[row, k] = Duplicate(row, k, exact=False, correlation=correlation)
     return [found[pair] for pair in sorted(found)]
 
 
-def _exact_copies(digests: list[bytes], others: list[bytes], within: bool) -> list[tuple[int, int]]:
+def _exact_duplicates(digests: list[bytes], others: list[bytes], within: bool) -> list[tuple[int, int]]:
     places = defaultdict(list)
     for k, digest in enumerate(others):
         places[digest].append(k)
@@ -142,32 +150,34 @@ def _exact_copies(digests: list[bytes], others: list[bytes], within: bool) -> li
 
 
 def _merged(pairs: Iterator[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
-    """A pair once, with its better correlation of plain and mirrored."""
+    """Each pair once, with the higher correlation of plain and mirrored."""
     best: dict[tuple[int, int], float] = {}
     for i, j, correlation in pairs:
         best[i, j] = max(correlation, best.get((i, j), 0.0))
     return [(i, j, correlation) for (i, j), correlation in sorted(best.items())]
 
 
-def _near_copies(thumbs: U8, others: U8, block: int, within: bool) -> Iterator[tuple[int, int, float]]:
+def _near_duplicates(
+    thumbnails: U8, others: U8, block: int, within: bool
+) -> Iterator[tuple[int, int, float]]:
     theirs = hashes_from_images(others)
-    least = theirs.shape[1] - 2 * MAX_DISTANCE
-    for start in range(0, len(thumbs), block):
+    min_agreement = theirs.shape[1] - 2 * MAX_DISTANCE
+    for start in range(0, len(thumbnails), block):
         for mirrored in (False, True):
-            mine = thumbs[start : start + block]
+            mine = thumbnails[start : start + block]
             mine = np.ascontiguousarray(mine[:, :, ::-1]) if mirrored else mine
             hashes = hashes_from_images(mine).astype(np.float32)
-            # Within a set the lower blocks have met this one already.
+            # Within a set, earlier blocks were compared with this one already.
             for at in range(start if within else 0, len(others), block):
                 agreement = hashes @ theirs[at : at + block].T.astype(np.float32)
-                i, j = np.nonzero(agreement >= least)
+                i, j = np.nonzero(agreement >= min_agreement)
                 if within:
                     apart = i + start < j + at
                     i, j = i[apart], j[apart]
-                yield from _decided(mine, others[at : at + block], i, j, (start, at))
+                yield from _confirmed(mine, others[at : at + block], i, j, (start, at))
 
 
-def _decided(
+def _confirmed(
     mine: U8,
     others: U8,
     i: I64,
@@ -182,10 +192,10 @@ def _decided(
                 yield int(one) + offset[0], int(two) + offset[1], float(correlation)
 
 
-def _thumbs(images: U8) -> U8:
+def _thumbnails(images: U8) -> U8:
     if images.shape[1:] == (SIDE, SIDE) or not len(images):
         return images
-    return np.stack([thumb_from_luma(image) for image in images])
+    return np.stack([thumbnail_from_luma(image) for image in images])
 
 
 def _standardised(images: U8) -> F32:

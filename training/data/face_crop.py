@@ -1,6 +1,6 @@
-"""A picture of any size to the square that training reads, with its five landmarks.
+"""A square around the face of a picture of any size, with its five landmarks, as training reads it.
 
-The square is larger than the runtime's crop, so that a rotated and jittered crop still lies within it, and is
+The square is larger than the runtime's crop, so that a rotated and shifted crop still lies within it, and is
 resized with antialiasing once. The crop itself is taken later, by training.data.crops.
 """
 
@@ -15,16 +15,16 @@ from fer_edge.detect import Detector
 from training.data.crops import TEMPLATE
 
 GREY = 118
-# Side of the square in sides of the runtime's crop: a crop turned by 24 degrees, twice the jitter's
-# deviation, and at its largest zoom needs 1.32 * 1.16 of it.
+# Side of the square over the side of the runtime's crop: a crop turned by 24 degrees (twice the standard
+# deviation of the augmentation) at the largest zoom needs 1.32 * 1.16.
 ROOM = 1.6
 
 
-def landmarks_in_tight(image: U8, detect: Detector) -> F32:
-    """f32 [5, 2] in pixels of a square picture that is one face, NaN where none is found.
+def landmarks_in_tight_picture(image: U8, detect: Detector) -> F32:
+    """Landmarks f32 [5, 2] in pixels of a square picture of a single face, NaN where none is found.
 
-    FER2013's pictures are cut so tightly that chin and forehead touch the border; the detector was trained on
-    faces in a scene, so they get a margin.
+    FER2013's pictures are cut so tightly that chin and forehead touch the border. The detector was trained on
+    faces with surroundings, so the picture gets a margin.
     """
     side = len(image)
     margin = side // 2
@@ -39,13 +39,12 @@ def landmarks_in_tight(image: U8, detect: Detector) -> F32:
 
 
 def landmarks_in_picture(luma: U8, detect: Detector) -> F32 | None:
-    """f32 [5, 2] in pixels of the face that a picture is about, None where none is found.
+    """Landmarks f32 [5, 2] in pixels of the main face of a picture, None where none is found.
 
-    Looked for with a margin of a quarter of the longer side: a face that fills its picture needs one, and a
-    small face loses little by it (of none, a quarter and a half, the quarter has the fewest landmarks that
-    are far off, on tight crops and on whole photographs). Where that finds nothing, the picture as it is may.
-    The largest face is the one that was labelled, unless the detector doubts it more than another by as much
-    as it is larger.
+    The picture first gets a margin of a quarter of its longer side, because a face that fills the picture
+    needs one; of 0, 1/4 and 1/2, a quarter gave the fewest wrong landmarks on tight crops and on whole
+    photographs. If that finds nothing, the picture is tried without a margin. The main face has the largest
+    product of area and score.
     """
     height, width = luma.shape
     for margin in (max(height, width) // 4, 0):
@@ -59,17 +58,16 @@ def landmarks_in_picture(luma: U8, detect: Detector) -> F32 | None:
 
 
 def square_from_picture(luma: U8, side: int, detect: Detector) -> tuple[U8, F32]:
-    """u8 [side, side] around the face and its landmarks f32 [5, 2] there.
+    """The square u8 [side, side] around the face, and its landmarks f32 [5, 2] in the square.
 
-    Where no face is found it is the whole picture, stretched as the runtime stretches a crop that comes
-    without landmarks, and NaN.
+    Without a face: the whole picture, stretched as the runtime stretches a crop without landmarks, and NaN.
     """
     landmarks = landmarks_in_picture(luma, detect)
     if landmarks is None:
         return _resized(luma, side), np.full((5, 2), np.nan, np.float32)
     crop = matrices_from_landmarks(landmarks[None], np.array(TEMPLATE, np.float32), 1)[0]
     centre = crop @ np.array([0.5, 0.5, 1.0], np.float32)
-    # Landmarks that coincide would give a square of nothing.
+    # Landmarks that coincide would give a square of size 0.
     half = max(float(np.hypot(crop[0, 0], crop[1, 0])) * ROOM / 2, 1.0)
     left, top = (math.floor(value - half) for value in centre)
     right, bottom = (math.ceil(value + half) for value in centre)
@@ -86,7 +84,7 @@ def _framed(image: U8, margin: int) -> U8:
 
 
 def _region(luma: U8, left: int, top: int, size: int) -> U8:
-    """A square of a picture; beyond the border its edge goes on, as in the runtime's crops."""
+    """A square part of a picture; beyond the border, edge pixels are repeated as in the runtime's crops."""
     height, width = luma.shape
     rows = np.clip(np.arange(top, top + size), 0, height - 1)
     columns = np.clip(np.arange(left, left + size), 0, width - 1)
@@ -96,6 +94,6 @@ def _region(luma: U8, left: int, top: int, size: int) -> U8:
 def _resized(luma: U8, side: int) -> U8:
     if luma.shape == (side, side):
         return luma
-    # INTER_AREA averages what falls on a pixel; where it would enlarge it only repeats pixels.
+    # INTER_AREA averages the pixels under an output pixel; when it enlarges, it only repeats pixels.
     smaller = min(luma.shape) >= side
     return cv2.resize(luma, (side, side), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)

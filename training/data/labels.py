@@ -1,4 +1,4 @@
-"""The label maps: how each data set names the expressions of LABELS (FER+'s eight, in its order)."""
+"""How each data set names the expressions of LABELS (FER+'s eight, in its order)."""
 
 from training.data.split import LABELS
 
@@ -40,10 +40,10 @@ AFFECT_NET = {
     6: "anger",
     7: "contempt",
 }
-# AffectNet's full release also marks pictures that show none of the eight; their rows carry no label.
+# AffectNet's full release also marks pictures with none of the eight expressions; their rows have no label.
 AFFECT_NET_OTHER = {8: "none", 9: "uncertain", 10: "no face"}
 
-# What a folder of pictures may be called, in lower case.
+# Names of a folder of pictures, in lower case.
 ALIASES = {
     "neutral": ("neutral", "neutrality"),
     "happiness": ("happiness", "happy", "joy"),

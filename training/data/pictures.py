@@ -1,6 +1,6 @@
-"""What a reader gives: the rows of each split with their labels, and a way to read one picture at a time.
+"""What a reader returns: the rows of each split with their labels, and a function that reads one picture.
 
-Pictures are not held: AffectNet has hundreds of thousands of them, of up to several thousand pixels a side.
+Pictures are read one at a time: AffectNet has hundreds of thousands, of up to several thousand pixels a side.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,28 +16,28 @@ from fer_edge.arrays import F32, I64, U8
 from training.data.split import LABELS, SPLITS, UNKNOWN
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
-# Left behind by file managers.
+# Files that file managers leave behind.
 CLUTTER = ("thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """Stands in the place of a picture that cannot be read."""
+class UnreadablePicture:
+    """Takes the place of a picture that cannot be read."""
 
     reason: str
 
 
-Picture = U8 | Unreadable
+Picture = U8 | UnreadablePicture
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Rows of one split before their pictures are read.
 
-    ``names`` say where a picture lies, for messages; ``luma`` reads the picture of a row, u8 [H, W] of any
-    size; ``votes`` f32 [n, 8], shares that sum to 1; ``single``, ``rows`` and ``people`` as in Split.
-    ``labelled`` bool [n] is False where people did not settle on one of LABELS; ``flagged`` bool [n] is True
-    where the data set itself says that a held-out picture is shown. Neither kind of row is trained on.
+    ``names`` are the files' names, for messages; ``luma`` reads the picture of a row, u8 [H, W] of any size;
+    ``votes`` f32 [n, 8], shares that sum to 1; ``single``, ``rows`` and ``people`` as in Split. ``labelled``
+    bool [n] is False where the annotators did not agree on one of LABELS; ``flagged`` bool [n] is True where
+    the data set itself marks the row as a copy of a held-out picture. Neither kind of row is used.
     """
 
     names: Sequence[str]
@@ -54,13 +54,13 @@ class Source:
 
     @property
     def usable(self) -> I64:
-        """Indices of the rows that may be trained or judged on."""
+        """Indices of the rows that may be used for training or evaluation."""
         return np.flatnonzero(self.labelled & ~self.flagged)
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Splits as a reader found them; ``broken`` says why a file or line could not even be listed, by name.
+    """The splits of a data set; ``broken`` maps a file or line that could not be listed to the reason.
 
     ``side`` is the width and height of every picture where the layout fixes it (FER+), else None.
     """
@@ -71,7 +71,7 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PictureRow:
     """One picture file with one label, an index of LABELS or UNKNOWN."""
 
     split: str
@@ -81,21 +81,21 @@ class Row:
 
 
 def luma_from_file(path: Path) -> Picture:
-    """Reads a file as luma u8 [H, W], upright by its EXIF tag; never raises for what is in the file."""
+    """Reads a file as luma u8 [H, W], upright by its EXIF tag; never raises for the content of the file."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        return Unreadable(error.strerror or str(error))
+        return UnreadablePicture(error.strerror or str(error))
     if not data:
-        return Unreadable("the file is empty")
-    # OpenCV before 5 fills what a cut-off JPEG lacks with grey. Within a scan the byte FF is escaped, so an
-    # end marker behind the last start of a scan is a true one.
+        return UnreadablePicture("the file is empty")
+    # OpenCV before 5 fills the missing part of a truncated JPEG with grey. Within a scan the byte FF is
+    # escaped, so an end marker after the last start of a scan is a real one.
     if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
-        return Unreadable("the JPEG is cut off")
+        return UnreadablePicture("the JPEG is cut off")
     colour = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if colour is None:
-        return Unreadable("not a picture, or cut off")
-    # Not IMREAD_GRAYSCALE: codecs have greys of their own, and the runtime's is this one.
+        return UnreadablePicture("not a picture, or cut off")
+    # Not IMREAD_GRAYSCALE: its conversion depends on the codec; the runtime converts colours like this.
     return cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY)
 
 
@@ -106,15 +106,15 @@ def source_from_arrays(
     rows: I64,
     **columns: I64 | NDArray[np.bool_],
 ) -> Source:
-    """A Source whose remaining columns say, unless given, that nothing is known and every row is good."""
+    """A Source with default columns: nothing is known of a row, and every row may be used."""
     n = len(names)
     unknown = np.full(n, UNKNOWN, np.int64)
     given = {"single": unknown, "people": unknown, "labelled": np.ones(n, bool), "flagged": np.zeros(n, bool)}
     return Source(names, luma, votes, rows=rows, **(given | columns))
 
 
-def dataset_from_rows(root: Path, rows: Sequence[Row], broken: dict[str, str]) -> Dataset:
-    """A Dataset of picture files with one label each; a row's number is its place in ``rows``."""
+def dataset_from_rows(root: Path, rows: Sequence[PictureRow], broken: dict[str, str]) -> Dataset:
+    """A Dataset of picture files with one label each; a row's number is its index in ``rows``."""
     splits = {}
     for split in SPLITS:
         numbers = [number for number, row in enumerate(rows) if row.split == split]
@@ -132,12 +132,12 @@ def dataset_from_rows(root: Path, rows: Sequence[Row], broken: dict[str, str]) -
 
 
 def name_of(path: Path, root: Path) -> str:
-    """A file as messages name it: below the data's folder, with forward slashes on every system."""
+    """A file's name in messages: relative to the data's folder, with forward slashes."""
     return path.relative_to(root).as_posix()
 
 
 def picture_files(folder: Path, root: Path, broken: dict[str, str]) -> list[Path]:
-    """The picture files anywhere below a folder, sorted by name; other files are noted in ``broken``."""
+    """All picture files below a folder, sorted by name; other files are added to ``broken``."""
     files = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         if path.name.startswith(".") or path.name.lower() in CLUTTER:

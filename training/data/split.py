@@ -1,4 +1,4 @@
-"""The one form of labelled faces that training, evaluation and export read, whatever layout they came in.
+"""Labelled faces in the form that training, evaluation and export read, whatever the data set's layout.
 
 Labels are FER+'s eight expressions in its order; a data set with one label a picture has votes of 0 and 1.
 """
@@ -20,10 +20,10 @@ UNKNOWN = -1  # in columns of numbers
 class Split:
     """Rows of one split.
 
-    ``images`` u8 [n, S, S] luma; ``votes`` f32 [n, 8], shares that sum to 1; ``single`` i64 [n], a second,
-    single label a picture as an index of LABELS (FER2013's own for FER+), -1 where there is none; ``rows``
-    i64 [n], the row or file number in the source; ``people`` i64 [n], who is shown, -1 where it is not known;
-    ``landmarks`` f32 [n, 5, 2] in picture pixels, NaN where no face was found.
+    ``images`` u8 [n, S, S] luma; ``votes`` f32 [n, 8], shares that sum to 1; ``single`` i64 [n], a second
+    label from another source, as an index of LABELS (for FER+: FER2013's own), -1 where there is none;
+    ``rows`` i64 [n], the row or file number in the data set; ``people`` i64 [n], who is shown, -1 where
+    unknown; ``landmarks`` f32 [n, 5, 2] in picture pixels, NaN where no face was found.
     """
 
     images: U8
@@ -35,7 +35,7 @@ class Split:
 
     @property
     def labels(self) -> I64:
-        """The expression with the most votes; of equals the first in FER+ order."""
+        """The expression with the most votes; of equal ones the first in FER+ order."""
         return self.votes.argmax(1)
 
     @property
@@ -57,12 +57,17 @@ class Split:
 
 
 def save(split: Split, path: Path) -> None:
-    """Writes a split, landmarks and all, as one npz."""
+    """Writes all columns of a split to one npz file."""
     np.savez(path, **{f.name: getattr(split, f.name) for f in fields(split)})
 
 
 def load_prepared(folder: Path, split: str) -> Split:
-    """Reads what training.prepare wrote; raises FileNotFoundError when it was not run."""
+    """Reads what training.prepare wrote.
+
+    Raises:
+        FileNotFoundError: training.prepare was not run.
+        ValueError: the file is of an older training.prepare.
+    """
     path = folder / f"{split}.npz"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run python -m training.prepare DATA --out {folder}")

@@ -1,8 +1,8 @@
 """Training canvases for the detector: mosaics of rotated, scaled, flipped, darkened, blurred and occluded
 photographs.
 
-Mosaic: Bochkovskiy et al., "YOLOv4" (2020), section 3.4. Anchoring the scale on one face, so that its size is
-log-uniform from 10 px up, follows the data-anchor sampling of Tang et al., "PyramidBox" (2018). Photometric
+Mosaic: Bochkovskiy et al., "YOLOv4" (2020), section 3.4. The scale is chosen by one face, whose size is
+log-uniform from 10 px up, as in the data-anchor sampling of Tang et al., "PyramidBox" (2018). Photometric
 steps are those of a bad camera: gamma, contrast, defocus, motion, sensor noise, JPEG.
 """
 
@@ -15,9 +15,9 @@ from fer_edge.arrays import F32, F64, U8
 from training.detector.photos import Photo
 
 MIN_FACE = 9.0  # px; smaller faces are ignored, neither face nor background
-MAX_FACE = 1.1  # largest anchored face, as a share of the canvas side
-# A photograph with faces this small holds smaller ones that nobody labelled; enlarging it would teach them as
-# background.
+MAX_FACE = 1.1  # largest face by which the scale is chosen, as a share of the canvas side
+# px; a photograph with smaller faces has even smaller ones without a label, which enlarging would turn into
+# visible faces that count as background.
 SAFE_TO_ENLARGE = 22.0
 _MIRRORED = np.array([1, 0, 2, 4, 3])
 
@@ -37,7 +37,7 @@ class Canvas:
 def make_canvas(photos: list[Photo], side: int, rng: np.random.Generator, strength: float = 1.0) -> Canvas:
     """One training picture of ``side`` x ``side`` px from randomly drawn photographs.
 
-    ``strength`` in [0, 1] scales how often pictures are cut up, turned, covered and spoiled.
+    ``strength`` in [0, 1] scales how often pictures are combined, rotated, covered and degraded.
     """
     if rng.random() < 0.6 - 0.3 * strength:
         parts = [(0, 0, side, side)]
@@ -67,19 +67,19 @@ def make_canvas(photos: list[Photo], side: int, rng: np.random.Generator, streng
 
 
 def _tile(photo: Photo, width: int, height: int, rng: np.random.Generator, strength: float) -> Canvas:
-    """A warped view of one photograph, with its faces sorted into kept and ignored."""
+    """A warped view of one photograph, with its faces divided into kept and ignored ones."""
     angle = np.deg2rad(rng.uniform(-40, 40) if rng.random() < 0.5 * strength else rng.normal(0, 8))
     flip = rng.random() < 0.5
     scale, source, target = _place(photo, width, height, rng, strength)
     matrix = _similarity(scale, angle, flip, source, target)
-    # Halve first where a bilinear tap would skip pixels, as the runtime's own warp never does.
+    # Halved first where bilinear sampling would skip pixels, as the runtime's warp does.
     image, halved = photo.image, 1.0
     while scale * halved < 0.6 and min(image.shape) > 16:
         image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         halved *= 2.0
     warp = matrix.copy()
     warp[:, :2] *= halved
-    # Continuous coordinates (centre of the first pixel at 0.5) to OpenCV's (centre at 0).
+    # From continuous coordinates (centre of the first pixel at 0.5) to OpenCV's (centre at 0).
     warp[:, 2] += 0.5 * warp[:, :2].sum(axis=1) - 0.5
     fill = float(rng.choice([118, 0, rng.integers(0, 256)]))
     view = cv2.warpAffine(image, warp, (width, height), flags=cv2.INTER_LINEAR, borderValue=fill)
@@ -87,7 +87,7 @@ def _tile(photo: Photo, width: int, height: int, rng: np.random.Generator, stren
     seen = _visible_share(boxes, width, height)
     size = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     keep = photo.certain & (seen > 0.55) & (size >= MIN_FACE)
-    # Of what is not kept, all that shows at least in part is ignored: a nose at the border is no background.
+    # Faces that are not kept but partly visible are ignored: a nose at the border is not background.
     ignored = ~keep & (seen > 0.05)
     return Canvas(view, boxes[keep], landmarks[keep], boxes[ignored])
 
@@ -95,13 +95,13 @@ def _tile(photo: Photo, width: int, height: int, rng: np.random.Generator, stren
 def _place(
     photo: Photo, width: int, height: int, rng: np.random.Generator, strength: float
 ) -> tuple[float, F64, F64]:
-    """Scale, and the photograph's point that lands on the tile's point."""
+    """The scale, and a point of the photograph with the point of the tile where it comes to lie."""
     h, w = photo.image.shape
     sizes = np.sqrt(np.prod(photo.boxes[:, 2:] - photo.boxes[:, :2], axis=1))
     anchors = np.flatnonzero(photo.certain & (sizes > 8))
     tile = np.array([width, height], np.float64)
     if len(anchors) == 0 or rng.random() < 0.7 - 0.4 * strength:
-        # Nearly as it is: pictures as a camera gives them are the most common input.
+        # Nearly unchanged: unaltered camera pictures are the most common input.
         scale = float(np.exp(rng.uniform(np.log(0.5), np.log(1.25))))
         return scale, rng.uniform(0.25, 0.75, 2) * (w, h), rng.uniform(0.35, 0.65, 2) * tile
     anchor = rng.choice(anchors)
@@ -122,7 +122,7 @@ def _similarity(scale: float, angle: float, flip: bool, source: F64, target: F64
 
 
 def _transform(photo: Photo, matrix: F64, scale: float, angle: float, flip: bool) -> tuple[F32, F32]:
-    """Boxes and landmarks through the matrix; a box turns as the ellipse inscribed in it."""
+    """Boxes and landmarks through the matrix; a box is rotated like the ellipse inscribed in it."""
     landmarks = photo.landmarks @ matrix[:, :2].T + matrix[:, 2]
     if flip:
         landmarks = landmarks[:, _MIRRORED]
@@ -148,7 +148,7 @@ def _occlude(
     rng: np.random.Generator,
     strength: float,
 ) -> U8:
-    """Covers a part (at most about 45 %) of one face in eight with a flat grey or with a piece of another
+    """Covers a part (at most about 45 %) of one face in eight with flat grey or a piece of another
     photograph.
     """
     side = image.shape[0]
@@ -168,7 +168,9 @@ def _occlude(
 
 
 def _camera(image: U8, rng: np.random.Generator, strength: float) -> U8:
-    """What a cheap camera does, in the order in which it does it: optics, exposure, sensor, compression."""
+    """The defects of a cheap camera, in the order in which they arise: optics, exposure, sensor,
+    compression.
+    """
     if rng.random() < 0.15 * strength:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6))
     if rng.random() < 0.06 * strength:

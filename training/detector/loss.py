@@ -1,10 +1,10 @@
 """Assignment and losses of the face detector.
 
 Assignment: SimOTA (Ge et al., "YOLOX", 2021): each face takes the k cells of least cost among those near its
-centre, k being the sum of its best overlaps. Losses: quality focal loss on the score, whose target is the
-root of the overlap reached (after Li et al., "Generalized Focal Loss", 2020), CIoU on the box (Zheng et al.,
-2020), L1 on landmarks in units of the face's size. One score that means "face, and well placed" takes the
-place of YuNet's product of two.
+centre, where k is the sum of its best overlaps. Losses: quality focal loss on the score, whose target is the
+root of the overlap (after Li et al., "Generalized Focal Loss", 2020), CIoU on the box (Zheng et al., 2020),
+L1 on landmarks relative to the face's size. One score for "face, and well placed" replaces YuNet's product of
+two scores.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 from training.models.face_luma import STRIDES
 
-CENTRE_RADIUS = 1.5  # strides; cells further from a face's centre are never its own
+CENTRE_RADIUS = 1.5  # strides; cells further from a face's centre are not assigned to it
 CANDIDATES = 10  # overlaps summed for k
 OVERLAP_COST = 3.0  # weight of the box against the score in the assignment's cost, as in YOLOX
 BOX_WEIGHT = 2.0
-LANDMARK_WEIGHT = 5.0  # an error is a share of the face's size, so 0.02 is typical
+LANDMARK_WEIGHT = 5.0  # the error is a share of the face's size, typically 0.02
 MAX_LOG_SIZE = 8.0  # as in the runtime's decoder
 
 
@@ -132,8 +132,8 @@ def detector_loss(
         }
     n, cell, box, point = torch.cat(pictures), torch.cat(cells), torch.cat(boxes), torch.cat(points)
     box_loss, iou = complete_iou(p.boxes[n, cell], box)
-    # The root, because a face of 12 px that is 1 px off overlaps by 0.7 only and is a face all the same: one
-    # threshold has to serve all sizes.
+    # The root, because a box of 12 px that is 1 px off overlaps by only 0.7: one threshold must fit all
+    # sizes.
     target[n, cell] = iou.detach().clamp(0, 1).sqrt()
     weight[n, cell] = 1
     score = _quality_focal(p.logits, target, weight) / len(cell)

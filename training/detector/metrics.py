@@ -1,4 +1,4 @@
-"""Detections against true faces: recall by size, precision, false alarms, landmark error."""
+"""Detections against true faces: recall by size, precision, false positives, landmark error."""
 
 from dataclasses import dataclass, field
 
@@ -8,26 +8,28 @@ from fer_edge.arrays import F32
 from fer_edge.result import Detections
 
 MATCH = 0.5  # intersection over union
-COVERED = 0.5  # share of a detection inside an ignored region from which it counts as nothing
+COVERED = 0.5  # share of a detection inside an ignored region from which the detection is ignored
 SMALLEST = 10.0  # px; smaller true faces are ignored
 SIZES = ((10, 16), (16, 32), (32, 64), (64, np.inf), (12, 24), (24, np.inf))  # px, smaller side of the box
 
 
 @dataclass(slots=True)
-class Tally:
-    """Counts over pictures; ``scores`` and ``right`` hold every detection that counts, for thresholds to be
-    compared.
-    """
+class DetectionCounts:
+    """Counts over pictures, with scores, so that metrics can be computed for any threshold."""
 
     sizes: list[float] = field(default_factory=list)  # of each true face
-    found_at: list[float] = field(default_factory=list)  # its detection's score, 0 when missed
-    alarms: list[float] = field(default_factory=list)  # scores of detections that are no face
-    alarms_without_face: list[float] = field(default_factory=list)  # of those, in pictures without any face
-    pictures_without_face: int = 0
+    face_scores: list[float] = field(
+        default_factory=list
+    )  # score of each true face's detection, 0 when missed
+    false_positives: list[float] = field(default_factory=list)  # scores of detections that are no face
+    false_positives_without_face: list[float] = field(
+        default_factory=list
+    )  # of these, in pictures without any face
+    empty_pictures: int = 0
     landmark_errors: list[float] = field(default_factory=list)  # share of the eye distance
     pictures: int = 0
 
-    def add(
+    def add_picture(
         self,
         found: Detections,
         boxes: F32,
@@ -35,11 +37,11 @@ class Tally:
         ignored: F32,
         empty: bool,
     ) -> None:
-        """Counts one picture: true faces [g, 4] and [g, 5, 2], ignored regions [k, 4]; ``empty``: surely no
-        face.
+        """Counts one picture: true faces [g, 4] and [g, 5, 2], ignored regions [k, 4]; ``empty``: certainly
+        no face.
         """
         self.pictures += 1
-        self.pictures_without_face += empty
+        self.empty_pictures += empty
         size = (boxes[:, 2:] - boxes[:, :2]).min(1, initial=np.inf)
         small = size < SMALLEST
         overlap, free = iou(found.boxes, boxes), np.ones(len(boxes), bool)
@@ -52,24 +54,27 @@ class Tally:
                 if not small[face]:
                     self.landmark_errors.append(_landmark_error(found.landmarks[k], landmarks[face]))
             elif not _covered(found.boxes[k], ignored):
-                self.alarms.append(float(score))
+                self.false_positives.append(float(score))
                 if empty:
-                    self.alarms_without_face.append(float(score))
+                    self.false_positives_without_face.append(float(score))
         self.sizes += size[~small].tolist()
-        self.found_at += best[~small].tolist()
+        self.face_scores += best[~small].tolist()
 
-    def at(self, threshold: float) -> dict[str, float]:
-        """The figures at one threshold."""
-        sizes, found = np.array(self.sizes), np.array(self.found_at) >= threshold
-        alarms = int((np.array(self.alarms) >= threshold).sum())
-        result = {"threshold": threshold, "precision": float(found.sum() / max(1, found.sum() + alarms))}
+    def metrics_at(self, threshold: float) -> dict[str, float]:
+        """The metrics at one threshold."""
+        sizes, found = np.array(self.sizes), np.array(self.face_scores) >= threshold
+        false_positives = int((np.array(self.false_positives) >= threshold).sum())
+        result = {
+            "threshold": threshold,
+            "precision": float(found.sum() / max(1, found.sum() + false_positives)),
+        }
         for low, high in SIZES:
             which = (sizes >= low) & (sizes < high)
             name = f"recall_{low}_{high}" if np.isfinite(high) else f"recall_{low}_up"
             result[name] = float(found[which].mean()) if which.any() else float("nan")
             result[name.replace("recall", "faces")] = int(which.sum())
-        false = int((np.array(self.alarms_without_face) >= threshold).sum())
-        result["alarms_a_picture_without_face"] = false / max(1, self.pictures_without_face)
+        false = int((np.array(self.false_positives_without_face) >= threshold).sum())
+        result["false_positives_per_empty_picture"] = false / max(1, self.empty_pictures)
         result["landmark_error_median"] = (
             float(np.median(self.landmark_errors)) if self.landmark_errors else np.nan
         )
@@ -99,8 +104,8 @@ def _covered(box: F32, regions: F32) -> bool:
 
 
 def _landmark_error(found: F32, true: F32) -> float:
-    """Mean distance of the five points; in profiles, whose eyes nearly coincide, half the eye-mouth distance
-    rules.
+    """Mean distance of the five points over the eye distance; in profiles, where the eyes nearly coincide,
+    over half the distance from eyes to mouth.
     """
     eyes = np.linalg.norm(true[0] - true[1])
     height = np.linalg.norm(true[:2].mean(0) - true[3:].mean(0))

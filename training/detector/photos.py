@@ -1,9 +1,8 @@
 """The detector's data: grey photographs with pseudo-labelled faces, split by picture.
 
 A folder of ``faces-*.npz``, each with ``jpeg`` (u8 bytes of all pictures), ``jpeg_offset`` [n+1], ``faces``
-f32 [m, 15] (x, y, w, h, five landmarks, the teacher's score), ``face_offset`` [n+1] and ``source`` [n]. The
-split is by picture and near copies (equal difference hash) fall on the same side, because several of the
-source sets repeat photographs.
+f32 [m, 15] (x, y, w, h, five landmarks, the teacher's score), ``face_offset`` [n+1] and ``source`` [n]. Near
+copies (equal difference hash) are in the same split, because several source sets repeat photographs.
 """
 
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from numpy.typing import NDArray
 
 from fer_edge.arrays import F32, U8
 
-TRUE_SCORE = 0.8  # teacher's score from which a face counts; below it is ignored, neither face nor background
+TRUE_SCORE = 0.8  # the teacher's score from which a face counts; below, it is neither face nor background
 HELD_OUT = {
     "test": range(0, 10),
     "valid": range(10, 15),
     "train": range(15, 100),
-}  # per cent of the hash's buckets
+}  # buckets of the hash, of 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +38,14 @@ class Photo:
 
 
 def difference_hash(image: U8, side: int = 8) -> int:
-    """Signs of the horizontal gradient on a small thumbnail, as an integer (N. Krawetz's dHash)."""
+    """Signs of the horizontal gradient of a small thumbnail, as an integer (N. Krawetz's dHash)."""
     thumb = cv2.resize(image, (side + 1, side), interpolation=cv2.INTER_AREA)
     bits = (thumb[:, 1:] > thumb[:, :-1]).ravel()
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def _bucket(digest: int) -> int:
-    """A hash to 0..99, spread by Knuth's multiplicative constant so that alike pictures do not cluster."""
+    """A hash to 0..99, spread by Knuth's multiplicative constant, so that similar pictures do not cluster."""
     return int((digest * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 32) % 100
 
 

@@ -1,5 +1,5 @@
-"""The teacher of the face detector, YuNet (Wu, Peng and Yu 2023), as a yardstick: its ONNX file is read,
-never shipped.
+"""The teacher of the face detector, YuNet (Wu, Peng and Yu 2023), for comparison: its ONNX file is not
+shipped.
 """
 
 from pathlib import Path
@@ -12,20 +12,18 @@ from fer_edge.backends.ort import open_session
 from fer_edge.result import Detections
 
 STRIDES = (8, 16, 32)
-OVERLAP = 0.3  # of its suppression, as released
+OVERLAP = 0.3  # of its non-maximum suppression, as released
 
 
 class YuNet:
-    """``yunet_n_dynamic.onnx`` in ONNX Runtime; input BGR float32 0-255, grey pictures repeated over the
-    channels.
-    """
+    """``yunet_n_dynamic.onnx`` in ONNX Runtime; input BGR float32 0-255, with luma in all three channels."""
 
     def __init__(self, path: Path, threshold: float, threads: int = 1) -> None:
         self.session = open_session(path.read_bytes(), threads)
         self.threshold = threshold
 
     def __call__(self, plane: U8, scale: float = 1.0) -> Detections:
-        """Faces of u8 [H, W], found at ``scale`` times its size, in its own pixels."""
+        """Faces of u8 [H, W] in its own pixels, found at ``scale`` times its size."""
         if scale != 1:
             how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
             plane = cv2.resize(plane, None, fx=scale, fy=scale, interpolation=how)

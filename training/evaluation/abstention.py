@@ -1,5 +1,5 @@
-"""Where the runtime should abstain: accuracy against confidence, and against the runtime's own measures of
-how well a face can be read (``fer_edge.abstain``).
+"""When the runtime should abstain: accuracy against confidence, head turn, eye distance and blur, as the
+runtime measures them (``fer_edge.abstain``).
 """
 
 from itertools import pairwise
@@ -14,10 +14,10 @@ from training.data.crops import inputs_from_split
 from training.data.split import Split
 from training.evaluation import expression_metrics as metrics
 from training.evaluation.distortions import Scene, blurred, eye_distances, inputs_from_scene, shrunk
-from training.evaluation.predictors import Network
+from training.evaluation.predictors import Predictor
 from training.evaluation.robustness import logits_from_scene
 
-WANTED_ACCURACY = 0.9  # of the labels that are not abstained from
+TARGET_ACCURACY = 0.9  # of the labels that are given
 CONFIDENCES = tuple(np.arange(20, 96, 5) / 100)
 EYE_DISTANCES = (4, 6, 8, 10, 12, 14, 16)  # px
 BLURS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)  # standard deviation in px of a picture of 48 px
@@ -26,33 +26,40 @@ TURNS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, np.inf)
 Row = dict[str, object]
 
 
-def kept(right: NDArray[np.bool_], confidence: F64, least: float) -> dict[str, object]:
-    """Coverage and accuracy of the rows from a confidence on; an accuracy of None where none are left."""
-    chosen = right[confidence >= least]
+def coverage_and_accuracy(right: NDArray[np.bool_], confidence: F64, min_confidence: float) -> Row:
+    """Coverage and accuracy of the rows with at least this confidence; the accuracy is None if there are
+    none.
+    """
+    chosen = right[confidence >= min_confidence]
     nothing: Row = {"accuracy": None, "accuracy_95": None}
     return {"coverage": len(chosen) / len(right), **(accuracy_of(chosen) if len(chosen) else nothing)}
 
 
-def threshold_figures(probabilities: dict[str, F64], labels: dict[str, I64]) -> dict[str, object]:
-    """The threshold that reaches the wanted accuracy on valid, and what it and others give on valid and test.
+def threshold_metrics(probabilities: dict[str, F64], labels: dict[str, I64]) -> Row:
+    """The threshold that reaches the target accuracy on valid, and the results of it and of others on valid
+    and test.
 
     Both dictionaries have the keys valid and test; probabilities [n, C], labels [n].
     """
     right = {name: p.argmax(1) == labels[name] for name, p in probabilities.items()}
     confidence = {name: p.max(1) for name, p in probabilities.items()}
-    # Rounded up, as it is shipped: rounded down it would let in rows that the wanted accuracy leaves out.
-    least = np.ceil(metrics.confidence_for(right["valid"], confidence["valid"], WANTED_ACCURACY) * 1e4) / 1e4
+    # Rounded up, as it is shipped: rounded down, it would admit rows below the target accuracy.
+    threshold = metrics.min_confidence_for_accuracy(right["valid"], confidence["valid"], TARGET_ACCURACY)
+    min_confidence = np.ceil(threshold * 1e4) / 1e4
     rows = []
     for level in CONFIDENCES:
         row: dict[str, object] = {"min_confidence": level}
         for name in probabilities:
-            figures = kept(right[name], confidence[name], level)
-            row |= {f"{name}_{figure}": value for figure, value in figures.items()}
+            result = coverage_and_accuracy(right[name], confidence[name], level)
+            row |= {f"{name}_{figure}": value for figure, value in result.items()}
         rows.append(row)
     return {
-        "wanted_accuracy": WANTED_ACCURACY,
-        "min_confidence": float(least),
-        **{name: kept(right[name], confidence[name], least) for name in probabilities},
+        "target_accuracy": TARGET_ACCURACY,
+        "min_confidence": float(min_confidence),
+        **{
+            name: coverage_and_accuracy(right[name], confidence[name], min_confidence)
+            for name in probabilities
+        },
         "risk_coverage_area": {
             name: float(1 - metrics.risk_coverage(right[name], confidence[name])[1].mean())
             for name in probabilities
@@ -62,7 +69,7 @@ def threshold_figures(probabilities: dict[str, F64], labels: dict[str, I64]) -> 
 
 
 def by_turn(right: NDArray[np.bool_], split: Split, size: int) -> list[Row]:
-    """Accuracy by the turn of the head, of the rows with landmarks; nothing where there are none."""
+    """Accuracy by the turn of the head, over the rows with landmarks; empty if there are none."""
     if not split.found.any():
         return []
     found = split.take(split.found)
@@ -76,35 +83,35 @@ def by_turn(right: NDArray[np.bool_], split: Split, size: int) -> list[Row]:
     return rows
 
 
-def by_eye_distance(network: Network, split: Split) -> list[Row]:
-    """Accuracy with every picture shrunk until the eyes are so far apart, of the rows with landmarks; nothing
-    where there are none.
+def by_eye_distance(predictor: Predictor, split: Split) -> list[Row]:
+    """Accuracy with every picture shrunk to an eye distance, over the rows with landmarks; empty if there are
+    none.
     """
     if not split.found.any():
         return []
     found = split.take(split.found)
     rows = []
     for distance in tqdm(EYE_DISTANCES, desc="eye distances", unit="level"):
-        scene = shrunk(found, network.size, distance / eye_distances(found))
-        rows.append({"eye_px": distance, **accuracy_of(right_in_scene(network, scene, found))})
+        scene = shrunk(found, predictor.size, distance / eye_distances(found))
+        rows.append({"eye_px": distance, **accuracy_of(right_in_scene(predictor, scene, found))})
     return rows
 
 
-def by_blur(network: Network, split: Split) -> list[Row]:
+def by_blur(predictor: Predictor, split: Split) -> list[Row]:
     """Accuracy with blurred pictures, and quantiles of the sharpness that the runtime measures."""
     rows = []
     for sigma in tqdm(BLURS, desc="blurs", unit="level"):
-        scene = blurred(split, network.size, sigma)
-        _, _, sharpness = abstain.measure(split.landmarks[:, :0], inputs_from_scene(scene, network.size))
+        scene = blurred(split, predictor.size, sigma)
+        _, _, sharpness = abstain.measure(split.landmarks[:, :0], inputs_from_scene(scene, predictor.size))
         low, middle, high = (float(q) for q in np.quantile(sharpness, (0.05, 0.5, 0.95)))
-        accuracy = accuracy_of(right_in_scene(network, scene, split))
+        accuracy = accuracy_of(right_in_scene(predictor, scene, split))
         rows.append({"blur": sigma, **accuracy, "p5": low, "median": middle, "p95": high})
     return rows
 
 
-def right_in_scene(network: Network, scene: Scene, split: Split) -> NDArray[np.bool_]:
-    """Which rows of a distorted split are named rightly."""
-    right: NDArray[np.bool_] = logits_from_scene(network, scene).argmax(1) == split.labels
+def right_in_scene(predictor: Predictor, scene: Scene, split: Split) -> NDArray[np.bool_]:
+    """Which rows of a distorted split get the right label."""
+    right: NDArray[np.bool_] = logits_from_scene(predictor, scene).argmax(1) == split.labels
     return right
 
 

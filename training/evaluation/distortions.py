@@ -1,8 +1,8 @@
-"""What a camera can do to a picture, each at several levels, before the runtime cuts the face out.
+"""Distortions by a camera, each at several levels, applied before the runtime cuts out the face.
 
-Pictures are changed before the crop is sampled, as in use, so that a change meets the same alignment and the
-same interpolation. The landmarks are those of the picture without the change: how far a detector is led
-astray is its own judge's matter (``training.evaluate_detector``).
+Pictures are changed before the crop is sampled, as in use, so that alignment and interpolation are the
+runtime's. The landmarks are those of the unchanged picture; how distortions affect the detector is not
+measured here.
 """
 
 import math
@@ -15,37 +15,37 @@ from numpy.typing import NDArray
 
 from fer_edge import ops
 from fer_edge.arrays import F32, F64, U8
-from training.data.crops import MEAN, SCALE, TEMPLATE, crop_matrices
+from training.data.crops import MEAN, SCALE, crop_matrices
 from training.data.split import Split
 
 Matrix = F64
 
-FER_SIDE = 48  # px of the pictures by which blur is stated; larger ones are blurred in proportion
+FER_SIDE = 48  # px of the pictures in which blur is stated; larger pictures are blurred in proportion
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Pictures u8 [H, W], of any size each, and f32 [n, 2, 3] from crop to picture."""
+    """Pictures u8 [H, W], each of any size, and f32 [n, 2, 3] from crop to picture."""
 
     planes: Sequence[U8]
     matrices: F32
 
 
-# (split, side of the crop in px, level) -> what the runtime would see
+# (split, side of the crop in px, level) -> pictures and crops
 Change = Callable[[Split, int, float], Scene]
 
 
 @dataclass(frozen=True, slots=True)
 class Distortion:
-    """A change at rising ``levels``, of which ``plain``, if any, changes nothing; ``ways`` are the cases it
-    is judged in.
+    """A change at increasing ``levels``; at the level ``plain``, if any, it changes nothing; ``cases`` are
+    the ways to align.
     """
 
     name: str
     unit: str
     levels: tuple[float, ...]
     plain: float | None
-    ways: Mapping[str, Change]
+    cases: Mapping[str, Change]
 
 
 def inputs_from_scene(scene: Scene, size: int) -> F32:
@@ -57,18 +57,18 @@ def inputs_from_scene(scene: Scene, size: int) -> F32:
 
 
 def rolled(split: Split, size: int, degrees: float) -> Scene:
-    """The face turned clockwise in the crop: what is left where the alignment misses the roll."""
+    """The face turned clockwise in the crop: a roll that the alignment missed."""
     matrices = crop_matrices(split, size)
     return Scene(split.images, _composed(matrices, _about(size / 2, -degrees, 1.0)))
 
 
 def rolled_and_aligned(split: Split, size: int, degrees: float) -> Scene:
-    """The picture turned clockwise and the landmarks with it, so that the alignment turns it back."""
+    """Picture and landmarks turned clockwise, so that the alignment turns them back."""
     side = split.side
     canvas = math.ceil(side * math.sqrt(2))
     turn = _about(side / 2, degrees, 1.0)
     turn[:, 2] += (canvas - side) / 2
-    # OpenCV counts from the middle of the first pixel, the matrices from its outer edge.
+    # OpenCV counts from the centre of the first pixel, the matrices from its outer edge.
     half = np.full(2, 0.5)
     indexed = np.c_[turn[:, :2], turn[:, :2] @ half + turn[:, 2] - half]
     planes = [
@@ -76,24 +76,24 @@ def rolled_and_aligned(split: Split, size: int, degrees: float) -> Scene:
         for image in split.images
     ]
     aligned = _after(turn, crop_matrices(split, size))
-    # Without landmarks nobody knows of the roll: the crop stays upright in the turned picture.
+    # Without landmarks the roll is unknown: the crop stays upright in the turned picture.
     upright = _composed(aligned, _about(size / 2, -degrees, 1.0))
     return Scene(planes, np.where(split.found[:, None, None], aligned, upright).astype(np.float32))
 
 
 def scaled(split: Split, size: int, factor: float) -> Scene:
-    """The face ``factor`` times as large in the crop: a box or landmarks that are off."""
+    """The face ``factor`` times as large in the crop: an inexact box or landmarks."""
     return Scene(split.images, _composed(crop_matrices(split, size), _about(size / 2, 0.0, 1 / factor)))
 
 
 def blurred(split: Split, size: int, sigma: float) -> Scene:
-    """A Gaussian of standard deviation ``sigma`` in px of a picture of 48 px."""
+    """Gaussian blur with standard deviation ``sigma`` in px of a picture of 48 px."""
     spread = sigma * split.side / FER_SIDE
     return _repainted(split, size, lambda image: cv2.GaussianBlur(image, (0, 0), spread) if sigma else image)
 
 
 def noisy(split: Split, size: int, deviation: float) -> Scene:
-    """White noise of a standard deviation in grey levels."""
+    """White noise with a standard deviation in grey levels."""
     rng = np.random.default_rng(0)
 
     def add(image: U8) -> U8:
@@ -103,13 +103,13 @@ def noisy(split: Split, size: int, deviation: float) -> Scene:
 
 
 def brightened(split: Split, size: int, gamma: float) -> Scene:
-    """Grey levels in [0, 1] to the power of ``gamma``: below 1 brighter, above darker."""
+    """Grey levels in [0, 1] to the power of ``gamma``: brighter below 1, darker above."""
     table = _grey(255 * (np.arange(256) / 255) ** gamma)
     return _repainted(split, size, lambda image: table[image])
 
 
 def compressed(split: Split, size: int, quality: float) -> Scene:
-    """Through a JPEG of that quality."""
+    """Encoded as a JPEG of that quality and decoded."""
 
     def again(image: U8) -> U8:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
@@ -119,13 +119,13 @@ def compressed(split: Split, size: int, quality: float) -> Scene:
 
 
 def covered(split: Split, size: int, share: float) -> Scene:
-    """A rectangle of one grey over a share of the crop's area, somewhere within the crop."""
+    """A grey rectangle over a share of the crop's area, at a random position in the crop."""
     matrices, rng = crop_matrices(split, size), np.random.default_rng(0)
-    sides = sides_from_matrices(matrices, size)
+    sides = crop_widths(matrices, size)
     middles = (matrices[:, :, :2] @ np.full(2, size / 2)) + matrices[:, :, 2]
     planes = []
     for image, middle, side in zip(split.images, middles, sides, strict=True):
-        # From 1 : 2 to 2 : 1, as far as the rectangle fits into the crop.
+        # Aspect ratio from 1 : 2 to 2 : 1, as far as the rectangle fits into the crop.
         stretch = np.exp(rng.uniform(-0.5, 0.5) * np.log(2) * min(1.0, 1 - share))
         extent = side * np.sqrt(share) * np.array([stretch, 1 / stretch])
         corner = middle - side / 2 + rng.random(2) * np.maximum(side - extent, 0)
@@ -135,13 +135,13 @@ def covered(split: Split, size: int, share: float) -> Scene:
 
 
 def distant(split: Split, size: int, face_px: float) -> Scene:
-    """Each picture made smaller until the runtime's crop is ``face_px`` wide in it, never larger."""
-    return shrunk(split, size, face_px / sides_from_matrices(crop_matrices(split, size), size))
+    """Each picture shrunk until the runtime's crop is ``face_px`` wide in it, never enlarged."""
+    return shrunk(split, size, face_px / crop_widths(crop_matrices(split, size), size))
 
 
 def shrunk(split: Split, size: int, factors: NDArray[np.floating]) -> Scene:
-    """Each picture made smaller by its own factor of at most 1, as a face further away; the runtime cuts the
-    face out of the small picture.
+    """Each picture shrunk by its own factor of at most 1, as a more distant face; the crop is taken from the
+    small picture.
     """
     matrices = crop_matrices(split, size).copy()
     planes = []
@@ -153,13 +153,13 @@ def shrunk(split: Split, size: int, factors: NDArray[np.floating]) -> Scene:
     return Scene(planes, matrices)
 
 
-def sides_from_matrices(matrices: F32, size: int) -> F64:
+def crop_widths(matrices: F32, size: int) -> F64:
     """Width of each crop in picture pixels: eye distance over the template's, for a frontal face."""
     return np.hypot(matrices[:, 0, 0], matrices[:, 1, 0]).astype(np.float64) * size
 
 
 def eye_distances(split: Split) -> F64:
-    """In picture pixels; NaN where no face was found."""
+    """Eye distances in picture pixels; NaN where no face was found."""
     return np.linalg.norm(split.landmarks[:, 1] - split.landmarks[:, 0], axis=1).astype(np.float64)
 
 
@@ -180,7 +180,7 @@ def _painted(image: U8, low: Matrix, high: Matrix, grey: int) -> U8:
 
 
 def _about(middle: float, degrees: float, factor: float) -> Matrix:
-    """[2, 3]: turned clockwise (y points down) about a point (middle, middle), and stretched."""
+    """[2, 3]: a clockwise turn (y points down) about the point (middle, middle), and a scale."""
     angle = math.radians(degrees)
     c, s = factor * math.cos(angle), factor * math.sin(angle)
     linear = np.array([[c, -s], [s, c]])
@@ -201,8 +201,6 @@ def _after(last: Matrix, matrices: F32) -> F32:
     moved[:, :, 2] += last[:, 2]
     return moved.astype(np.float32)
 
-
-EYE_SHARE = TEMPLATE[1][0] - TEMPLATE[0][0]  # eye distance as a share of the crop's side
 
 DISTORTIONS = (
     Distortion(

@@ -1,5 +1,5 @@
-"""Figures of an expression classifier on labelled rows; every one is a function of probabilities [n, C] and
-labels [n], or of the counts [true, predicted] that they give.
+"""Metrics of an expression classifier on labelled rows, as functions of probabilities [n, C] and labels [n],
+or of the confusion counts [true, predicted].
 """
 
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from fer_edge.arrays import F64, I64
 
-# Of equal width, the usual choice since Guo et al., "On Calibration of Modern Neural Networks" (2017).
+# Of equal width, as usual since Guo et al., "On Calibration of Modern Neural Networks" (2017).
 BINS = 15
-ROUNDS = 2000  # of the bootstrap: the ends of an interval are then steady to about a tenth of its width
+ROUNDS = 2000  # of the bootstrap: the ends of an interval then vary by about a tenth of its width
 CENTRAL = (0.025, 0.975)
-TEMPERATURES = np.exp(np.arange(np.log(0.3), np.log(3), 0.01))  # tried when one is fitted
+TEMPERATURES = np.exp(np.arange(np.log(0.3), np.log(3), 0.01))  # candidates for a fitted temperature
 
 
 def softmax(logits: F64, temperature: float = 1.0) -> F64:
     """Logits [n, C] to probabilities."""
-    # The largest logit is taken off first: exp() of hundreds, as a low temperature makes them, overflows.
+    # The largest logit is subtracted first: with a low temperature, exp() would overflow.
     scaled = (logits - logits.max(1, keepdims=True)) / temperature
     shares = np.exp(scaled)
     result: F64 = shares / shares.sum(1, keepdims=True)
@@ -30,11 +30,10 @@ def cross_entropy(logits: F64, votes: F64, temperature: float = 1.0) -> float:
     return float(-(votes * np.log(np.maximum(softmax(logits, temperature), 1e-12))).sum(1).mean())
 
 
-def fitted_temperature(logits: F64, labels: I64) -> float:
-    """The temperature of the confidence: least expected calibration error, ties by likelihood.
+def fit_confidence_temperature(logits: F64, labels: I64) -> float:
+    """The temperature of the confidence: minimal expected calibration error, then minimal cross-entropy.
 
-    What is promised to a user who reads ``confidence`` is how often the label is right, and for that the
-    calibration error itself is the measure.
+    ``confidence`` promises how often the label is right, which is what the calibration error measures.
     """
     hot = np.eye(logits.shape[1])[labels]
     errors = [
@@ -44,8 +43,8 @@ def fitted_temperature(logits: F64, labels: I64) -> float:
     return float(TEMPERATURES[min(range(len(errors)), key=errors.__getitem__)])
 
 
-def fitted_share_temperature(logits: F64, votes: F64) -> float:
-    """The temperature of the probabilities: least cross-entropy with the shares of the votes."""
+def fit_share_temperature(logits: F64, votes: F64) -> float:
+    """The temperature of the probabilities: minimal cross-entropy with the vote shares."""
     errors = [cross_entropy(logits, votes, t) for t in TEMPERATURES]
     return float(TEMPERATURES[int(np.argmin(errors))])
 
@@ -72,7 +71,7 @@ def binned(predicted: F64, actual: F64) -> list[tuple[float, float, float]]:
 
 
 def confusion(probabilities: F64, labels: I64) -> I64:
-    """I64 [true, predicted]."""
+    """Counts [true, predicted]."""
     classes = probabilities.shape[1]
     flat = np.bincount(labels * classes + probabilities.argmax(1), minlength=classes * classes)
     return flat.reshape(classes, classes).astype(np.int64)
@@ -80,7 +79,7 @@ def confusion(probabilities: F64, labels: I64) -> I64:
 
 @dataclass(frozen=True, slots=True)
 class Accuracies:
-    """From counts [..., true, predicted]: each figure has the counts' leading shape.
+    """From counts [..., true, predicted]: each metric has the counts' leading shape.
 
     ``balanced`` is the mean recall of the classes that occur; ``recall`` [..., C] is NaN for a class without
     rows, ``precision`` [..., C] for one that was never predicted.
@@ -102,10 +101,10 @@ def accuracies(counts: I64) -> Accuracies:
 
 
 def intervals(counts: I64, rounds: int = ROUNDS, seed: int = 0) -> Accuracies:
-    """The central 95 % of every accuracy over resampled rows: each figure with a last axis of low and high.
+    """The central 95 % of every accuracy over resampled rows: each metric gets a last axis of low and high.
 
-    To draw n rows with replacement is to draw n times from the cells of the counts, so no row is looked at
-    again. A class of a few rows may be missing from a draw, which then does not count for it.
+    Drawing n rows with replacement is drawing n times from the cells of the counts, so the counts suffice.
+    Where a draw has no row of a class, it does not count for that class.
     """
     shares = counts.ravel() / counts.sum()
     draws = np.random.default_rng(seed).multinomial(int(counts.sum()), shares, rounds)
@@ -136,7 +135,7 @@ def bootstrap_interval(right: NDArray[np.bool_], rounds: int = ROUNDS, seed: int
 
 
 @dataclass(frozen=True, slots=True)
-class ShareFigures:
+class ShareMetrics:
     """Predicted against actual vote shares; the first four are [C], ``correlation`` NaN for a constant."""
 
     predicted: F64
@@ -146,15 +145,15 @@ class ShareFigures:
     curve: list[tuple[float, float, float]]
 
 
-def share_figures(probabilities: F64, votes: F64) -> ShareFigures:
+def share_metrics(probabilities: F64, votes: F64) -> ShareMetrics:
     """Means, mean absolute error and correlation of each class's share, and the actual share by bins of the
-    predicted, over all rows and classes.
+    predicted share, over all rows and classes.
     """
     votes = votes.astype(np.float64)
     mine, theirs = probabilities - probabilities.mean(0), votes - votes.mean(0)
     spread = np.sqrt((mine**2).sum(0) * (theirs**2).sum(0))
     correlation = np.where(spread > 0, (mine * theirs).sum(0) / np.where(spread > 0, spread, 1), np.nan)
-    return ShareFigures(
+    return ShareMetrics(
         probabilities.mean(0),
         votes.mean(0),
         np.abs(probabilities - votes).mean(0),
@@ -163,14 +162,14 @@ def share_figures(probabilities: F64, votes: F64) -> ShareFigures:
     )
 
 
-def confidence_for(right: NDArray[np.bool_], confidence: F64, wanted: float) -> float:
-    """The least confidence from which on the kept labels reach the wanted accuracy, with as many kept as can
-    be: 0 when all may be kept, 1 when no part of them reaches it.
+def min_confidence_for_accuracy(right: NDArray[np.bool_], confidence: F64, wanted: float) -> float:
+    """The lowest confidence threshold at which the accepted labels reach the wanted accuracy: 0 when all may
+    be accepted, 1 when none.
     """
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order]
     accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    # A threshold cannot part rows of one confidence.
+    # A threshold cannot separate rows with the same confidence.
     last_of_equals = np.append(ranked[1:] < ranked[:-1], True)
     reached = np.flatnonzero((accuracy >= wanted) & last_of_equals)
     if not len(reached):
@@ -179,8 +178,9 @@ def confidence_for(right: NDArray[np.bool_], confidence: F64, wanted: float) -> 
 
 
 def risk_coverage(right: NDArray[np.bool_], confidence: F64) -> tuple[F64, F64]:
-    """Coverage [n] and accuracy [n] of what is kept, from the surest row alone to all rows (El-Yaniv and
-    Wiener, "On the Foundations of Noise-free Selective Classification", 2010; risk = 1 - accuracy).
+    """Coverage [n] and accuracy [n] of the accepted rows, from the most confident row alone to all rows
+    (El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification", 2010; risk = 1 -
+    accuracy).
     """
     order = np.argsort(-confidence, kind="stable")
     count = np.arange(1, len(order) + 1)

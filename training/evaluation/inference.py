@@ -1,4 +1,4 @@
-"""Inference over a split: the runtime's crops through a network, a part of the rows at a time."""
+"""Inference over a split: the runtime's crops through a network, batch by batch."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,7 +17,7 @@ BATCH = 128  # rows whose crops are in memory at once
 
 
 def input_batches(split: Split, size: int, *, aligned: bool = True, mirrored: bool = False) -> Iterator[F32]:
-    """Yields network inputs float32 [BATCH, 1, size, size], the last of the rows that are left."""
+    """Yields network inputs float32 [n, 1, size, size] of at most BATCH rows."""
     for k in range(0, len(split), BATCH):
         yield inputs_from_split(split.take(slice(k, k + BATCH)), size, aligned, mirrored)
 

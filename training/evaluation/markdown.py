@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
-    """One line a row under the keys of the first; numbers with four digits, None as a dash; no rows, no
-    table.
+    """A line for each row, with columns named by the keys of the first row; numbers have four digits, None is
+    a dash. Empty without rows.
     """
     if not rows:
         return ""
@@ -16,7 +16,7 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def text(value: object) -> str:
-    """As it stands in a cell."""
+    """A value as the text of a cell."""
     if value is None:
         return "-"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""One network's answers to valid and test, and the figures that follow from them."""
+"""The predictions of one model file on valid and test, and the metrics that follow from them."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,19 @@ from numpy.typing import NDArray
 from fer_edge.arrays import F64
 from training.data.split import LABELS, UNKNOWN, Split
 from training.evaluation import expression_metrics as metrics
-from training.evaluation.abstention import threshold_figures
+from training.evaluation.abstention import threshold_metrics
 from training.evaluation.inference import logits_from_split
-from training.evaluation.predictors import Network
+from training.evaluation.predictors import Predictor
 
-Figures = dict[str, object]
+Metrics = dict[str, object]
 SPEC_METRICS = ("accuracy", "balanced_accuracy", "calibration_error", "accuracy_on_fer2013_labels")
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """Logits f64 [n, C] of both splits, and two temperatures, rounded as they are shipped: by the first the
-    confidence says how often the label is right, by the second the probabilities are shares of votes.
+class Predictions:
+    """Logits f64 [n, C] of both splits, and two temperatures, rounded as they are shipped. With
+    ``temperature`` the confidence says how often the label is right; with ``share_temperature`` the
+    probabilities are vote shares.
     """
 
     valid: Split
@@ -36,46 +37,48 @@ class Judgement:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Which rows of the test split are named rightly."""
+        """Which rows of the test split get the right label."""
         return self.test_logits.argmax(1) == self.test.labels
 
 
-def judged(network: Network, valid: Split, test: Split) -> Judgement:
-    """Runs a network over both splits; the temperatures are fitted on valid."""
-    valid_logits = logits_from_split(network.logits, valid, network.size)
-    temperature = round(metrics.fitted_temperature(valid_logits, valid.labels), 4)
-    shares = round(metrics.fitted_share_temperature(valid_logits, valid.votes), 4)
-    test_logits = logits_from_split(network.logits, test, network.size)
-    return Judgement(valid, test, valid_logits, test_logits, temperature, shares)
+def predict_splits(predictor: Predictor, valid: Split, test: Split) -> Predictions:
+    """Runs a predictor over both splits and fits the temperatures on valid."""
+    valid_logits = logits_from_split(predictor.logits, valid, predictor.size)
+    temperature = round(metrics.fit_confidence_temperature(valid_logits, valid.labels), 4)
+    shares = round(metrics.fit_share_temperature(valid_logits, valid.votes), 4)
+    test_logits = logits_from_split(predictor.logits, test, predictor.size)
+    return Predictions(valid, test, valid_logits, test_logits, temperature, shares)
 
 
-def accuracy_figures(judgement: Judgement) -> Figures:
-    """What is told of every file: accuracies with their 95 % intervals, and the calibration."""
-    probabilities, test = judgement.probabilities, judgement.test
+def accuracy_metrics(predictions: Predictions) -> Metrics:
+    """Accuracies with their 95 % intervals, and the calibration."""
+    probabilities, test = predictions.probabilities, predictions.test
     counts = metrics.confusion(probabilities, test.labels)
     accuracies, spread = metrics.accuracies(counts), metrics.intervals(counts)
-    figures: Figures = {
+    result: Metrics = {
         "accuracy": float(accuracies.accuracy),
         "accuracy_95": spread.accuracy.tolist(),
         "balanced_accuracy": float(accuracies.balanced),
         "balanced_accuracy_95": spread.balanced.tolist(),
         "calibration_error": metrics.calibration_error(probabilities, test.labels),
         "calibration_error_before": metrics.calibration_error(
-            metrics.softmax(judgement.test_logits), test.labels
+            metrics.softmax(predictions.test_logits), test.labels
         ),
-        "confidence_temperature": judgement.temperature,
-        "share_temperature": judgement.share_temperature,
+        "confidence_temperature": predictions.temperature,
+        "share_temperature": predictions.share_temperature,
     }
     known = test.single != UNKNOWN
     if known.any():
         agrees = (probabilities.argmax(1) == test.single)[known]
-        figures |= share_with_interval("accuracy_on_fer2013_labels", agrees)
-    return figures
+        result |= share_with_interval("accuracy_on_fer2013_labels", agrees)
+    return result
 
 
-def class_figures(judgement: Judgement) -> Figures:
-    """Counts, recall and precision of each expression, None where a class has no rows or was never named."""
-    counts = metrics.confusion(judgement.probabilities, judgement.test.labels)
+def class_metrics(predictions: Predictions) -> Metrics:
+    """Count, recall and precision of each expression, NaN where a class has no rows or was never
+    predicted.
+    """
+    counts = metrics.confusion(predictions.probabilities, predictions.test.labels)
     accuracies, spread = metrics.accuracies(counts), metrics.intervals(counts)
     return {
         "counts": by_label(counts.sum(1)),
@@ -87,23 +90,23 @@ def class_figures(judgement: Judgement) -> Figures:
     }
 
 
-def other_views(network: Network, judgement: Judgement) -> Figures:
-    """The test split whole and mirrored, as it comes without a detector or through a mirror."""
-    test = judgement.test
-    whole = logits_from_split(network.logits, test, network.size, aligned=False).argmax(1)
-    mirrored = logits_from_split(network.logits, test, network.size, mirrored=True).argmax(1)
+def unaligned_and_mirrored(predictor: Predictor, predictions: Predictions) -> Metrics:
+    """Accuracy on whole pictures, without alignment, and agreement between mirrored and plain pictures."""
+    test = predictions.test
+    whole = logits_from_split(predictor.logits, test, predictor.size, aligned=False).argmax(1)
+    mirrored = logits_from_split(predictor.logits, test, predictor.size, mirrored=True).argmax(1)
     return {
         **share_with_interval("accuracy_unaligned", whole == test.labels),
-        **share_with_interval("mirror_agreement", mirrored == judgement.test_logits.argmax(1)),
+        **share_with_interval("mirror_agreement", mirrored == predictions.test_logits.argmax(1)),
         "aligned_share": float(test.found.mean()),
     }
 
 
-def share_figures(judgement: Judgement) -> Figures:
+def vote_share_metrics(predictions: Predictions) -> Metrics:
     """Predicted against actual vote shares."""
-    predicted = metrics.softmax(judgement.test_logits, judgement.share_temperature)
-    shares = metrics.share_figures(predicted, judgement.test.votes)
-    confident = metrics.share_figures(judgement.probabilities, judgement.test.votes)
+    predicted = metrics.softmax(predictions.test_logits, predictions.share_temperature)
+    shares = metrics.share_metrics(predicted, predictions.test.votes)
+    confident = metrics.share_metrics(predictions.probabilities, predictions.test.votes)
     return {
         "mean_error": float(shares.error.mean()),
         "mean_error_of_confidence": float(confident.error.mean()),
@@ -116,15 +119,15 @@ def share_figures(judgement: Judgement) -> Figures:
     }
 
 
-def abstention_figures(judgement: Judgement) -> Figures:
-    valid = metrics.softmax(judgement.valid_logits, judgement.temperature)
-    return threshold_figures(
-        {"valid": valid, "test": judgement.probabilities},
-        {"valid": judgement.valid.labels, "test": judgement.test.labels},
+def abstention_metrics(predictions: Predictions) -> Metrics:
+    valid = metrics.softmax(predictions.valid_logits, predictions.temperature)
+    return threshold_metrics(
+        {"valid": valid, "test": predictions.probabilities},
+        {"valid": predictions.valid.labels, "test": predictions.test.labels},
     )
 
 
-def spec_figures(accuracy: Figures, abstention: Figures) -> Figures:
+def spec_entries(accuracy: Metrics, abstention: Metrics) -> Metrics:
     """What goes into the metadata of an exported file."""
     return {
         "temperature": accuracy["share_temperature"],
@@ -134,26 +137,26 @@ def spec_figures(accuracy: Figures, abstention: Figures) -> Figures:
     }
 
 
-def file_row(network: Network, judgement: Judgement, first: Judgement) -> Figures:
-    """One file's figures, and how far its answers are from the first one's."""
-    accuracy = accuracy_figures(judgement)
-    # Both at one temperature: what is compared is the arithmetic, not the calibration.
-    apart = np.abs(metrics.softmax(judgement.test_logits, first.temperature) - first.probabilities)
-    changed = judgement.test_logits.argmax(1) != first.test_logits.argmax(1)
+def file_row(predictor: Predictor, predictions: Predictions, first: Predictions) -> Metrics:
+    """One file's metrics, and how far its predictions are from those of the first file."""
+    accuracy = accuracy_metrics(predictions)
+    # Both at one temperature, so that the arithmetic is compared, not the calibration.
+    apart = np.abs(metrics.softmax(predictions.test_logits, first.temperature) - first.probabilities)
+    changed = predictions.test_logits.argmax(1) != first.test_logits.argmax(1)
     return {
-        **{name: value for name, value in network.facts.items() if name != "settings"},
+        **{name: value for name, value in predictor.facts.items() if name != "settings"},
         **accuracy,
         "max_probability_difference": float(apart.max()),
         "mean_probability_difference": float(apart.mean()),
         "changed_labels": float(changed.mean()),
-        "spec": spec_figures(accuracy, abstention_figures(judgement)),
+        "spec": spec_entries(accuracy, abstention_metrics(predictions)),
     }
 
 
-def share_with_interval(name: str, right: NDArray[np.bool_]) -> Figures:
+def share_with_interval(name: str, right: NDArray[np.bool_]) -> Metrics:
     return {name: float(right.mean()), f"{name}_95": list(metrics.bootstrap_interval(right))}
 
 
-def by_label(values: NDArray[np.floating] | NDArray[np.integer]) -> Figures:
-    """[C] or [C, 2] by the names of the classes."""
+def by_label(values: NDArray[np.floating] | NDArray[np.integer]) -> Metrics:
+    """[C] or [C, 2] as a mapping from the names of the classes."""
     return dict(zip(LABELS, values.tolist(), strict=True))

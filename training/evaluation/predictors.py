@@ -1,6 +1,4 @@
-"""Expression networks as the judges see them: opened from a checkpoint or an ONNX file, pictures in, logits
-out.
-"""
+"""Expression networks for evaluation, opened from a checkpoint or an ONNX file."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -19,9 +17,9 @@ from training.loop.checkpoint import load_checkpoint, model_from_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """An open model file. ``module`` is the network of a checkpoint, None for an ONNX file; ``facts`` say
-    which file it is and what runs it.
+class Predictor:
+    """An open model file. ``module`` is the network of a checkpoint, None for an ONNX file; ``facts``
+    identify the file and what runs it.
     """
 
     logits: Logits
@@ -30,20 +28,20 @@ class Network:
     facts: dict[str, object] = field(hash=False)
 
 
-def network_from_file(path: Path, backend: str = "auto") -> Network:
-    """Opens a checkpoint (its averaged weights, on a GPU where there is one) or an ONNX file on a backend of
-    the runtime.
+def predictor_from_file(path: Path, backend: str = "auto") -> Predictor:
+    """Opens a checkpoint (its averaged weights, on a GPU if there is one) or an ONNX file on a backend of the
+    runtime.
 
     Raises:
-        ValueError: another ending, no checkpoint of training.train, an ONNX file for other crops or labels.
+        ValueError: another file type, no checkpoint of training.train, or an ONNX file for other crops.
         ModelError: the ONNX file is missing, corrupt or has no spec.
     """
     if path.suffix == ".onnx":
-        return _network_from_onnx(path, backend)
+        return _predictor_from_onnx(path, backend)
     if path.suffix != ".pt":
         raise ValueError(f"model must be a .pt checkpoint or an .onnx file, got {path}")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # TF32 keeps ten bits: it would be the GPU that is judged, and rule 1 asks for 1e-5.
+    # TF32 has ten bits of mantissa, too few for the tolerance of rule 1.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     module = model_from_checkpoint(path).to(device)
     facts = {
@@ -54,16 +52,16 @@ def network_from_file(path: Path, backend: str = "auto") -> Network:
         "parameters": sum(p.numel() for p in module.parameters()),
         "settings": load_checkpoint(path)["settings"],
     }
-    return Network(logits_from_module(module), module.size, module, facts)
+    return Predictor(logits_from_module(module), module.size, module, facts)
 
 
-def _network_from_onnx(path: Path, backend: str) -> Network:
+def _predictor_from_onnx(path: Path, backend: str) -> Predictor:
     model = models.load(path, "expression")
     expected = {"labels": LABELS, "mean": MEAN, "scale": SCALE, "template": TEMPLATE}
     for name, value in expected.items():
         if (got := getattr(model.spec, name)) != value:
             raise ValueError(
-                f"{path}: {name} must be {value}, which the judged crops have, got {got}; "
+                f"{path}: {name} must be {value}, as in the crops of the evaluation, got {got}; "
                 "export the model again with python -m export.onnx_from_checkpoint"
             )
     engine = opener_for(backend)(model, None)
@@ -80,4 +78,4 @@ def _network_from_onnx(path: Path, backend: str) -> Network:
         "parameters": model.parameters,
         "temperature_in_file": model.spec.temperature,
     }
-    return Network(logits, model.spec.size, None, facts)
+    return Predictor(logits, model.spec.size, None, facts)

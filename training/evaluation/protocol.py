@@ -1,8 +1,9 @@
-"""The protocol's rules that a judge can check on its own: batches do not matter, and people do not repeat.
+"""The rules of the evaluation protocol that need code of their own: predictions do not depend on the batch,
+and no person is in two splits.
 
-The other rules are kept by training.prepare (no copies between the splits), training.train (the test split is
-never opened) and training.evaluation.report (what must be told); tests/training/test_protocol.py holds all
-five.
+The other rules are kept by training.prepare (no copies between the splits), training.train (never opens the
+test split) and training.evaluation.report (what a report must contain).
+tests/training/evaluation/test_protocol.py checks all five.
 """
 
 import numpy as np
@@ -15,21 +16,21 @@ TOLERANCE = 1e-5  # of a logit
 ROWS = 512  # that are run one by one
 
 
-def batch_independence(network: Logits, x: F32, labels: I64) -> dict[str, float | bool]:
-    """Rule 1: an image's logits alone, in a mixed batch and in a batch of one class; accuracy sorted by class
-    and shuffled.
+def batch_independence(logits: Logits, x: F32, labels: I64) -> dict[str, float | bool]:
+    """Rule 1: a picture's logits alone, in a mixed batch and in a batch of one class; and accuracy sorted by
+    class minus shuffled.
 
-    Takes network inputs float32 [n, 1, S, S]. Where ``holds`` is false, what was measured says nothing of a
-    single face.
+    Takes network inputs float32 [n, 1, S, S]. Where ``holds`` is False, the metrics are not valid for single
+    faces.
     """
     order = np.random.default_rng(0).permutation(len(x))[:ROWS]
     x, labels = x[order], labels[order]
-    mixed = logits_from_inputs(network, x)
-    alone = logits_from_inputs(network, x, batch=1)
+    mixed = logits_from_inputs(logits, x)
+    alone = logits_from_inputs(logits, x, batch=1)
     of_class = np.empty_like(mixed)
     for label in np.unique(labels):
         members = labels == label
-        of_class[members] = logits_from_inputs(network, x[members])
+        of_class[members] = logits_from_inputs(logits, x[members])
     apart = [float(np.abs(other - mixed).max()) for other in (alone, of_class)]
     hits = [float((logits.argmax(1) == labels).mean()) for logits in (mixed, of_class)]
     return {
@@ -41,10 +42,10 @@ def batch_independence(network: Logits, x: F32, labels: I64) -> dict[str, float 
 
 
 def check_people(people: dict[str, I64]) -> None:
-    """Rule 4: nobody who is known stands in two splits; takes the people column of each split by its name.
+    """Rule 4: no known person is in two splits; takes the people column of each split by its name.
 
     Raises:
-        ValueError: somebody does; a network that knows a face reads it better than a stranger's.
+        ValueError: a person is in two splits, whom the network would recognise better than a stranger.
     """
     known = {name: set(np.unique(column).tolist()) - {UNKNOWN} for name, column in people.items()}
     names = list(known)

@@ -1,4 +1,6 @@
-"""An evaluation's figures as a Markdown page, with its pictures; parts that were not judged are left out."""
+"""The metrics of an evaluation as a Markdown page with pictures; parts that were not evaluated are left
+out.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +12,7 @@ Result = Mapping[str, Any]
 
 
 def report_from_result(result: Result, folder: Path) -> str:
-    """The page for what metrics.json holds; ``folder`` is where the pictures are."""
+    """The page for the content of metrics.json; ``folder`` is where the pictures are."""
     title = f"# {result['context']['model']['file']} on {result['context']['data']}\n"
     parts = [title]
     for needed, part, pictures in PARTS:
@@ -69,21 +71,21 @@ def _abstention(result: Result) -> str:
     figures = result["abstention"]
     lines = [
         "## Abstention\n",
-        f"{figures['wanted_accuracy']:.0%} of the kept labels are right on valid from a confidence of "
+        f"{figures['target_accuracy']:.0%} of the accepted labels are right on valid from a confidence of "
         f"**{figures['min_confidence']:.4f}** on.\n",
         table(
             [
                 {
                     "split": name,
                     "coverage": percent(figures[name]["coverage"]),
-                    "accuracy of the kept": percent(figures[name]["accuracy"], figures[name]["accuracy_95"]),
+                    "accuracy of these": percent(figures[name]["accuracy"], figures[name]["accuracy_95"]),
                     "area under risk-coverage": figures["risk_coverage_area"][name],
                 }
                 for name in ("valid", "test")
             ]
         ),
         table(figures["by_confidence"]),
-        "On valid, by turn of the head as found (0 frontal, 1 about 45 degrees):\n",
+        "On valid, by turn of the head (0 frontal, 1 about 45 degrees):\n",
         table(figures["by_turn"]),
     ]
     return "\n".join(lines)
@@ -93,7 +95,7 @@ def _limits(result: Result) -> str:
     limits = result["limits"]
     lines = [
         "## Limits of the picture, on valid\n",
-        "Pictures made smaller, by eye distance, where a face was found:\n",
+        "Pictures shrunk to an eye distance, where a face was found:\n",
         table(limits["by_eye_distance"]),
         "Pictures blurred (standard deviation in px of 48), with quantiles of the sharpness:\n",
         table(limits["by_blur"]),
@@ -127,12 +129,12 @@ def _robustness(result: Result) -> str:
     lines = [
         f"## Robustness, on {result['robustness_rows']} test rows\n",
         "Pictures are changed before the runtime's alignment. *left in the crop*: the change is not "
-        "corrected, as where landmarks are off; *aligned by landmarks*: the undistorted picture's landmarks "
-        "go along. *lost*: accuracy against the undistorted rows, paired. What is asked for most:\n",
-        table(_most_asked(result["robustness"])),
+        "corrected, as with inexact landmarks; *aligned by landmarks*: the undistorted picture's landmarks "
+        "are used. *lost*: accuracy lost against the undistorted rows, paired. The two most important:\n",
+        table(_most_important(result["robustness"])),
     ]
     for name, curve in result["robustness"].items():
-        for way, levels in curve["ways"].items():
+        for case, levels in curve["cases"].items():
             rows = [
                 {
                     curve["unit"]: row["level"],
@@ -142,28 +144,28 @@ def _robustness(result: Result) -> str:
                 }
                 for row in levels
             ]
-            lines += [f"### {name}, {way}\n", table(rows)]
+            lines += [f"### {name}, {case}\n", table(rows)]
     return "\n".join(lines)
 
 
-def _most_asked(curves: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What is lost to a roll of 20 degrees that the alignment missed, and to faces of 24 px."""
+def _most_important(curves: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The accuracy lost to a roll of 20 degrees that the alignment missed, and to faces of 24 px."""
     asked = (("rotation", "left in the crop", (-20, 20)), ("face size", "aligned by landmarks", (24,)))
     return [
         {
             "distortion": f"{name} {row['level']} {curves[name]['unit']}",
             "lost": percent(row["lost"], row["lost_95"]),
         }
-        for name, way, levels in asked
+        for name, case, levels in asked
         if name in curves
-        for row in curves[name]["ways"][way]
+        for row in curves[name]["cases"][case]
         if row["level"] in levels
     ]
 
 
 def _protocol(result: Result) -> str:
     figures = result["protocol"]
-    verdict = "holds" if figures["holds"] else "**is broken: the figures say nothing of a single face**"
+    verdict = "holds" if figures["holds"] else "**is broken: the metrics are not valid for single faces**"
     rows = [{"measure": name, "value": text(value)} for name, value in figures.items() if name != "holds"]
     return f"## Protocol\n\nIndependence of the batch {verdict}.\n\n" + table(rows)
 
@@ -174,7 +176,7 @@ def _context(result: Result) -> str:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested names joined by a full stop: a line each."""
+    """Nested names joined by a full stop."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
@@ -184,14 +186,14 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _attention(result: Result) -> str:
     return (
         f"## Where the blocks look\n\nMaps: {', '.join(result['attention_maps']) or 'none'}. They say where "
-        "a block's output is large, not what caused the label. Each is stretched over the range below it.\n"
+        "a block's output is large, not what caused the label. Each map is stretched to the range below it.\n"
     )
 
 
 def _features(result: Result) -> str:
     return (
-        f"## Features\n\nt-SNE of what the head classifies, {result['feature_rows']} test rows. Near means "
-        "alike; distances between groups mean nothing.\n"
+        f"## Features\n\nt-SNE of the features before the head, {result['feature_rows']} test rows. Near "
+        "points are similar faces; distances between groups have no meaning.\n"
     )
 
 
@@ -209,7 +211,7 @@ NUMBERS = {
     "calibration_error_before": "expected calibration error at temperature 1",
     "calibration_error": "expected calibration error",
 }
-# What must be there, the part of the page about it, its pictures and what they show; in the page's order.
+# Key that must be in the result, part of the page, its pictures with their captions; in the page's order.
 PARTS: tuple[tuple[str, Callable[[Result], str], dict[str, str]], ...] = (
     ("accuracy", _headline, {}),
     (
@@ -227,7 +229,7 @@ PARTS: tuple[tuple[str, Callable[[Result], str], dict[str, str]], ...] = (
         _attention,
         {
             "attention_mean.png": "Mean of many faces",
-            "attention.png": "Faces of the data set: mind its licence before publishing",
+            "attention.png": "Faces of the data set: check its licence before publishing",
         },
     ),
     ("feature_rows", _features, {"features.png": "Features of test faces"}),

@@ -1,6 +1,6 @@
 """Batches for training: which rows, and how their pictures become network inputs.
 
-Either distorted afresh each time, or read from a bank of views that teachers have labelled
+Pictures are either distorted at random in each epoch, or read from stored views that teachers have labelled
 (``training.distill``).
 """
 
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from fer_edge.arrays import F32, F64, I64, U8
 from training.data.crops import crop_matrices, normalised, sample
 from training.data.split import Split
-from training.loop.augment import Draw, Jitter, jittered_matrices, mix, photometric
+from training.loop.augment import AugmentRanges, BatchRng, mix, photometric, random_matrices
 from training.loop.distributed import Process
 from training.loop.settings import Settings
 
@@ -33,15 +33,17 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Views:
+class TeacherViews:
     """Distorted crops u8 [V, n, S, S] of a split's rows, and the teachers' probabilities f16 [V, n, 8]."""
 
     images: U8
     teacher: NDArray[np.float16]
 
 
-def load_views(folder: Path, split: Split) -> Views:
-    """Reads a bank of training.distill, memory-mapped; raises ValueError when it belongs to another split."""
+def load_teacher_views(folder: Path, split: Split) -> TeacherViews:
+    """Reads the views that training.distill wrote, memory-mapped; raises ValueError when they are of other
+    rows.
+    """
     try:
         rows = np.load(folder / "rows.npy")
         images = np.load(folder / "images.npy", mmap_mode="r")
@@ -53,48 +55,48 @@ def load_views(folder: Path, split: Split) -> Views:
             f"{folder} holds views of {len(rows)} other rows than the {len(split)} of the training split; "
             "run python -m training.distill with the same DATA and --limit"
         )
-    return Views(images, teacher)
+    return TeacherViews(images, teacher)
 
 
-def row_weights(votes: F32, rare: float) -> F64:
-    """How often each row is drawn, relative to the others."""
-    # A class that nobody voted for has no rows to draw.
+def row_weights(votes: F32, class_balance_power: float) -> F64:
+    """Sampling probability of each row."""
+    # A class without votes has no rows to draw.
     frequency = np.maximum(votes.mean(0), 1 / len(votes))
-    weights: F64 = votes @ (frequency**-rare)
+    weights: F64 = votes @ (frequency**-class_balance_power)
     return weights / weights.sum()
 
 
 def draw_rows(split: Split, settings: Settings, epoch: int) -> list[I64]:
     """Row indices of an epoch's batches, a function of seed and epoch alone."""
     rng = np.random.default_rng((settings.seed, epoch))
-    # Each row appears floor(expected) times and once more by chance, so that an epoch still visits nearly all
+    # Each row is drawn floor(expected) times and once more at random, so that an epoch visits nearly all
     # rows.
-    expected = row_weights(split.votes, settings.rare) * len(split)
+    expected = row_weights(split.votes, settings.class_balance_power) * len(split)
     count = np.floor(expected + rng.random(len(split))).astype(np.int64)
     order = rng.permutation(np.repeat(np.arange(len(split)), count))
     # The same number of steps in every epoch keeps the learning-rate schedule exact.
-    order = np.concatenate([order, order])[: len(split) // settings.batch * settings.batch]
-    return list(order.reshape(-1, settings.batch))
+    order = np.concatenate([order, order])[: len(split) // settings.batch_size * settings.batch_size]
+    return list(order.reshape(-1, settings.batch_size))
 
 
 def size_of_epoch(settings: Settings, full: int, epoch: int) -> int:
-    """Side of the crops in px: small at first, full later."""
-    early = settings.small_size and epoch < settings.small_share * settings.epochs
-    return settings.small_size if early else full
+    """Side of the crops in px: small in the first epochs, then full."""
+    early = settings.early_size and epoch < settings.early_share * settings.epochs
+    return settings.early_size if early else full
 
 
-class Source:
-    """Makes an epoch's batches on the process's device; the pictures live there throughout."""
+class BatchLoader:
+    """Makes an epoch's batches on the process's device, where the pictures stay."""
 
     def __init__(
-        self, split: Split, settings: Settings, size: int, process: Process, views: Views | None
+        self, split: Split, settings: Settings, size: int, process: Process, views: TeacherViews | None
     ) -> None:
         self.split, self.settings, self.size, self.process, self.views = split, settings, size, process, views
-        share = process.share(settings.batch)
-        if (settings.mixup or settings.cutmix) and (share.stop - share.start) % 2:
+        local = process.local_rows(settings.batch_size)
+        if (settings.mixup_prob or settings.cutmix_prob) and (local.stop - local.start) % 2:
             raise ValueError(
                 "mixup and cutmix need an even number of rows in each process, "
-                f"got {share.stop - share.start}; change batch"
+                f"got {local.stop - local.start}; change batch_size"
             )
         device = process.device
         self.images = torch.from_numpy(split.images).to(device)
@@ -103,39 +105,39 @@ class Source:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of this process, a function of seed and epoch alone."""
         settings, device = self.settings, self.process.device
-        # Seeded an epoch at a time, so that a resumed run draws what an unbroken one would have drawn.
-        rng = torch.Generator(device).manual_seed(settings.seed * 100_003 + epoch)
+        # Seeded for each epoch, so that a resumed run draws the same numbers as an uninterrupted one.
+        generator = torch.Generator(device).manual_seed(settings.seed * 100_003 + epoch)
         size = size_of_epoch(settings, self.size, epoch)
-        share = self.process.share(settings.batch)
+        local = self.process.local_rows(settings.batch_size)
         make = self._from_views if self.views else self._distorted(size, epoch)
         for rows in draw_rows(self.split, settings, epoch):
-            draw = Draw(len(rows), share, rng)
-            mine = torch.from_numpy(rows[share]).to(device)
-            x, teacher = make(mine, size, draw)
-            targets = (self.votes[mine],) if teacher is None else (self.votes[mine], teacher)
-            if settings.mixup or settings.cutmix:
-                x, targets = mix(x, targets, settings.mixup, settings.cutmix, draw)
+            rng = BatchRng(len(rows), local, generator)
+            local_rows = torch.from_numpy(rows[local]).to(device)
+            x, teacher = make(local_rows, size, rng)
+            targets = (self.votes[local_rows],) if teacher is None else (self.votes[local_rows], teacher)
+            if settings.mixup_prob or settings.cutmix_prob:
+                x, targets = mix(x, targets, settings.mixup_prob, settings.cutmix_prob, rng)
             x = x.contiguous(memory_format=torch.channels_last)
             yield Batch(x, targets[0], None if teacher is None else targets[1])
 
     def _distorted(self, size: int, epoch: int) -> Any:
         settings, device = self.settings, self.process.device
-        calm = epoch >= (1 - settings.calm_share) * settings.epochs
-        jitter = Jitter().times(settings.calm if calm else settings.jitter)
+        final = epoch >= (1 - settings.final_share) * settings.epochs
+        ranges = AugmentRanges().scaled(settings.final_aug_strength if final else settings.aug_strength)
         aligned, whole = (
             torch.from_numpy(crop_matrices(self.split, size, how)).to(device)
             for how in (settings.aligned, False)
         )
 
-        def make(rows: Tensor, size: int, draw: Draw) -> tuple[Tensor, None]:
-            matrices = jittered_matrices(aligned[rows], whole[rows], size, jitter, draw)
-            return photometric(sample(self.images[rows], matrices, size), jitter, draw), None
+        def make(rows: Tensor, size: int, rng: BatchRng) -> tuple[Tensor, None]:
+            matrices = random_matrices(aligned[rows], whole[rows], size, ranges, rng)
+            return photometric(sample(self.images[rows], matrices, size), ranges, rng), None
 
         return make
 
-    def _from_views(self, rows: Tensor, size: int, draw: Draw) -> tuple[Tensor, Tensor]:
+    def _from_views(self, rows: Tensor, size: int, rng: BatchRng) -> tuple[Tensor, Tensor]:
         assert self.views is not None
-        view = (draw.uniform(0, 1) * len(self.views.images)).long().cpu().numpy()
+        view = (rng.uniform(0, 1) * len(self.views.images)).long().cpu().numpy()
         picked = self.views.images[view, rows.cpu().numpy()]
         teacher = self.views.teacher[view, rows.cpu().numpy()].astype(np.float32)
         luma = torch.from_numpy(picked).to(self.process.device)[:, None].float()

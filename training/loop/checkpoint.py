@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: written, read, and resumed from."""
+"""Checkpoints of a training run: write, read, resume."""
 
 from pathlib import Path
 from typing import Any
@@ -12,46 +12,48 @@ from training.models import build
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Writes a checkpoint; a run that is killed leaves the last whole one."""
+    """Writes a checkpoint; when the run is killed, the last complete one stays."""
     with atomic_write(path) as partial:
         torch.save(content, partial)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Tensors and plain Python values only: a checkpoint from a stranger cannot run code."""
+    """Reads tensors and plain Python values only, so that an untrusted checkpoint cannot run code."""
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return content
 
 
 def model_from_checkpoint(path: Path) -> nn.Module:
-    """The expression network of a checkpoint of training.train with its averaged weights, for evaluation.
+    """The expression network of a checkpoint of training.train with its averaged weights, in evaluation mode.
 
     Raises ValueError when the file does not say which network it holds.
     """
     content = load_checkpoint(path)
     settings = content.get("settings", {})
     if "model" not in settings or "ema" not in content:
-        raise ValueError(f"{path} must be a checkpoint of training.train (1.1 or later)")
+        raise ValueError(f"{path} must be a checkpoint of training.train")
     model = build(settings["model"], **settings["options"])
     model.load_state_dict(content["ema"])
     return model.eval()
 
 
-def run_state(
+def training_state(
     model: nn.Module,
     ema: Ema,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     epoch: int,
     settings: dict[str, Any],
-    material: dict[str, Any] | None = None,
+    input_hashes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a checkpoint holds after ``epoch`` (counted from 0); ``material`` says what was learnt from."""
+    """The content of a checkpoint after ``epoch`` (counted from 0); ``input_hashes`` identify data and start
+    weights.
+    """
     return {
-        "material": material or {},
+        "input_hashes": input_hashes or {},
         "model": model.state_dict(),
         "ema": ema.model.state_dict(),
-        "updates": ema.updates,
-        "optimiser": optimiser.state_dict(),
+        "ema_updates": ema.updates,
+        "optimizer": optimizer.state_dict(),
         "epoch": epoch,
         "settings": settings,
     }
@@ -61,25 +63,25 @@ def resume(
     path: Path,
     model: nn.Module,
     ema: Ema,
-    optimiser: torch.optim.Optimizer,
-    now: dict[str, Any] | None = None,
+    optimizer: torch.optim.Optimizer,
+    expected: dict[str, Any] | None = None,
 ) -> int:
     """Restores a run from its checkpoint, if there is one, and returns the epoch to go on with.
 
-    Raises ValueError when the run began with other settings or material than it has ``now``.
+    Raises ValueError when settings or input hashes of the run differ from those ``expected``.
     """
     if not path.exists():
         return 0
     saved = load_checkpoint(path)
-    if now is not None:
-        then = saved["settings"] | saved.get("material", {})
-        changes = [f"{n}: {then.get(n)!r} then, {v!r} now" for n, v in now.items() if then.get(n) != v]
+    if expected is not None:
+        then = saved["settings"] | saved.get("input_hashes", {})
+        changes = [f"{n}: {then.get(n)!r} there, {v!r} here" for n, v in expected.items() if then.get(n) != v]
         if changes:
             raise ValueError(
-                f"{path} was begun with other settings ({', '.join(changes)}); take them, or another --out"
+                f"{path} was written with other settings ({', '.join(changes)}); use these, or another --out"
             )
     model.load_state_dict(saved["model"])
     ema.model.load_state_dict(saved["ema"])
-    ema.updates = saved["updates"]
-    optimiser.load_state_dict(saved["optimiser"])
+    ema.updates = saved["ema_updates"]
+    optimizer.load_state_dict(saved["optimizer"])
     return int(saved["epoch"]) + 1

@@ -1,4 +1,4 @@
-"""Data-parallel training under ``torchrun``: where this process runs, and which rows of a batch are its own.
+"""Data-parallel training under ``torchrun``: the process's device, and its rows of a batch.
 
 Batch normalisation is computed over all processes, so that several processes train exactly as one with the
 same global batch does; PyTorch's own SyncBatchNorm does this on GPUs only.
@@ -18,38 +18,43 @@ from torch import distributed as dist
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """This process among ``count``; ``first`` writes files and shows progress."""
+    """One of ``world_size`` processes; the first one writes files and shows progress."""
 
     device: torch.device
-    index: int = 0
-    count: int = 1
+    rank: int = 0
+    world_size: int = 1
 
     @property
-    def first(self) -> bool:
-        return self.index == 0
+    def is_first(self) -> bool:
+        return self.rank == 0
 
-    def share(self, batch: int) -> slice:
-        """The rows of a global batch that are this process's own; raises ValueError if they do not divide."""
-        if batch % self.count:
-            raise ValueError(f"batch must be a multiple of the {self.count} processes, got {batch}")
-        rows = batch // self.count
-        return slice(self.index * rows, (self.index + 1) * rows)
+    def local_rows(self, batch_size: int) -> slice:
+        """The rows of a global batch that belong to this process.
+
+        Raises ValueError if the batch does not divide evenly.
+        """
+        if batch_size % self.world_size:
+            raise ValueError(
+                f"batch_size must be a multiple of the {self.world_size} processes, got {batch_size}"
+            )
+        rows = batch_size // self.world_size
+        return slice(self.rank * rows, (self.rank + 1) * rows)
 
     def mean(self, *values: float) -> list[float]:
         """Each value's mean over the processes."""
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
-        if self.count > 1:
+        if self.world_size > 1:
             dist.all_reduce(total)
-        return (total / self.count).tolist()
+        return (total / self.world_size).tolist()
 
 
 @contextmanager
-def process() -> Iterator[Process]:
-    """Joins the group that torchrun describes in the environment, if it does, and leaves it at the end.
+def process_group() -> Iterator[Process]:
+    """Joins the process group that torchrun describes in the environment, if any, and destroys it at the end.
 
-    Nothing that uses the group, such as DistributedDataParallel, may live on after that. Gloo's threads
-    need Python's lock to let go of their last tensors, and the group waits for its threads: torch 2.13 gives
-    the lock up where Python drops a group, but not where DistributedDataParallel is the last to have it.
+    Nothing that uses the group, such as DistributedDataParallel, may outlive the block: Gloo's threads need
+    the GIL to free their last tensors, and destroying the group waits for these threads. torch 2.13 releases
+    the GIL when Python destroys a group, but not when DistributedDataParallel is the last owner.
     """
     local = int(os.environ.get("LOCAL_RANK", "0"))
     cuda = torch.cuda.is_available()
@@ -63,12 +68,12 @@ def process() -> Iterator[Process]:
     try:
         yield Process(device, dist.get_rank(), dist.get_world_size())
     finally:
-        gc.collect()  # what is left in cycles
+        gc.collect()  # objects in reference cycles
         dist.destroy_process_group()
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """The sum of a tensor over all processes; the gradient, too, is the sum of all processes'."""
+    """The sum of a tensor over all processes; the gradient, too, is summed over all processes."""
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
@@ -84,10 +89,10 @@ class _SumOverProcesses(torch.autograd.Function):
 
 
 class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation whose mean and variance in training are those of all processes' rows."""
+    """Batch normalisation whose mean and variance in training are those of the rows of all processes."""
 
     def _check_input_dim(self, x: Tensor) -> None:
-        """Any number of dimensions will do."""
+        """Any number of dimensions is accepted."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -96,7 +101,7 @@ class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
         shape = [1, -1] + [1] * (x.ndim - 2)
         wide = x.float()
         rows = x.numel() // x.shape[1] * dist.get_world_size()
-        # The mean first: a difference of two large sums would lose digits.
+        # The mean first: the difference of two large sums would lose digits.
         mean = _SumOverProcesses.apply(wide.sum(dims)) / rows
         centred = wide - mean.view(shape)
         variance = _SumOverProcesses.apply(centred.square().sum(dims)) / rows
@@ -108,8 +113,8 @@ class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
         return (centred * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
 
 
-def with_global_batch_norm(model: nn.Module) -> nn.Module:
-    """Replaces every batch normalisation, weights and statistics kept."""
+def with_global_batchnorm(model: nn.Module) -> nn.Module:
+    """Replaces every batch normalisation; weights and statistics stay."""
     for parent in model.modules():
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def append_log(path: Path, record: dict[str, float]) -> None:
-    """One JSON object a line; TensorBoard files beside it where the extra is installed."""
+    """Appends a JSON object as a line; also writes TensorBoard files where the extra is installed."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
     if find_spec("tensorboard"):
@@ -18,7 +18,7 @@ def append_log(path: Path, record: dict[str, float]) -> None:
 
 
 def draw_curves(log: Path, picture: Path, panels: dict[str, list[str]]) -> None:
-    """Draws the log's columns against the epoch, one panel for each title."""
+    """Draws columns of the log against the epoch; ``panels`` maps a title to the columns of its panel."""
     import matplotlib
 
     matplotlib.use("Agg")

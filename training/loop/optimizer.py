@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-def cosine(step: int, steps: int, warmup: int) -> float:
+def lr_factor(step: int, steps: int, warmup: int) -> float:
     """Learning-rate factor: linear warm-up, then half a cosine to zero (Loshchilov and Hutter, 2017)."""
     if step < warmup:
         return (step + 1) / warmup
@@ -19,8 +19,7 @@ class Ema:
     """Exponential moving average of a model's weights and normalisation statistics; ``model`` is the averaged
     copy.
 
-    The decay is ramped, so that a short run does not average its random start: min(decay, (1 + t) / (10 +
-    t)).
+    The decay is ramped up, min(decay, (1 + t) / (10 + t)), so that the random start fades in short runs too.
     """
 
     def __init__(self, model: nn.Module, averaged: nn.Module, decay: float) -> None:
@@ -31,29 +30,29 @@ class Ema:
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         self.updates += 1
-        rate = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+        step = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
         averaged, latest = self.model.state_dict().values(), model.state_dict().values()
         pairs = list(zip(averaged, latest, strict=True))
         floats = [(mine, theirs) for mine, theirs in pairs if mine.is_floating_point()]
-        torch._foreach_lerp_([mine for mine, _ in floats], [theirs for _, theirs in floats], rate)
+        torch._foreach_lerp_([mine for mine, _ in floats], [theirs for _, theirs in floats], step)
         for mine, theirs in pairs:
             if not mine.is_floating_point():
                 mine.copy_(theirs)
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay on matrices and kernels only; biases, normalisation and per-channel scales are left alone."""
+    """Weight decay on matrices and kernels only, not on biases, normalisation and per-channel scales."""
     named: Iterable[Tensor] = [p for p in model.parameters() if p.requires_grad]
     kernels = [p for p in named if p.squeeze().ndim > 1]
     rest = [p for p in named if p.squeeze().ndim <= 1]
     return [{"params": kernels, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
 
 
-def make_optimiser(model: nn.Module, name: str, rate: float, weight_decay: float) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, name: str, lr: float, weight_decay: float) -> torch.optim.Optimizer:
     """AdamW or SGD; raises ValueError for another name."""
     groups = parameter_groups(model, weight_decay)
     if name == "adamw":
-        return torch.optim.AdamW(groups, lr=rate)
+        return torch.optim.AdamW(groups, lr=lr)
     if name == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
-    raise ValueError(f"optimiser must be adamw or sgd, got {name!r}")
+        return torch.optim.SGD(groups, lr=lr, momentum=0.9, nesterov=True)
+    raise ValueError(f"optimizer must be adamw or sgd, got {name!r}")

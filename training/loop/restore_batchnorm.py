@@ -1,9 +1,8 @@
-"""Starting from an exported model: its normalisations, folded away at export, are put back.
+"""Starting from an exported model, whose batch normalisations were folded into other layers at export.
 
-Export multiplies each batch normalisation into the convolution or linear layer before it. Here the layer
-keeps those weights, and its normalisation gets the mean and variance that it sees on real pictures, with a
-scale and a shift that undo them: in evaluation the network answers as the file does, and in training every
-normalisation does its work again.
+The layer before a normalisation keeps the folded weights. The normalisation gets the mean and variance of its
+input on real pictures, and a scale and a shift that cancel them. In evaluation, the network computes what the
+file computes; in training, every normalisation works as usual.
 """
 
 from collections.abc import Iterator
@@ -20,12 +19,12 @@ TOLERANCE = 1e-2  # of a logit
 Norm = nn.modules.batchnorm._BatchNorm
 
 
-def unfold(model: nn.Module, path: Path, x: Tensor) -> None:
+def restore_batchnorm(model: nn.Module, path: Path, x: Tensor) -> None:
     """Loads the weights of an ONNX file that export.onnx_from_checkpoint made from the same network.
 
-    ``x`` float32 [n, channels, S, S] are network inputs, some hundreds, by which the statistics are measured.
-    Raises ValueError when the file belongs to another network, or to one whose normalisations do not fold
-    (Conv-cut's): its checkpoint is the only start.
+    ``x`` float32 [n, 1, S, S] are some hundred network inputs, on which the statistics are measured. Raises
+    ValueError when the file is of another network, or of one whose normalisations do not fold (Conv-cut):
+    training can then only start from its checkpoint.
     """
     import onnx
     from onnx import numpy_helper
@@ -46,22 +45,25 @@ def unfold(model: nn.Module, path: Path, x: Tensor) -> None:
                 )
             parameter.copy_(weights[name])
         for norm, layer in before.items():
-            # A layer without a bias of its own got one from the normalisation.
+            # A layer without a bias got one from the normalisation.
             bias = weights.get(f"{layer}.weight_bias", torch.zeros(()))
-            _make_transparent(model.get_submodule(norm), torch.zeros(()), torch.ones(()), bias)
+            _cancel_normalisation(model.get_submodule(norm), torch.zeros(()), torch.ones(()), bias)
         means, variances = _statistics(model, list(before), x)
         for norm in before:
             module = model.get_submodule(norm)
-            _make_transparent(module, means[norm], variances[norm], module.bias.clone())
+            _cancel_normalisation(module, means[norm], variances[norm], module.bias.clone())
         session = open_session(path.read_bytes())
         theirs = session.run(None, {session.get_inputs()[0].name: x[:8].cpu().numpy()})[0]
         apart = float((model(x[:8]).cpu() - torch.from_numpy(theirs)).abs().max())
         if apart > TOLERANCE:
-            raise ValueError(f"{path} answers otherwise than its weights do here, by {apart:.2g} in a logit")
+            raise ValueError(
+                f"{path} and its weights in this network differ by {apart:.2g} in a logit; "
+                "choose the file's own network"
+            )
 
 
-def _make_transparent(norm: nn.Module, mean: Tensor, variance: Tensor, bias: Tensor) -> None:
-    """Statistics as given, and a scale and shift with which the normalisation only adds ``bias``."""
+def _cancel_normalisation(norm: nn.Module, mean: Tensor, variance: Tensor, bias: Tensor) -> None:
+    """Sets the statistics, and a scale and shift with which the normalisation only adds ``bias``."""
     norm.running_mean.copy_(mean)
     norm.running_var.copy_(variance)
     norm.weight.copy_((variance + norm.eps).sqrt())
@@ -70,7 +72,7 @@ def _make_transparent(norm: nn.Module, mean: Tensor, variance: Tensor, bias: Ten
 
 def _layers_before_norms(model: nn.Module, x: Tensor) -> dict[str, str]:
     """Name of each normalisation -> name of the layer whose output it reads, found by running the network."""
-    made: dict[int, tuple[str, Tensor]] = {}  # the tensor is kept, so that its id stays its own
+    made: dict[int, tuple[str, Tensor]] = {}  # the tensor is kept, so that no other one gets its id
     pairs: dict[str, str] = {}
     with _hooks() as handles, torch.no_grad():
         for name, module in model.named_modules():
@@ -91,7 +93,7 @@ def _layers_before_norms(model: nn.Module, x: Tensor) -> dict[str, str]:
 
 
 def _statistics(model: nn.Module, norms: list[str], x: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Mean and variance [C] of what each normalisation reads over all of ``x``."""
+    """Mean and variance [C] of each normalisation's input over all of ``x``."""
     sums: dict[str, Tensor] = {}
     squares: dict[str, Tensor] = {}
     counts = dict.fromkeys(norms, 0)

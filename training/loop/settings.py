@@ -1,4 +1,4 @@
-"""The settings of a training run, each with its reason, and the configs that say what differs."""
+"""The settings of a training run, each with its reason, and the configs, which hold differences."""
 
 import sys
 from dataclasses import asdict, dataclass, field, replace
@@ -21,41 +21,43 @@ class Settings:
     model: str = "tkfnet-nano"  # a name of training.models.EXPRESSION_MODELS
     options: dict[str, Any] = field(default_factory=dict, hash=False)  # of the model; the ablations are here
     epochs: int = 40
-    batch: int = 128  # rows a step, over all processes
-    optimiser: str = "adamw"  # or "sgd" with Nesterov's momentum of 0.9
-    rate: float = 2e-3  # AdamW's, at batch 128; SGD wants about twenty-five times as much
-    weight_decay: float = 0.05  # AdamW's; SGD wants a hundredth
-    warmup: int = 300  # steps
-    clip: float = 2.0  # gradient norm
-    decay: float = 0.999  # of the weight average, which never reaches back more than a ninth of the steps
-    rare: float = 0.3  # a row is drawn in proportion to its classes' frequency ** -rare; 0 draws all alike
-    adjust: float = 0.0  # logits are shifted by adjust * log(frequency) in the loss, for rare classes' recall
-    mixup: float = 0.0  # share of pairs that are blended
-    cutmix: float = 0.0  # share of pairs of which one is patched with the other
-    small_size: int = 48  # px; the first epochs are cheaper on fewer pixels (EfficientNetV2, 2021)
-    small_share: float = 0.6  # of the epochs
-    jitter: float = 1.0  # strength of the distortions; a small network learns slowly from strong ones
-    calm: float = 0.5  # strength in the last epochs
-    calm_share: float = 0.68  # of the epochs
+    batch_size: int = 128  # rows a step, over all processes
+    optimizer: str = "adamw"  # or "sgd" with Nesterov's momentum of 0.9
+    lr: float = 2e-3  # for AdamW at batch size 128; SGD needs about 25 times as much
+    weight_decay: float = 0.05  # for AdamW; SGD needs a hundredth
+    warmup_steps: int = 300
+    grad_clip_norm: float = 2.0
+    ema_decay: float = 0.999  # limited to (1 + t) / (10 + t) at step t, so that the random start fades
+    # A row is drawn in proportion to the frequency of its classes to the power of -class_balance_power.
+    class_balance_power: float = 0.3
+    # tau * log(class frequency) is added to the logits in the loss, for the recall of rare classes (Menon et
+    # al., "Long-tail learning via logit adjustment", 2021).
+    logit_adjustment_tau: float = 0.0
+    mixup_prob: float = 0.0  # share of the pairs of pictures that are blended
+    cutmix_prob: float = 0.0  # share of the pairs of which one picture gets a patch of the other
+    # px; smaller crops make the first epochs cheaper (EfficientNetV2, 2021); 0: full size from the start.
+    early_size: int = 48
+    early_share: float = 0.6  # of the epochs, at early_size
+    aug_strength: float = 1.0  # factor on AugmentRanges; small networks learn slowly from strong distortions
+    final_aug_strength: float = 0.5  # the same factor in the last epochs
+    final_share: float = 0.68  # of the epochs, at final_aug_strength
     aligned: bool = True  # False shows whole pictures only, for the ablation
-    distill: float = 0.7  # weight of the teachers' answer against the votes, where --views are given
-    precision: str = (
-        "bfloat16"  # of convolutions and products; "float32" where bit-for-bit comparison matters
-    )
+    distill_weight: float = 0.7  # of the teachers' probabilities against the votes, with --views
+    precision: str = "bfloat16"  # of convolutions and matrix products; "float32" to compare runs bit by bit
     kernels: str = "reference"  # or "triton": TAFE, DCIF and token attention as kernels, on an NVIDIA GPU
-    compile: bool = False  # torch.compile: 10 % faster steps for a minute at the start
     seed: int = 0
 
 
 def settings_from_toml(path: Path, changes: dict[str, str] | None = None) -> Settings:
     """Reads a config: the defaults, the file's differences, then ``changes`` (name -> TOML value).
 
-    Raises ValueError for an unknown name or a value of another type, FileNotFoundError that lists the
-    configs.
+    Raises:
+        FileNotFoundError: there is no such config; the message lists them.
+        ValueError: a name is unknown, or a value has another type.
     """
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.toml")))
-        raise FileNotFoundError(f"{path} does not exist; configs that come with the project: {known}")
+        raise FileNotFoundError(f"{path} does not exist; the configs of the project are {known}")
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     for name, text in (changes or {}).items():
         table, _, key = name.rpartition(".")
@@ -77,5 +79,5 @@ def _value_from_text(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        # A bare word is a string: nobody wants to quote twice on a command line.
+        # A bare word is a string, so that the command line needs no second pair of quotes.
         return text

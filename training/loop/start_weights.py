@@ -1,8 +1,8 @@
-"""Starting from weights that were trained elsewhere: torchvision's, ours, an exported file.
+"""Start weights from elsewhere: torchvision's files, our checkpoints, exported files.
 
-The names of ResNet's weights are torchvision's own; those of ConvNeXt are mapped by CONVNEXT_NAMES. A first
-convolution over RGB is summed to one channel where the network reads luma: the answer to a grey picture stays
-what it was.
+ResNet's weights have torchvision's names; those of ConvNeXt are mapped by CONVNEXT_NAMES. A first convolution
+over RGB is summed to one channel where the network reads luma, which leaves its output on grey pictures
+unchanged.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from training.loop.checkpoint import load_checkpoint
-from training.loop.restore_batchnorm import unfold
+from training.loop.restore_batchnorm import restore_batchnorm
 from training.models.conv_cut import ConvCut
 
 # torchvision.models.convnext_* -> training.models.convnext, stage k of each in features[2 k + 1].
@@ -31,22 +31,23 @@ FIRST = (
     "trunk.stem.0.weight",
     "trunk.0.weight",
 )  # the first convolution of each network
-# What torchvision's files hold beyond our trunks: classifiers, and what Conv-cut cuts off: the last blocks of
-# stage 3 and all behind it.
+# Weights that torchvision's files have and our trunks have not: classifiers, and for Conv-cut the last blocks
+# of stage 3 and all later stages.
 NOT_OURS = r"trunk\.(fc|classifier|features\.[67]|stages\.2\.\d+)\."
-CONTAINERS = ("ema", "state_dict", "model")  # where training scripts keep the weights inside a file
+CONTAINERS = ("ema", "state_dict", "model")  # keys under which training scripts store the weights
 
 
-def initialise(model: nn.Module, path: Path, x: Tensor) -> str:
-    """Loads what fits into ``model`` and returns a report that lists every weight without a partner.
+def load_start_weights(model: nn.Module, path: Path, x: Tensor) -> str:
+    """Loads the matching weights into ``model`` and returns a report that lists every weight without a
+    partner.
 
-    ``x`` float32 [n, channels, S, S], some hundred network inputs, restores the statistics of an ONNX file.
+    ``x`` float32 [n, 1, S, S], some hundred network inputs, restores the statistics of an ONNX file.
 
-    Raises ValueError when a weight of the trunk other than the first convolution finds none: then the file is
-    of another network, and training would start from noise unnoticed.
+    Raises ValueError when weights of the trunk other than the first convolution have no partner: the file is
+    of another network, and training would start from noise.
     """
     if path.suffix == ".onnx":
-        unfold(model, path, x)
+        restore_batchnorm(model, path, x)
         return f"{path.name}: all weights taken"
     found = _weights_from_file(path, model)
     own = model.state_dict()

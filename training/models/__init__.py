@@ -1,4 +1,4 @@
-"""Network definitions; plain PyTorch, one architecture a file, and the table by which configs name them."""
+"""Network definitions in plain PyTorch, one architecture a file, and the table by which configs name them."""
 
 from collections.abc import Callable
 from typing import Any, get_args
@@ -22,7 +22,7 @@ EXPRESSION_MODELS: dict[str, Callable[..., nn.Module]] = {
 def build(name: str, kernels: Kernels = "reference", **options: Any) -> nn.Module:
     """Makes an expression network with fresh weights; ``kernels`` as in `use_kernels`.
 
-    Raises ValueError for an unknown name or option, and for other channels than 1: the runtime feeds luma.
+    Raises ValueError for an unknown name or option, and for channels other than 1: the runtime has luma only.
     """
     if name not in EXPRESSION_MODELS:
         raise ValueError(f"model must be one of {', '.join(EXPRESSION_MODELS)}, got {name!r}")
@@ -36,10 +36,10 @@ def build(name: str, kernels: Kernels = "reference", **options: Any) -> nn.Modul
 
 
 def use_kernels(model: nn.Module, kernels: Kernels) -> nn.Module:
-    """Chooses what computes the TAFE, DCIF and token-attention blocks of a network, which it returns.
+    """Chooses what computes the TAFE, DCIF and token-attention blocks of a network; returns the network.
 
-    "reference" is the plain text of these files; the other names are those of `fer_edge.kernels`. Weights and
-    checkpoints are the same whatever runs. Raises ValueError for an unknown name.
+    "reference" is the PyTorch code of these files; the other names are those of `fer_edge.kernels`. Weights
+    and checkpoints do not depend on the choice. Raises ValueError for an unknown name.
     """
     if kernels not in get_args(Kernels):
         raise ValueError(f"kernels must be one of {', '.join(get_args(Kernels))}, got {kernels!r}")

@@ -1,8 +1,8 @@
 """Conv-cut: truncated ConvNeXt, detail extraction, self-attention over space (after arXiv 2504.09077).
 
-The released attention sees [batch, 32] and so attends from picture to picture; with a batch of one it does
-nothing. Here it runs over the 4 x 4 places of one picture, which is what the paper's formula and its
-attention maps describe. Written from the paper's description alone.
+In the released code, attention sees [batch, 32]: each picture attends to the other pictures, and with a batch
+of one it does nothing. Here it runs over the 4 x 4 spatial positions of one picture, as in the paper's
+formula and attention maps. Written from the paper's description alone.
 """
 
 import math
@@ -14,7 +14,7 @@ from fer_edge import kernels
 from training.data.split import LABELS
 from training.models.convnext import ConvNeXt
 
-TOKENS = 4  # a side, behind the first separable convolution
+TOKENS = 4  # a side, after the first separable convolution
 # side of the input -> (kernel, stride, padding) of that convolution: 14 -> 4 as published, 7 -> 4 for 56 px
 DETAIL = {56: (3, 2, 1), 112: (4, 4, 1), 224: (4, 4, 1)}
 HIDDEN = 32  # of the head
@@ -31,12 +31,12 @@ def separable(c_in: int, c_out: int, kernel: int, stride: int, padding: int) -> 
 
 
 class TokenAttention(nn.Module):
-    """Multi-head softmax(Q K^T / sqrt(d)) V over the places of one map, residual, LayerNorm.
+    """Multi-head softmax(Q K^T / sqrt(d)) V over the spatial positions of one map, residual, LayerNorm.
 
     float32 [N, C, H, W] -> [N, C, H, W]. Source: Vaswani et al., "Attention Is All You Need", 2017.
     """
 
-    kernels = "reference"  # what runs: see fer_edge.kernels
+    kernels = "reference"  # what computes the block, see fer_edge.kernels
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class ConvCut(nn.Module):
     classes].
 
     ``det`` and ``attention`` are the ablations of the paper's tables; without detail extraction the map is
-    averaged to 4 x 4 places and projected, so that the attention keeps its tokens.
+    averaged to 4 x 4 positions and projected, so that the attention keeps its tokens.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class ConvCut(nn.Module):
         )
 
     def features(self, x: Tensor) -> Tensor:
-        """The mean over space of the attended map, float32 [N, tokens_width]: what the head classifies."""
+        """The mean over space of the attended map, float32 [N, tokens_width]: the input of the head."""
         pooled: Tensor = self.condense(self.attend(self.detail(self.trunk(x)))).mean((2, 3))
         return pooled
 
@@ -118,8 +118,8 @@ class ConvCut(nn.Module):
         return logits
 
     def attention(self, x: Tensor) -> dict[str, Tensor]:
-        """Where the blocks look: trunk [N, H, W], mean square over the channels; tokens [N, 4, 4], the
-        attention that each place receives, mean over heads and places that ask.
+        """Maps of where the blocks look: trunk [N, H, W], mean square over the channels; tokens [N, 4, 4],
+        the attention that each position receives, mean over heads and queries.
         """
         textured = self.trunk(x)
         maps = {"trunk": textured.square().mean(1)}

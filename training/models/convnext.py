@@ -10,8 +10,8 @@ VARIANTS = {
     "tiny": ((96, 192, 384), (3, 3, 8)),
     "atto": ((40, 80, 160), (2, 2, 5)),
 }
-# side of the input -> (kernel, stride, padding) of the stem; the trunk ends at 14 x 14, or at 7 x 7 from 56
-# px, whose pictures have no detail that 14 x 14 places could tell apart.
+# side of the input -> (kernel, stride, padding) of the stem; the trunk ends at 14 x 14, or at 7 x 7 for 56
+# px, where a finer map would not show more detail.
 STEMS = {56: (4, 2, 1), 112: (4, 2, 1), 224: (4, 4, 0)}
 
 
@@ -23,9 +23,9 @@ class ChannelsLast(nn.LayerNorm):
 
 
 class Block(nn.Module):
-    """Depthwise 7 x 7, LayerNorm, two pointwise layers, layer scale, and a residual that is sometimes alone.
+    """Depthwise 7 x 7, LayerNorm, two pointwise layers, layer scale and residual.
 
-    ``drop`` is the chance that a picture skips the block in training (Huang et al., "Deep Networks with
+    ``drop`` is the probability that a picture skips the block in training (Huang et al., "Deep Networks with
     Stochastic Depth", 2016).
     """
 

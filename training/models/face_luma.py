@@ -1,12 +1,12 @@
 """face-luma: a one-stage, anchor-free face detector for one channel of luma.
 
-Of the YuNet family (W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023): depth-wise
-separable units, a feature pyramid with nearest-neighbour upsampling, three strides, box + five landmarks +
-score from each cell. Differences, each for speed on a CPU: one input channel; a dense stem that is already at
-a quarter of the input's side after two convolutions (dense 3x3 convolutions reach the arithmetic peak,
-depth-wise ones wait for memory, so the large maps get the dense ones); one 15-channel convolution a level in
-place of four heads; no sigmoid in the graph, so that the decoder reads one score plane and only then the few
-cells that passed.
+From the YuNet family (W. Wu, H. Peng, S. Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023):
+depthwise separable units, a feature pyramid with nearest-neighbour upsampling, three strides, box, five
+landmarks and score for each cell. The differences make it faster on a CPU. It has one input channel. Its
+first two convolutions are dense and reduce the side to a quarter: dense 3x3 convolutions reach the arithmetic
+peak, depthwise ones are limited by memory, which matters most on large maps. One 15-channel convolution a
+level replaces four heads. The graph has no sigmoid, so that the decoder reads one score plane and then only
+the few cells above the threshold.
 """
 
 from torch import Tensor, nn
@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 STRIDES = (8, 16, 32)
 CHANNELS = 15  # score logit, dx, dy, log w, log h, five landmarks (x, y)
-# A prior of one face in a hundred cells keeps the first steps from being all background (Lin et al. 2017,
-# section 4.1).
+# A prior of one face in a hundred cells, so that background does not dominate the first steps (Lin et al.
+# 2017, section 4.1).
 _SCORE_BIAS = -4.6
 
 
@@ -26,7 +26,7 @@ def _dense(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
 
 
 def _separable(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
-    """Point-wise then depth-wise with one normalisation and one activation: YuNet's unit."""
+    """Pointwise, then depthwise convolution, with one normalisation and one activation: YuNet's unit."""
     return nn.Sequential(
         nn.Conv2d(c_in, c_out, 1, bias=False),
         nn.Conv2d(c_out, c_out, 3, stride, 1, groups=c_out, bias=False),

@@ -1,4 +1,4 @@
-"""Weights multiplied out for the kernels, once, and again whenever a parameter has changed."""
+"""Weights folded for the kernels once, and again whenever a parameter has changed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 
 class _Kept(NamedTuple):
-    sources: list[Tensor]  # aliases; while they live, no other tensor has their address
+    sources: list[Tensor]  # aliases; while they exist, no other tensor gets their address
     versions: list[int]
     folded: tuple[Tensor, ...]
 
 
 class Folding(nn.Module, ABC):
-    """A block whose weights a kernel takes multiplied out; ``kernels`` names what runs (fer_edge.kernels)."""
+    """A block whose kernel takes folded weights; ``kernels`` names what computes it (fer_edge.kernels)."""
 
     kernels = "reference"
     _kept: _Kept | None = None
@@ -25,13 +25,13 @@ class Folding(nn.Module, ABC):
         """The kernel's weights, as a differentiable function of the parameters."""
 
     def folded(self) -> tuple[Tensor, ...]:
-        """What `fold` returns. Without gradients it is kept until a parameter or statistic changes.
+        """The result of `fold`, which is cached without gradients until a parameter or statistic changes.
 
-        A change is seen by its version, as autograd sees it. What bumps none, like a fused optimiser or a
-        write through ``.data``, must be followed by ``eval()`` or ``train()``, which forget what was kept.
-        New values are written where the old ones stood, so that a CUDA graph reads them too. Compiled graphs,
-        graphs that are being recorded before anything is kept, and parameters made in inference mode fold in
-        every call. With several streams, call it once before they part.
+        A change is detected by the version counters of autograd. After a change that they do not count, such
+        as a fused optimizer or a write through ``.data``, call ``eval()`` or ``train()``, which clear the
+        cache. New values are written to the same memory, so that a CUDA graph reads them too. Compiled
+        graphs, graphs that are captured before anything is cached, and parameters made in inference mode fold
+        in every call. With several streams, call it once before they diverge.
         """
         sources = [*self.parameters(), *self.buffers()]
         if torch.is_grad_enabled() or torch.compiler.is_compiling() or _untracked(sources):
@@ -49,14 +49,14 @@ class Folding(nn.Module, ABC):
         return folded
 
     def train(self, mode: bool = True) -> "Folding":
-        """As of nn.Module; what was kept is looked at no more."""
+        """As of nn.Module; also invalidates the cache."""
         if self._kept is not None:
             self._kept = self._kept._replace(versions=[])
         super().train(mode)
         return self
 
     def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        # Moved or cast: the memory that the old weights hold is to be freed.
+        # After a move or cast, the memory of the old weights must be freed.
         self._kept = None
         return super()._apply(function, recurse)
 
@@ -70,7 +70,9 @@ def _same_memory(before: list[Tensor], now: list[Tensor]) -> bool:
 
 
 def _renewed(kept: _Kept, fresh: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The fresh weights, in the old ones' memory where that is ours: others are parameters, or were."""
+    """The fresh weights, in the memory of the old ones where the cache owns it: other tensors are
+    parameters.
+    """
     theirs = {source.data_ptr() for source in kept.sources}
     return type(fresh)(
         *(

@@ -1,7 +1,7 @@
 """ResNet without pooling and classifier (He et al., "Deep Residual Learning for Image Recognition", 2016).
 
-Names and shapes of the weights are torchvision's, so that ImageNet or face-recognition weights load as they
-are. Luma in place of RGB and small pictures change the first convolution only.
+Names and shapes of the weights are torchvision's, so that ImageNet or face-recognition weights can be loaded.
+Only the first convolution differs, for luma and small pictures.
 """
 
 from torch import Tensor, nn
@@ -14,14 +14,14 @@ VARIANTS = {
     50: ((1, 3, 1), (3, 4, 6, 3)),
 }
 BOTTLENECK = 4  # widening of the last convolution of a three-convolution block
-# side of the input -> (kernel, stride, max-pooling) of a stem behind which the trunk ends at 7 x 7
+# side of the input -> (kernel, stride, max-pooling) of a stem with which the trunk ends at 7 x 7
 STEMS = {56: (3, 1, False), 112: (7, 2, False), 224: (7, 2, True)}
 
 
 class Block(nn.Module):
-    """Two or three convolutions and a shortcut; the stride lies on the 3 x 3 convolution, as in torchvision.
+    """Two or three convolutions and a shortcut; the 3 x 3 convolution has the stride, as in torchvision.
 
-    The last normalisation starts at zero (Goyal et al. 2017): a deep network starts as a shallow one.
+    The last normalisation starts at zero (Goyal et al. 2017), so that the block starts as the identity.
     """
 
     def __init__(self, c_in: int, width: int, stride: int, kernels: tuple[int, ...]) -> None:
@@ -56,8 +56,8 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """float32 [N, channels, S, S] -> [N, C, 7, 7], C = 512 (ResNet-50: 2048) at the paper's width of 64.
 
-    ``size`` is S. The stems of STEMS end at 7 x 7; a picture of another size from 56 to 224 is first brought
-    to the next of these, since there is no whole stride for it.
+    ``size`` is S. The stems of STEMS end at 7 x 7; a picture of another size from 56 to 224 is first enlarged
+    to the next of these sizes, since no integer stride fits it.
     """
 
     def __init__(self, depth: int = 18, size: int = 224, channels: int = 3, width: int = 64) -> None:

@@ -1,7 +1,7 @@
 """Texture-Aware Feature Extractor: TKFNet's multi-branch attention (arXiv 2505.09967).
 
-The released code reads one pixel where the paper says "mean over space"; this is the mean. The released code
-adds the branches where the paper's text concatenates them; adding is the default.
+The paper says "mean over space", the released code reads one pixel; this is the mean. The paper concatenates
+the branches, the released code adds them; adding is the default.
 """
 
 from typing import Literal, get_args
@@ -19,7 +19,7 @@ Fusion = Literal["add", "concatenate"]
 class Tafe(Folding):
     """float32 [N, C, H, W] -> [N, C, H, W]; no residual and no normalisation, as published.
 
-    ``branches`` leaves one branch out, for ablations; it must name at least one here.
+    ``branches`` leaves one branch out, for ablations; "none" is not possible here.
     """
 
     def __init__(self, channels: int, branches: Branches = "both", fusion: Fusion = "add") -> None:
@@ -61,13 +61,13 @@ class Tafe(Folding):
         return merged
 
     def modulated(self, x: Tensor) -> Tensor:
-        """Branch 1: each channel scaled by what its mean and variance over space say of the texture."""
+        """Branch 1: each channel scaled by a function of its mean and variance over space."""
         mean = x.mean((2, 3), keepdim=True)
         variance = (x - mean).square().mean((2, 3), keepdim=True)
         return x * self.texture(self.alpha * mean + self.beta * variance)
 
     def fold(self) -> tuple[Tensor, ...]:
-        """Weights of `fer_edge.kernels.multi_branch_attention`; the kernels have both branches or none.
+        """Weights of `fer_edge.kernels.multi_branch_attention`, which needs both branches.
 
         Raises ValueError for an ablation.
         """

@@ -9,7 +9,9 @@ from training.models.tafe import Branches, Fusion, Tafe
 
 
 def classifier(channels: int, widths: tuple[int, int], classes: int, dropout: float) -> nn.Sequential:
-    """Two hidden layers, each normalised, as in the released head; dropout before the first and the last."""
+    """Two hidden layers with batch normalisation, as in the released head; dropout before the first and last
+    layer.
+    """
     wide, narrow = widths
     return nn.Sequential(
         nn.Dropout(dropout),
@@ -25,7 +27,7 @@ def classifier(channels: int, widths: tuple[int, int], classes: int, dropout: fl
 
 
 class FilteredTrunk(nn.Module):
-    """What TKFNet and its small sister share: trunk, TAFE, DCIF, mean over space, classifier."""
+    """Trunk, TAFE, DCIF, mean over space and classifier, shared by TKFNet and tkfnet-nano."""
 
     def __init__(
         self, trunk: nn.Module, channels: int, branches: Branches, fusion: Fusion, dcif: bool, head: nn.Module
@@ -37,7 +39,7 @@ class FilteredTrunk(nn.Module):
         self.head = head
 
     def features(self, x: Tensor) -> Tensor:
-        """The filtered map's mean over space, float32 [N, C]: what the head classifies."""
+        """The filtered map's mean over space, float32 [N, C]: the input of the head."""
         textured: Tensor = self.tafe(self.trunk(x))
         return self.dcif.pooled(textured) if isinstance(self.dcif, Dcif) else textured.mean((2, 3))
 
@@ -46,14 +48,14 @@ class FilteredTrunk(nn.Module):
         return logits
 
     def attention(self, x: Tensor) -> dict[str, Tensor]:
-        """Where the blocks look, each [N, H, W] of the map's resolution.
+        """Maps of where the blocks look, each [N, H, W] at the map's resolution.
 
         tafe: mean square of TAFE's output over the channels; dcif: the spatial gate in (0, 1).
         """
         textured = self.tafe(self.trunk(x))
         maps = {} if isinstance(self.tafe, nn.Identity) else {"tafe": textured.square().mean(1)}
         if isinstance(self.dcif, Dcif):
-            maps["dcif"] = self.dcif.places(self.dcif.gated(textured))[:, 0]
+            maps["dcif"] = self.dcif.spatial_gate(self.dcif.channel_gated(textured))[:, 0]
         return maps
 
 

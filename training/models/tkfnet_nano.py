@@ -1,10 +1,10 @@
 """tkfnet-nano: TAFE and DCIF of TKFNet on a slim residual trunk, for luma crops of 64 x 64.
 
-The trunk keeps ResNet's basic block (He et al. 2016) because dense 3 x 3 convolutions reach the arithmetic
-peak of a CPU; it stops at an eighth of the side, so that TAFE and DCIF see 8 x 8 places, about the paper's 7
-x 7. The first convolution halves the side: training pictures are 48 px wide, so 32 x 32 places of 32 channels
-lose nothing, and maps of the full size would take a third of the time for a tenth of the arithmetic. Widths
-are multiples of 16, the number of floats in the widest vector register.
+The trunk uses ResNet's basic block (He et al. 2016), because dense 3 x 3 convolutions reach the arithmetic
+peak of a CPU. It ends at an eighth of the side: TAFE and DCIF see 8 x 8 positions, about the paper's 7 x 7.
+The first convolution halves the side: training pictures are 48 px wide, so 32 x 32 positions of 32 channels
+lose nothing, and full-size maps would take a third of the time for a tenth of the arithmetic. Widths are
+multiples of 16, the number of floats in the widest vector register.
 """
 
 from torch import nn

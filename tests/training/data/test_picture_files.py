@@ -1,4 +1,4 @@
-"""Reading a picture file as luma, whatever it is and however broken."""
+"""Reading picture files as luma: formats, colours and broken files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.pictures import Unreadable, luma_from_file, picture_files
+from training.data.pictures import UnreadablePicture, luma_from_file, picture_files
 
 WritePicture = Callable[[Path, np.ndarray], Path]
 
@@ -45,10 +45,10 @@ def test_grey_and_transparent_pictures(tmp_path: Path, write_picture: WritePictu
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.6])
 def test_a_cut_off_file_is_unreadable(tmp_path: Path, write_picture: WritePicture, suffix: str, share: float):
     path = write_picture(tmp_path / f"a{suffix}", cv2.resize(colours(3, (20, 20, 3)), (120, 90)))
-    assert not isinstance(luma_from_file(path), Unreadable)
+    assert not isinstance(luma_from_file(path), UnreadablePicture)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    assert isinstance(luma_from_file(path), Unreadable)
+    assert isinstance(luma_from_file(path), UnreadablePicture)
 
 
 def test_a_cut_off_jpeg_is_not_saved_by_its_thumbnail(tmp_path: Path, write_picture: WritePicture):
@@ -58,20 +58,20 @@ def test_a_cut_off_jpeg_is_not_saved_by_its_thumbnail(tmp_path: Path, write_pict
     block = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
     whole = data[:2] + block + data[2:]
     path.write_bytes(whole)
-    assert not isinstance(luma_from_file(path), Unreadable)
+    assert not isinstance(luma_from_file(path), UnreadablePicture)
     path.write_bytes(whole[:-300])
-    assert luma_from_file(path) == Unreadable("the JPEG is cut off")
+    assert luma_from_file(path) == UnreadablePicture("the JPEG is cut off")
 
 
 def test_a_missing_file(tmp_path: Path):
-    assert luma_from_file(tmp_path / "a.jpg") == Unreadable("No such file or directory")
+    assert luma_from_file(tmp_path / "a.jpg") == UnreadablePicture("No such file or directory")
 
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_picture(tmp_path_factory: pytest.TempPathFactory, data: bytes):
     path = tmp_path_factory.getbasetemp() / "bytes.jpg"
     path.write_bytes(b"no picture" + data)
-    assert isinstance(luma_from_file(path), Unreadable)
+    assert isinstance(luma_from_file(path), UnreadablePicture)
 
 
 def test_files_are_listed_in_order_and_others_named(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Photographs, their split, and the canvases made of them."""
+"""Photographs, their split, and the canvases made from them."""
 
 from pathlib import Path
 
@@ -50,12 +50,12 @@ def test_landmarks_stay_on_the_dots(photographs: Path):
             if size < 40 or not inside:
                 continue
             at = canvas.image[tuple(np.floor(points[:, ::-1]).astype(int).T)].astype(float)
-            # Between the mouth corners lies skin: brighter than the dots in any exposure.
+            # Between the mouth corners is skin, which is brighter than the dots at any exposure.
             skin = canvas.image[tuple(np.floor(points[3:].mean(0)[::-1]).astype(int))]
             darker += int((at < skin - 2).sum())
             total += 5
     assert total > 100
-    # Occlusion, noise and near-black exposures hide a few.
+    # Occlusion, noise and very dark exposures hide a few.
     assert darker / total > 0.8
 
 
@@ -65,8 +65,8 @@ def test_right_and_left_survive_the_mirror(photographs: Path):
         canvas = make_canvas(photos, 256, np.random.default_rng(seed))
         eyes = canvas.landmarks[:, 1] - canvas.landmarks[:, 0]
         mouth = canvas.landmarks[:, 3:].mean(1) - canvas.landmarks[:, :2].mean(1)
-        # In an upright face the person's right eye is on the picture's left: the turn from eyes to mouth is
-        # positive.
+        # In an upright face, the person's right eye is on the picture's left, so the turn from eyes to mouth
+        # is positive.
         assert (eyes[:, 0] * mouth[:, 1] - eyes[:, 1] * mouth[:, 0] > 0).all()
 
 

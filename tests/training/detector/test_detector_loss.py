@@ -74,14 +74,14 @@ def test_ignored_regions_cost_nothing():
 def test_a_few_steps_find_the_face():
     torch.manual_seed(0)
     model = FaceLuma()
-    optimiser = torch.optim.Adam(model.parameters(), 3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     image = torch.zeros(2, 1, 128, 128)
     image[:, :, 30:110, 40:100] = 1.0
     for _ in range(60):
         losses = detector_loss(model(image), [FACE] * 2, [POINTS] * 2, [torch.zeros(0, 4)] * 2)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         losses["total"].backward()
-        optimiser.step()
+        optimizer.step()
     p = decode(model(image))
     best = int(p.logits[0].argmax())
     assert p.logits[0, best].sigmoid() > 0.5

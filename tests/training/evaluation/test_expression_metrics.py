@@ -1,4 +1,4 @@
-"""Figures on hand-made answers."""
+"""Metrics on predictions made by hand."""
 
 import numpy as np
 import pytest
@@ -49,9 +49,9 @@ def test_temperature_undoes_overconfidence():
     logits = rng.normal(size=(20000, 5)) * 2
     chances = metrics.softmax(logits)
     labels = (chances.cumsum(1) < rng.random((len(logits), 1))).sum(1)
-    assert metrics.fitted_temperature(3 * logits, labels) == pytest.approx(3, rel=0.06)
-    # The shares are known themselves, not only one label drawn from each.
-    assert metrics.fitted_share_temperature(2 * logits, chances) == pytest.approx(2, rel=0.01)
+    assert metrics.fit_confidence_temperature(3 * logits, labels) == pytest.approx(3, rel=0.06)
+    # With the true shares, not one label drawn from each.
+    assert metrics.fit_share_temperature(2 * logits, chances) == pytest.approx(2, rel=0.01)
 
 
 def test_softmax_of_large_logits():
@@ -67,7 +67,7 @@ def test_interval_holds_the_accuracy():
 def test_interval_of_paired_differences():
     low, high = metrics.difference_interval(np.array([1] * 40 + [-1] * 10 + [0] * 950))
     assert low < 0.03 < high
-    # Paired, the 950 rows that agree add nothing to the spread.
+    # In paired differences, the 950 rows that agree add nothing to the spread.
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt((0.05 - 0.03**2) / 1000), rel=0.1)
     assert metrics.difference_interval(np.zeros(10, int)) == (0, 0)
 
@@ -75,7 +75,7 @@ def test_interval_of_paired_differences():
 def test_vote_shares_by_hand():
     predicted = np.array([[0.8, 0.2, 0.0], [0.4, 0.6, 0.0]])
     votes = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]], np.float32)
-    figures = metrics.share_figures(predicted, votes)
+    figures = metrics.share_metrics(predicted, votes)
     np.testing.assert_allclose(figures.predicted, [0.6, 0.4, 0])
     np.testing.assert_allclose(figures.actual, [0.75, 0.25, 0])
     np.testing.assert_allclose(figures.error, [0.15, 0.15, 0])
@@ -86,16 +86,16 @@ def test_vote_shares_by_hand():
 def test_threshold_keeps_as_many_as_it_can():
     confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     right = np.array([True, False, True, True, False])
-    # 1/1, 1/2, 2/3, 3/4, 3/5: a stretch that falls short does not end the search.
-    assert metrics.confidence_for(right, confidence, 0.7) == 0.6
-    assert metrics.confidence_for(right, confidence, 0.6) == 0.0
-    assert metrics.confidence_for(~right, confidence, 0.9) == 1.0
+    # 1/1, 1/2, 2/3, 3/4, 3/5: a low accuracy in between does not end the search.
+    assert metrics.min_confidence_for_accuracy(right, confidence, 0.7) == 0.6
+    assert metrics.min_confidence_for_accuracy(right, confidence, 0.6) == 0.0
+    assert metrics.min_confidence_for_accuracy(~right, confidence, 0.9) == 1.0
 
 
 def test_threshold_cannot_part_equals():
     confidence = np.array([0.9, 0.7, 0.7, 0.7])
     right = np.array([True, True, False, False])
-    assert metrics.confidence_for(right, confidence, 0.9) == 0.9
+    assert metrics.min_confidence_for_accuracy(right, confidence, 0.9) == 0.9
 
 
 def test_risk_coverage_ends_at_the_accuracy():

@@ -1,5 +1,5 @@
-"""The five rules of an honest protocol: on made data always, on the real FER+ where a folder of
-training.prepare is at hand, on every network of the zoo and on the embedded models.
+"""The five rules of the evaluation protocol: on synthetic data always, on the real FER+ where
+FER_EDGE_FERPLUS names a folder of training.prepare, on every network architecture and on the embedded models.
 """
 
 import os
@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from fer_edge import models
 from training import evaluate as evaluation
 from training import train as training
-from training.data.dedup import copies_between
+from training.data.dedup import near_duplicates_between
 from training.data.pictures import Dataset, source_from_arrays
 from training.data.split import LABELS, SPLITS, Split, load_prepared, save
 from training.evaluation.inference import logits_from_module
-from training.evaluation.predictors import network_from_file
+from training.evaluation.predictors import predictor_from_file
 from training.evaluation.protocol import TOLERANCE, batch_independence, check_people
 from training.evaluation.report import PARTS, report_from_result
 from training.loop.settings import Settings
@@ -29,8 +29,8 @@ from training.prepare import open_detector, prepare
 
 Pictures = Callable[[int, int], np.ndarray]
 
-# Small, but whole: each switch that changes the structure is one network.
-ZOO: dict[str, tuple[dict[str, Any], ...]] = {
+# Small but complete: one network for each option that changes the structure.
+ARCHITECTURES: dict[str, tuple[dict[str, Any], ...]] = {
     "tkfnet": (
         {"size": 56, "width": 16},
         {"size": 56, "width": 16, "depth": 34, "fusion": "concatenate"},
@@ -64,26 +64,29 @@ def ferplus() -> Path:
     return Path(folder)
 
 
-def lived_in(module: nn.Module, size: int) -> nn.Module:
-    """Fresh weights that answer to their input: without statistics as training leaves them, a network with
-    weights of the start says nearly the same of all pictures, and would hide what this file looks for.
+def with_random_statistics(module: nn.Module, size: int) -> nn.Module:
+    """Gives a fresh network random parameters and statistics.
+
+    A freshly initialised network gives nearly the same logits for all pictures, which would hide a dependence
+    on the batch.
     """
     rng = torch.Generator().manual_seed(0)
     for name, value in module.named_parameters():
         if value.ndim == 1:
-            # Layer scales and the last normalisation of a block start near 0, which switches the block off.
+            # Layer scales and the last normalisation of a block are initialised near 0, which disables the
+            # block.
             mean = 1.0 if name.endswith(("weight", "layer_scale")) else 0.0
             value.data.normal_(mean, 0.2, generator=rng)
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
-        norm.momentum = None  # the plain mean of all batches
+        norm.momentum = None  # cumulative mean over all batches
     with torch.no_grad():
         module.train()(torch.from_numpy(inputs(size)[0]))
     return module.eval()
 
 
 def inputs(size: int, rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
-    """Noise whose brightness is its class, so that a batch of one class is another company."""
+    """Noise whose brightness shows its class, so that a batch of one class has other statistics."""
     rng = np.random.default_rng(1)
     labels = rng.integers(0, len(LABELS), rows)
     x = rng.normal(size=(rows, 1, size, size)) + (labels[:, None, None, None] - 3.5) / 4
@@ -91,20 +94,24 @@ def inputs(size: int, rows: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cases() -> list[Any]:
-    return [pytest.param(name, options, id=f"{name} {options}") for name in ZOO for options in ZOO[name]]
+    return [
+        pytest.param(name, options, id=f"{name} {options}")
+        for name in ARCHITECTURES
+        for options in ARCHITECTURES[name]
+    ]
 
 
-def test_the_zoo_is_whole():
-    assert set(ZOO) == set(EXPRESSION_MODELS)
+def test_every_architecture_is_tested():
+    assert set(ARCHITECTURES) == set(EXPRESSION_MODELS)
 
 
 @pytest.mark.parametrize(("name", "options"), cases())
 def test_rule_1_a_network_ignores_the_batch(name: str, options: dict[str, Any]):
     torch.manual_seed(0)
     module = build(name, **options)
-    logits = logits_from_module(lived_in(module, module.size))
+    logits = logits_from_module(with_random_statistics(module, module.size))
     x, labels = inputs(module.size)
-    # The rule says something only of a network that tells these pictures apart.
+    # The rule can only be tested with a network that tells these pictures apart.
     assert logits(x).std(0).max() > 100 * TOLERANCE
     result = batch_independence(logits, x, labels)
     assert result["alone_against_mixed"] < TOLERANCE
@@ -118,12 +125,12 @@ def test_rule_1_a_network_ignores_the_batch(name: str, options: dict[str, Any]):
     ids=lambda path: path.stem,
 )
 def test_rule_1_an_embedded_model_ignores_the_batch(path: Path):
-    network = network_from_file(path)
+    network = predictor_from_file(path)
     assert batch_independence(network.logits, *inputs(network.size))["holds"]
 
 
 class BatchAttention(nn.Module):
-    """The flaw: attention takes the batch [B, 32] for a sequence, so each face attends to its company."""
+    """The flaw: attention treats the batch [B, 32] as a sequence, so each face attends to the other faces."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,7 +147,7 @@ class BatchAttention(nn.Module):
 
 
 def test_rule_1_exposes_attention_over_the_batch():
-    flawed = lived_in(BatchAttention(), 64)
+    flawed = with_random_statistics(BatchAttention(), 64)
     x, labels = inputs(64)
     result = batch_independence(logits_from_module(flawed), x, labels)
     assert result["alone_against_mixed"] > 100 * TOLERANCE
@@ -151,7 +158,7 @@ def test_rule_1_exposes_attention_over_the_batch():
 def test_rule_1_exposes_what_sorting_by_class_gains():
     def flawed(x: np.ndarray) -> np.ndarray:
         own = x.mean((1, 2, 3))
-        # Half of what it says of a face is the mean of the faces beside it.
+        # Half of its output is the mean over the faces of the batch.
         said = 0.5 * own + 0.5 * own.mean()
         return -np.abs(4 * said[:, None] + 3.5 - np.arange(len(LABELS))).astype(np.float32)
 
@@ -186,9 +193,9 @@ def test_rule_2_on_ferplus(ferplus: Path):
 
 
 def assert_no_copies(splits: dict[str, Split]) -> None:
-    assert copies_between(splits["train"].images, splits["test"].images) == []
-    assert copies_between(splits["train"].images, splits["valid"].images) == []
-    assert copies_between(splits["valid"].images, splits["test"].images) == []
+    assert near_duplicates_between(splits["train"].images, splits["test"].images) == []
+    assert near_duplicates_between(splits["train"].images, splits["valid"].images) == []
+    assert near_duplicates_between(splits["valid"].images, splits["test"].images) == []
 
 
 def test_rule_3_training_never_opens_the_test_split(
@@ -209,28 +216,28 @@ def opened_in_training(data: Path, monkeypatch: pytest.MonkeyPatch, out: Path) -
         return load_prepared(folder, split)
 
     monkeypatch.setattr(training, "load_prepared", spy)
-    training.train(data, out, Settings(epochs=1, batch=32, precision="float32"), limit=64)
+    training.train(data, out, Settings(epochs=1, batch_size=32, precision="float32"), limit=64)
     return opened
 
 
-def test_rule_4_people_stand_in_one_split():
+def test_rule_4_each_person_is_in_one_split():
     check_people({"train": np.array([1, 2, -1]), "valid": np.array([3, -1]), "test": np.array([4, -1])})
     with pytest.raises(ValueError, match=r"got 1 in both valid and test \(person 3 is one\)"):
         check_people({"train": np.array([1]), "valid": np.array([3, 4]), "test": np.array([5, 3, 3])})
 
 
-def test_rule_4_nothing_is_judged_where_people_repeat(prepared: Path, tmp_path: Path):
+def test_rule_4_nothing_is_evaluated_where_people_repeat(prepared: Path, tmp_path: Path):
     for name in SPLITS:
         split = load_prepared(prepared, name)
         save(replace(split, people=np.arange(len(split))), tmp_path / f"{name}.npz")
     with pytest.raises(ValueError, match="the splits must show different people"):
-        evaluation.load_judged(tmp_path, None)
+        evaluation.load_valid_and_test(tmp_path, None)
 
 
-def test_rule_5_the_report_tells_what_a_reader_needs(tmp_path: Path, prepared: Path):
-    network = network_from_file(models.WEIGHTS / "tkfnet-nano.onnx")
+def test_rule_5_the_report_is_complete(tmp_path: Path, prepared: Path):
+    network = predictor_from_file(models.WEIGHTS / "tkfnet-nano.onnx")
     about = {"command": "python -m training.evaluate a.onnx data", "commit": "abc1234", "data": "data"}
-    splits = evaluation.load_judged(prepared, 64)
+    splits = evaluation.load_valid_and_test(prepared, 64)
     result = evaluation.evaluate([network], splits, tmp_path, about, quick=True)
     needed = ("accuracy", "balanced_accuracy", "recall", "counts", "calibration_error")
     assert all(name in result for name in needed)

@@ -1,4 +1,4 @@
-"""Distortions move, paint and shrink as they say, in the runtime's own coordinates."""
+"""Distortions move, paint and shrink as documented, in the runtime's coordinates."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from training.data.crops import TEMPLATE, crop_matrices, inputs_from_split
 from training.data.split import LABELS, Split
 from training.evaluation import distortions
 from training.evaluation.distortions import DISTORTIONS, Distortion, inputs_from_scene
-from training.evaluation.predictors import Network
+from training.evaluation.predictors import Predictor
 from training.evaluation.robustness import robustness
 
 SIZE = 64
@@ -18,7 +18,7 @@ SIZE = 64
 
 @pytest.fixture(scope="module")
 def faces() -> Split:
-    """Smooth pictures of 48 px; the landmarks stand in the template's form, turned, moved and scaled."""
+    """Smooth pictures of 48 px, with landmarks in the template's form, rotated, moved and scaled."""
     rng, n = np.random.default_rng(5), 12
     coarse = rng.integers(0, 256, (n, 6, 6), dtype=np.uint8)
     images = np.stack([cv2.resize(c, (48, 48), interpolation=cv2.INTER_CUBIC) for c in coarse])
@@ -37,26 +37,26 @@ def crops(faces: Split, change: distortions.Change, level: float) -> np.ndarray:
 
 
 def mean_difference(one: np.ndarray, other: np.ndarray) -> float:
-    """Within the middle of the crops, which no border reaches."""
+    """In the middle of the crops, which no border reaches."""
     inner = slice(SIZE // 4, -SIZE // 4)
     return float(np.abs(one - other)[:, :, inner, inner].mean())
 
 
-CASES = [(d, way) for d in DISTORTIONS for way in d.ways]
+CASES = [(d, way) for d in DISTORTIONS for way in d.cases]
 IDS = [f"{d.name}, {way}" for d, way in CASES]
 
 
 @pytest.mark.parametrize(("distortion", "way"), [c for c in CASES if c[0].plain is not None])
 def test_the_plain_level_changes_nothing(faces: Split, distortion: Distortion, way: str):
     plain = inputs_from_split(faces, SIZE)
-    np.testing.assert_allclose(crops(faces, distortion.ways[way], distortion.plain), plain, atol=2e-2)
+    np.testing.assert_allclose(crops(faces, distortion.cases[way], distortion.plain), plain, atol=2e-2)
 
 
 @pytest.mark.parametrize(("distortion", "way"), CASES, ids=IDS)
 def test_the_pictures_of_the_split_stay_as_they_are(faces: Split, distortion: Distortion, way: str):
     before, landmarks = faces.images.copy(), faces.landmarks.copy()
     for level in (distortion.levels[0], distortion.levels[-1]):
-        x = crops(faces, distortion.ways[way], level)
+        x = crops(faces, distortion.cases[way], level)
         assert np.isfinite(x).all()
     np.testing.assert_array_equal(faces.images, before)
     np.testing.assert_array_equal(faces.landmarks, landmarks)
@@ -75,10 +75,10 @@ def test_alignment_turns_the_picture_back(faces: Split):
     found = faces.found
     aligned = crops(faces, distortions.rolled_and_aligned, 30)
     left = crops(faces, distortions.rolled, 30)
-    # Two interpolations instead of one, no more.
+    # Only two interpolations instead of one differ.
     assert mean_difference(aligned[found], plain[found]) < 0.05
     assert mean_difference(left[found], plain[found]) > 0.3
-    # Without landmarks nothing turns the face back.
+    # Without landmarks, nothing turns the face back.
     assert mean_difference(aligned[~found], left[~found]) < 0.05
 
 
@@ -91,13 +91,13 @@ def test_scaled_enlarges_the_face_in_the_crop(faces: Split):
 
 def test_distant_faces_have_the_stated_size(faces: Split):
     scene = distortions.distant(faces, SIZE, 24)
-    sides = distortions.sides_from_matrices(scene.matrices, SIZE)
-    # Pictures have whole sides.
+    sides = distortions.crop_widths(scene.matrices, SIZE)
+    # The sides of pictures are integers.
     np.testing.assert_allclose(sides, 24, rtol=0.5 / 20)
     ratio = np.array([len(plane) for plane in scene.planes]) / faces.side
     eyes = distortions.eye_distances(faces) * ratio
-    np.testing.assert_allclose(eyes[faces.found], 24 * distortions.EYE_SHARE, rtol=0.05)
-    # The same place of the face, only coarser.
+    np.testing.assert_allclose(eyes[faces.found], 24 * (TEMPLATE[1][0] - TEMPLATE[0][0]), rtol=0.05)
+    # The same part of the face, at a lower resolution.
     assert mean_difference(inputs_from_scene(scene, SIZE), inputs_from_split(faces, SIZE)) < 0.1
 
 
@@ -110,7 +110,7 @@ def test_faces_are_never_enlarged(faces: Split):
 def test_covered_hides_the_stated_share(faces: Split, share: float):
     scene = distortions.covered(faces, SIZE, share)
     changed = [(p != i).sum() for p, i in zip(scene.planes, faces.images, strict=True)]
-    area = distortions.sides_from_matrices(crop_matrices(faces, SIZE), SIZE) ** 2
+    area = distortions.crop_widths(crop_matrices(faces, SIZE), SIZE) ** 2
     assert np.mean(changed / area) == pytest.approx(share, rel=0.2)
 
 
@@ -131,20 +131,20 @@ def test_paint_by_hand(faces: Split):
     assert losses[0] < losses[1] < losses[2]
 
 
-def test_curves_have_every_level_and_end_where_they_began(faces: Split):
+def test_curves_have_every_level_and_lose_nothing_at_the_plain_level(faces: Split):
     wide = faces.take(np.arange(12))
-    network = Network(by_brightness, 24, None, {})
+    network = Predictor(by_brightness, 24, None, {})
     plain = by_brightness(inputs_from_split(wide, 24)).astype(float)
     reports: list[list[str]] = []
     curves = robustness(network, wide, plain, lambda done: reports.append(list(done)))
     assert [len(names) for names in reports] == list(range(1, len(DISTORTIONS) + 1))
     for distortion in DISTORTIONS:
-        ways = curves[distortion.name]["ways"]
+        ways = curves[distortion.name]["cases"]
         for rows in ways.values():
             assert [row["level"] for row in rows] == list(distortion.levels)
             unchanged = [row for row in rows if row["level"] == distortion.plain]
             assert all(row["lost"] == 0 for row in unchanged)
-    darkest = curves["gamma"]["ways"]["aligned by landmarks"][-1]
+    darkest = curves["gamma"]["cases"]["aligned by landmarks"][-1]
     assert darkest["accuracy_95"][0] <= darkest["accuracy"] <= darkest["accuracy_95"][1]
 
 

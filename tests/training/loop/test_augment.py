@@ -1,4 +1,4 @@
-"""Distortions: what each does, that numbers repeat, and that a share of a batch sees the batch's numbers."""
+"""Distortions: their effects, reproducible random numbers, and equal numbers for a part of a batch."""
 
 import cv2
 import numpy as np
@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from training.data.crops import sample
-from training.loop.augment import Draw, Jitter, erase, jittered_matrices, mix, photometric
+from training.loop.augment import AugmentRanges, BatchRng, erase, mix, photometric, random_matrices
 
-STILL = Jitter().times(0)
+STILL = AugmentRanges().scaled(0)
 
 
-def whole_batch(count: int, seed: int = 0) -> Draw:
-    return Draw(count, slice(None), torch.Generator().manual_seed(seed))
+def whole_batch(count: int, seed: int = 0) -> BatchRng:
+    return BatchRng(count, slice(None), torch.Generator().manual_seed(seed))
 
 
 def pictures(count: int) -> torch.Tensor:
@@ -28,7 +28,7 @@ def identity(count: int, size: int) -> torch.Tensor:
 
 def test_no_jitter_gives_the_crop_or_its_mirror():
     images, matrices = pictures(12), identity(12, 64)
-    moved = jittered_matrices(matrices, matrices, 64, STILL, whole_batch(12))
+    moved = random_matrices(matrices, matrices, 64, STILL, whole_batch(12))
     plain, ours = sample(images, matrices, 64), sample(images, moved, 64)
     same = (ours - plain).abs().amax((1, 2, 3)) < 0.1
     mirrored = (ours - plain.flip(3)).abs().amax((1, 2, 3)) < 0.1
@@ -39,8 +39,8 @@ def test_no_jitter_gives_the_crop_or_its_mirror():
 
 def test_geometry_keeps_to_its_ranges():
     matrices = identity(4000, 64)
-    jitter = Jitter(zoom=0.2, rotation=10, shear=0, shift=0, unaligned=0)
-    linear = jittered_matrices(matrices, matrices, 64, jitter, whole_batch(4000))[:, :, :2] / 0.75
+    ranges = AugmentRanges(zoom=0.2, rotation=10, shear=0, shift=0, unaligned=0)
+    linear = random_matrices(matrices, matrices, 64, ranges, whole_batch(4000))[:, :, :2] / 0.75
     zoom = torch.linalg.det(linear).abs().sqrt()
     assert np.exp(-0.2) - 1e-3 < zoom.min() < zoom.max() < np.exp(0.2) + 1e-3
     angle = torch.rad2deg(torch.atan2(linear[:, 1, 0] * linear[:, 0, 0].sign(), linear[:, 0, 0].abs()))
@@ -57,7 +57,9 @@ def test_photometric_without_jitter_only_normalises():
 @pytest.mark.parametrize("kind", ["coarse", "blur"])
 def test_coarse_and_blurred_pictures_lose_detail(kind: str):
     luma = torch.rand(16, 1, 48, 48, generator=torch.Generator().manual_seed(0)) * 255
-    worse = photometric(luma, Jitter(**dict.fromkeys(Jitter.__slots__, 0) | {kind: 1.0}), whole_batch(16))
+    worse = photometric(
+        luma, AugmentRanges(**dict.fromkeys(AugmentRanges.__slots__, 0) | {kind: 1.0}), whole_batch(16)
+    )
     plain = photometric(luma, STILL, whole_batch(16))
     steps = [(x[..., 1:] - x[..., :-1]).square().mean() for x in (worse, plain)]
     assert steps[0] < 0.9 * steps[1]
@@ -65,7 +67,7 @@ def test_coarse_and_blurred_pictures_lose_detail(kind: str):
 
 def test_photometric_is_reproducible_and_finite():
     luma = pictures(16)[:, None].float()
-    one, two = (photometric(luma, Jitter(), whole_batch(16, seed=1)) for _ in range(2))
+    one, two = (photometric(luma, AugmentRanges(), whole_batch(16, seed=1)) for _ in range(2))
     assert torch.equal(one, two)
     assert torch.isfinite(one).all()
     assert one.abs().max() < 12
@@ -81,7 +83,7 @@ def test_erasing_covers_about_the_stated_share():
 
 @pytest.mark.parametrize(("mixup", "cutmix"), [(1.0, 0.0), (0.0, 1.0), (0.5, 0.5)])
 def test_mixed_targets_follow_the_mixed_pixels(mixup: float, cutmix: float):
-    # Even rows are black, odd rows white, and targets say so: the share of white is the mean of the picture.
+    # Even rows are black, odd rows white, and so are the targets: the share of white is the picture's mean.
     x = (torch.arange(512) % 2).float()[:, None, None, None].expand(512, 1, 16, 16)
     target = torch.stack([1 - x[:, 0, 0, 0], x[:, 0, 0, 0]], dim=1)
     mixed, (shares,) = mix(x, (target,), mixup, cutmix, whole_batch(512))
@@ -102,10 +104,10 @@ def test_shares_together_see_what_the_whole_batch_sees():
     luma, matrices = pictures(8)[:, None].float(), identity(8, 48)
 
     def distorted(share: slice) -> torch.Tensor:
-        draw = Draw(8, share, torch.Generator().manual_seed(5))
-        moved = jittered_matrices(matrices[share], matrices[share], 48, Jitter(), draw)
-        x = photometric(sample(luma[share, 0].to(torch.uint8), moved, 48), Jitter(), draw)
-        return mix(x, (), 0.5, 0.5, draw)[0]
+        rng = BatchRng(8, share, torch.Generator().manual_seed(5))
+        moved = random_matrices(matrices[share], matrices[share], 48, AugmentRanges(), rng)
+        x = photometric(sample(luma[share, 0].to(torch.uint8), moved, 48), AugmentRanges(), rng)
+        return mix(x, (), 0.5, 0.5, rng)[0]
 
     parts = torch.cat([distorted(slice(0, 4)), distorted(slice(4, 8))])
     torch.testing.assert_close(parts, distorted(slice(0, 8)), rtol=0, atol=1e-4)

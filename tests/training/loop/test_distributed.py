@@ -1,4 +1,4 @@
-"""Two processes train as one does with the same global batch."""
+"""Two processes train like one with the same global batch."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from training.data.split import load_prepared
-from training.loop.batches import Source
+from training.loop.batches import BatchLoader
 from training.loop.distributed import Process
 from training.loop.settings import Settings
 from training.train import train
@@ -25,13 +25,13 @@ train(Path(sys.argv[1]), Path(sys.argv[2]), Settings(**eval(sys.argv[3])))
 """
 SETTINGS = {
     "epochs": 1,
-    "batch": 16,
-    "warmup": 2,
-    "rate": 1e-3,
-    "mixup": 0.5,
-    "small_size": 0,
+    "batch_size": 16,
+    "warmup_steps": 2,
+    "lr": 1e-3,
+    "mixup_prob": 0.5,
+    "early_size": 0,
     "precision": "float32",
-    # Without dropout: each process draws its own.
+    # No dropout: its random numbers differ between processes.
     "options": {"widths": (16, 16, 32), "dropout": 0.0},
 }
 
@@ -56,7 +56,7 @@ def launch(prepared: Path, out: Path, count: int) -> None:
             _, errors = running.communicate(timeout=240)
             assert running.returncode == 0, errors
     finally:
-        # One that has lost its partner would wait for it.
+        # A process without its partner would wait forever.
         for running in started:
             running.kill()
             running.wait()
@@ -76,10 +76,12 @@ def test_two_processes_follow_the_loss_of_one(prepared: Path, tmp_path: Path):
 def test_an_odd_share_cannot_be_mixed(prepared: Path):
     split = load_prepared(prepared, "train")
     with pytest.raises(ValueError, match="even number of rows in each process, got 3"):
-        Source(split, Settings(batch=6, mixup=0.5), 64, Process(torch.device("cpu"), 0, 2), None)
+        BatchLoader(
+            split, Settings(batch_size=6, mixup_prob=0.5), 64, Process(torch.device("cpu"), 0, 2), None
+        )
 
 
-def test_a_batch_that_does_not_divide_is_told():
-    with pytest.raises(ValueError, match="batch must be a multiple of the 3 processes, got 16"):
-        Process(torch.device("cpu"), 1, 3).share(16)
-    assert Process(torch.device("cpu"), 1, 2).share(16) == slice(8, 16)
+def test_a_batch_that_does_not_divide_is_an_error():
+    with pytest.raises(ValueError, match="batch_size must be a multiple of the 3 processes, got 16"):
+        Process(torch.device("cpu"), 1, 3).local_rows(16)
+    assert Process(torch.device("cpu"), 1, 2).local_rows(16) == slice(8, 16)

@@ -1,4 +1,6 @@
-"""Weights from elsewhere: what fits is taken, what does not is told, an exported file answers as before."""
+"""Start weights: what fits is loaded, the rest is reported, and an exported file computes the same as
+before.
+"""
 
 from pathlib import Path
 
@@ -6,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from export.export_specs import expression_export
+from export.export_specs import expression_export_spec
 from export.onnx_from_checkpoint import onnx_from_model
 from fer_edge.models import WEIGHTS
-from training.loop.start_weights import initialise
+from training.loop.start_weights import load_start_weights
 from training.models import build
 from training.models.conv_cut import ConvCut
 from training.models.tkfnet import TkfNet
@@ -19,7 +21,7 @@ NO_PICTURES = torch.zeros(0, 1, 56, 56)
 
 
 def torchvision_resnet18(width: int = 64) -> dict[str, torch.Tensor]:
-    """Random weights under torchvision's names: what torch.load gives for resnet18, classifier and all."""
+    """Random weights with torchvision's names, as torch.load returns them for resnet18."""
     trunk = TkfNet(channels=3, width=width).trunk
     state = {name: torch.randn_like(value.float()) for name, value in trunk.state_dict().items()}
     return state | {"fc.weight": torch.randn(1000, 8 * width), "fc.bias": torch.randn(1000)}
@@ -54,7 +56,7 @@ def test_torchvisions_resnet_loads_whole(tmp_path: Path):
     given = torchvision_resnet18()
     torch.save(given, tmp_path / "resnet18.pth")
     model = TkfNet(channels=3)
-    report = initialise(model, tmp_path / "resnet18.pth", NO_PICTURES)
+    report = load_start_weights(model, tmp_path / "resnet18.pth", NO_PICTURES)
     for name, value in model.trunk.state_dict().items():
         torch.testing.assert_close(value, given[name].to(value.dtype), msg=name)
     assert "tafe.split.weight [1024, 512, 1, 1]: not in the file" in report
@@ -66,7 +68,7 @@ def test_rgb_is_summed_for_luma(tmp_path: Path):
     given = torchvision_resnet18()
     torch.save({"state_dict": {f"module.{k}": v for k, v in given.items()}}, tmp_path / "w.pth")
     model = TkfNet(channels=1)
-    report = initialise(model, tmp_path / "w.pth", NO_PICTURES)
+    report = load_start_weights(model, tmp_path / "w.pth", NO_PICTURES)
     grey = torch.randn(1, 1, 224, 224)
     expected = nn.functional.conv2d(grey.expand(-1, 3, -1, -1), given["conv1.weight"], stride=2, padding=3)
     torch.testing.assert_close(model.trunk.conv1(grey), expected, rtol=1e-4, atol=1e-4)
@@ -75,7 +77,7 @@ def test_rgb_is_summed_for_luma(tmp_path: Path):
 
 def test_another_stem_is_listed_and_no_error(tmp_path: Path):
     torch.save(torchvision_resnet18(), tmp_path / "w.pth")
-    report = initialise(TkfNet(size=56), tmp_path / "w.pth", NO_PICTURES)
+    report = load_start_weights(TkfNet(size=56), tmp_path / "w.pth", NO_PICTURES)
     assert "trunk.conv1.weight [64, 1, 3, 3]" in report
 
 
@@ -84,7 +86,7 @@ def test_another_network_is_an_error_that_lists_all_and_changes_nothing(tmp_path
     model = TkfNet(depth=34)
     before = model.state_dict()["trunk.conv1.weight"].clone()
     with pytest.raises(ValueError, match=r"does not fit(?s:.)*trunk\.layer1\.2\.conv1\.weight"):
-        initialise(model, tmp_path / "w.pth", NO_PICTURES)
+        load_start_weights(model, tmp_path / "w.pth", NO_PICTURES)
     torch.testing.assert_close(model.state_dict()["trunk.conv1.weight"], before)
 
 
@@ -92,14 +94,14 @@ def test_a_deeper_file_is_an_error_too(tmp_path: Path):
     trunk = TkfNet(depth=34, channels=3).trunk
     torch.save(dict(trunk.state_dict()), tmp_path / "resnet34.pth")
     with pytest.raises(ValueError, match=r"does not fit(?s:.)*layer1\.2\.conv1\.weight: in the file only"):
-        initialise(TkfNet(channels=3), tmp_path / "resnet34.pth", NO_PICTURES)
+        load_start_weights(TkfNet(channels=3), tmp_path / "resnet34.pth", NO_PICTURES)
 
 
 def test_torchvisions_convnext_loads_by_the_key_map(tmp_path: Path):
     model = ConvCut("atto", channels=3)
     given = torchvision_convnext(model)
     torch.save(given, tmp_path / "convnext.pth")
-    report = initialise(model, tmp_path / "convnext.pth", NO_PICTURES)
+    report = load_start_weights(model, tmp_path / "convnext.pth", NO_PICTURES)
     state = model.trunk.state_dict()
     torch.testing.assert_close(state["stem.0.weight"], given["features.0.0.weight"])
     torch.testing.assert_close(state["downsample.2.1.weight"], given["features.4.1.weight"])
@@ -109,8 +111,8 @@ def test_torchvisions_convnext_loads_by_the_key_map(tmp_path: Path):
     assert "stages.2.5.layer_scale: in the file only" in report
 
 
-def lively(model: nn.Module) -> nn.Module:
-    """Normalisations as after training: no statistic is 0, no scale 1."""
+def with_random_statistics(model: nn.Module) -> nn.Module:
+    """Normalisations as after training: no statistic is 0, no scale is 1."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -121,9 +123,9 @@ def lively(model: nn.Module) -> nn.Module:
 
 
 def exported(model: nn.Module, name: str, path: Path) -> Path:
-    """As the exporter writes it, normalisations folded away."""
-    export = expression_export(model, name)
-    path.write_bytes(onnx_from_model(model, export, export.spec).SerializeToString())
+    """A file as the exporter writes it, with folded normalisations."""
+    export = expression_export_spec(model, name)
+    path.write_bytes(onnx_from_model(model, export, export.model_spec).SerializeToString())
     return path
 
 
@@ -135,16 +137,18 @@ def exported(model: nn.Module, name: str, path: Path) -> Path:
         ("tkfnet", {"size": 56, "width": 8, "depth": 50, "tafe": "none"}),
     ],
 )
-def test_an_exported_file_goes_on_answering_as_it_did(name: str, options: dict[str, object], tmp_path: Path):
+def test_an_exported_file_computes_the_same_after_loading(
+    name: str, options: dict[str, object], tmp_path: Path
+):
     torch.manual_seed(0)
-    model = lively(build(name, **options))
+    model = with_random_statistics(build(name, **options))
     fresh = build(name, **options)
     x = torch.randn(64, 1, model.size, model.size)
-    assert "all weights taken" in initialise(fresh, exported(model, name, tmp_path / "m.onnx"), x)
+    assert "all weights taken" in load_start_weights(fresh, exported(model, name, tmp_path / "m.onnx"), x)
     with torch.no_grad():
         wanted = model(x)
         torch.testing.assert_close(fresh.eval()(x), wanted, rtol=1e-3, atol=1e-3)
-        # In training every normalisation sees the pictures that it was measured on: still the same answer.
+        # In training, every normalisation sees the pictures it was measured on, so the result stays the same.
         fresh.train()
         for module in fresh.modules():
             if isinstance(module, nn.Dropout):
@@ -152,21 +156,21 @@ def test_an_exported_file_goes_on_answering_as_it_did(name: str, options: dict[s
         torch.testing.assert_close(fresh(x), wanted, rtol=0.02, atol=0.02 * float(wanted.std()))
 
 
-def test_the_embedded_network_is_a_start():
+def test_the_embedded_network_can_be_loaded():
     x = torch.rand(64, 1, 64, 64) * 4 - 2
-    assert "all weights taken" in initialise(TkfNetNano(), WEIGHTS / "tkfnet-nano-float32.onnx", x)
+    assert "all weights taken" in load_start_weights(TkfNetNano(), WEIGHTS / "tkfnet-nano-float32.onnx", x)
 
 
 def test_a_file_of_another_network_is_refused(tmp_path: Path):
     path = exported(TkfNetNano((16, 16, 16)).eval(), "tkfnet-nano", tmp_path / "nano.onnx")
     with pytest.raises(ValueError, match=r"does not fit: trunk\.0\.weight must be \[32, 1, 5, 5\], got \[16"):
-        initialise(TkfNetNano(), path, torch.zeros(2, 1, 64, 64))
+        load_start_weights(TkfNetNano(), path, torch.zeros(2, 1, 64, 64))
 
 
 def test_a_file_whose_normalisations_do_not_fold_is_refused(tmp_path: Path):
     torch.manual_seed(0)
-    model = lively(build("conv-cut", variant="atto", size=56, tokens_width=64))
+    model = with_random_statistics(build("conv-cut", variant="atto", size=56, tokens_width=64))
     path = exported(model, "conv-cut", tmp_path / "conv-cut.onnx")
     fresh = build("conv-cut", variant="atto", size=56, tokens_width=64)
     with pytest.raises(ValueError, match="start from its checkpoint"):
-        initialise(fresh, path, torch.randn(8, 1, 56, 56))
+        load_start_weights(fresh, path, torch.randn(8, 1, 56, 56))

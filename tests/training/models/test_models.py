@@ -1,4 +1,4 @@
-"""Sizes of the networks against the papers, their blocks against the equations, and their ablations."""
+"""The networks: sizes as in the papers, blocks as in their equations, ablations."""
 
 import math
 
@@ -223,13 +223,13 @@ def test_dcif_gates_only_shrink_and_see_channel_then_place():
     out = block(x)
     assert (out.abs() <= x.abs()).all()
     ratio = out / x
-    # One gate a channel times one gate a place: every 2 x 2 minor of the ratios vanishes.
+    # One gate a channel times one gate a position: every 2 x 2 minor of the ratios is zero.
     minor = ratio[:, 0, 0, 0] * ratio[:, 1, 3, 5] - ratio[:, 0, 3, 5] * ratio[:, 1, 0, 0]
     assert minor.abs().max() < 1e-5
     assert ratio[:, 0].std() > 0
 
 
-def test_the_detector_gives_an_image_the_same_answer_in_any_company():
+def test_the_detector_does_not_depend_on_the_batch():
     torch.manual_seed(1)
     model = FaceLuma().eval()
     x = torch.randn(5, 1, 64, 64)

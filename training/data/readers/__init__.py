@@ -1,4 +1,4 @@
-"""Pictures of faces with the shares of people who named an expression: a table of readers, one a layout."""
+"""Readers of data sets, one for each layout, and the table by which a layout is found."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from training.data.readers import affectnet, ferplus, ferplus_csv, ferplus_png, 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A form that data comes in: ``expects`` says in words what must lie in the folder."""
+    """A layout of a data set; ``expects`` describes what the folder must hold."""
 
     expects: str
     fits: Callable[[Path], bool]
     read: Callable[[Path], Dataset]
 
 
-# In the order in which "auto" asks: a folder per class comes last, because it asks for the least.
+# In the order in which "auto" tries them: class folders last, because nearly any folder fits.
 LAYOUTS = {
     name: Layout(module.EXPECTS, module.fits, module.read)
     for name, module in {
@@ -31,11 +31,11 @@ LAYOUTS = {
     }.items()
 }
 AUTO = "auto"
-_SHOWN = 8  # entries of a folder in a message
+_SHOWN = 8  # entries of a folder that a message lists
 
 
 def layout_from_folder(root: Path) -> str:
-    """The name of the first layout that fits; raises ValueError with what each expects when none does."""
+    """The name of the first layout that fits; raises ValueError that lists all layouts when none does."""
     for name, layout in LAYOUTS.items():
         if layout.fits(root):
             return name
@@ -47,12 +47,12 @@ def layout_from_folder(root: Path) -> str:
 
 
 def read(root: Path, layout: str = AUTO) -> Dataset:
-    """Reads a data set in a named layout, or in the one that fits.
+    """Reads a data set in the given layout, or in the first that fits.
 
     Raises:
-        FileNotFoundError: there is no such folder, or a file that the layout cannot do without is missing.
-        ValueError: an unknown layout, a folder in another one, files that contradict each other, or a split
-            without a picture.
+        FileNotFoundError: the folder, or a file that the layout needs, is missing.
+        ValueError: the layout is unknown or does not fit, files contradict each other, or a split has no
+            picture.
     """
     if not root.is_dir():
         raise FileNotFoundError(

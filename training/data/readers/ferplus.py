@@ -1,9 +1,9 @@
-"""FER+ in packed form, and the rules that all of FER+'s layouts share.
+"""FER+ in packed form, and the rules that all layouts of FER+ share.
 
 FER2013's pictures with ten votes each (Barsoum et al., "Training deep networks for facial expression
 recognition with crowd-sourced label distribution", 2016). Rows whose majority of the ten categories is
-"unknown" or "not a face" carry no label; the distribution over the other eight is the target. A row's number
-is the one in its file name (fer0000123.png), in every layout.
+"unknown" or "not a face" have no label; the target is the distribution over the other eight. In every layout,
+a row's number is the one in its file name (fer0000123.png).
 """
 
 import zipfile
@@ -28,7 +28,7 @@ COLUMNS = ("images", "votes", "fer2013_label", "row", "copy_of_heldout")
 
 
 def fits(root: Path) -> bool:
-    """Whether packed files lie in the folder."""
+    """Whether the packed files are there."""
     return all(_files(root, split) for split in SPLITS)
 
 
@@ -42,7 +42,9 @@ def read(root: Path) -> Dataset:
 
 
 def shares_from_votes(votes: F32) -> tuple[F32, NDArray[np.bool_]]:
-    """Votes [n, 10] to shares of LABELS f32 [n, 8] and whether one of LABELS has the most votes bool [n]."""
+    """Votes [n, 10] to shares of LABELS f32 [n, 8], and bool [n]: whether one of LABELS has the most
+    votes.
+    """
     ours = votes[:, : len(LABELS)]
     total = ours.sum(1, keepdims=True)
     shares = np.divide(ours, total, out=np.zeros_like(ours), where=total > 0)
@@ -79,10 +81,10 @@ def _image_at(images: U8, index: int) -> Picture:
 
 def _columns(file: Path) -> dict[str, NDArray[np.generic]]:
     try:
-        # Opened here, because NumPy leaves a file open that turns out to be no archive.
+        # Opened here, because NumPy leaves a file open that is not an archive.
         with file.open("rb") as opened, np.load(opened) as packed:
             found = {name: packed[name] for name in COLUMNS if name in packed}
-    # What NumPy and zipfile raise for a file that is no archive or is cut off.
+    # What NumPy and zipfile raise for a file that is not an archive or is truncated.
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{file} cannot be read ({error}); fetch or pack it again") from error
     if missing := [name for name in COLUMNS if name not in found]:

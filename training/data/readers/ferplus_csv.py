@@ -1,7 +1,7 @@
-"""FER+ as Microsoft gives it: fer2013.csv of the ICML 2013 contest beside fer2013new.csv with the votes.
+"""FER+ as Microsoft publishes it: fer2013.csv of the ICML 2013 contest and fer2013new.csv with the votes.
 
-The two files go line by line. Pictures that all ten people called no face have no name in fer2013new.csv;
-Microsoft's generate_training_data.py leaves them out, and so does this.
+Line n of one file belongs to line n of the other. Pictures that all ten annotators called no face have no
+name in fer2013new.csv; like Microsoft's generate_training_data.py, this reader leaves them out.
 """
 
 import csv
@@ -47,15 +47,15 @@ class _Rows:
 
 
 def fits(root: Path) -> bool:
-    """Whether both files lie in the folder."""
+    """Whether both files are there."""
     return (root / PICTURES).is_file() and (root / VOTES).is_file()
 
 
 def read(root: Path) -> Dataset:
-    """Reads both files; a line that is broken is named and left out.
+    """Reads both files; a broken line is reported and left out.
 
     Raises:
-        ValueError: a column is missing, or the files do not have the same number of lines.
+        ValueError: a column is missing, or the files differ in their number of lines.
     """
     pictures = _lines(root / PICTURES, ("emotion", "pixels", "Usage"))
     votes = _lines(root / VOTES, ("Usage", "Image name"))
@@ -70,7 +70,7 @@ def read(root: Path) -> Dataset:
 
 
 def _add(splits: dict[str, _Rows], picture: dict[str, str], vote: dict[str, str]) -> str | None:
-    """Adds a line to its split; returns what is wrong with it, if anything."""
+    """Adds a line to its split; returns what is wrong with the line, if anything."""
     name = vote["Image name"]
     if not name:
         return None
@@ -103,7 +103,7 @@ def _add(splits: dict[str, _Rows], picture: dict[str, str], vote: dict[str, str]
 
 
 def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """The lines of a CSV file by column; a line that is too short has empty texts."""
+    """The lines of a CSV file by column; a line that is too short is completed with empty texts."""
     # Some copies begin with a byte-order mark.
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)

@@ -1,7 +1,7 @@
 """FER+ as Microsoft's generate_training_data.py writes it: three folders of PNG files with a label.csv each.
 
-A line of label.csv is the file's name and ten votes; the files that Microsoft ships have the face's box,
-always the whole picture, in between. FER2013's own label is not kept by that program.
+A line of label.csv is a file name and ten votes. In the files that Microsoft ships, a box stands between
+them, which is always the whole picture. That program does not keep FER2013's own label.
 """
 
 import csv
@@ -11,7 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.pictures import Dataset, Picture, Source, Unreadable, luma_from_file, source_from_arrays
+from training.data.pictures import (
+    Dataset,
+    Picture,
+    Source,
+    UnreadablePicture,
+    luma_from_file,
+    source_from_arrays,
+)
 from training.data.readers.ferplus import CATEGORIES, SIDE, shares_from_votes
 
 FOLDERS = {"train": "FER2013Train", "valid": "FER2013Valid", "test": "FER2013Test"}
@@ -21,12 +28,12 @@ NAME = re.compile(r"fer(\d+)\.png")
 
 
 def fits(root: Path) -> bool:
-    """Whether the three folders lie there."""
+    """Whether the three folders are there."""
     return all((root / folder).is_dir() for folder in FOLDERS.values())
 
 
 def read(root: Path) -> Dataset:
-    """Reads the three label files; a line that is broken is named and left out.
+    """Reads the three label files; a broken line is reported and left out.
 
     Raises:
         FileNotFoundError: a folder has no label.csv.
@@ -46,7 +53,7 @@ def _source(root: Path, folder: str, broken: dict[str, str]) -> Source:
     with path.open(newline="", encoding="utf-8-sig") as file:
         for number, line in enumerate(csv.reader(file), start=1):
             texts = [text.strip() for text in line]
-            # Without the box, where there is one.
+            # The last ten columns, whether or not there is a box.
             counts = texts[-CATEGORIES:]
             if (
                 len(texts) not in (1 + CATEGORIES, 2 + CATEGORIES)
@@ -71,6 +78,6 @@ def _source(root: Path, folder: str, broken: dict[str, str]) -> Source:
 
 def _luma_at(paths: list[Path], index: int) -> Picture:
     luma = luma_from_file(paths[index])
-    if not isinstance(luma, Unreadable) and luma.shape != (SIDE, SIDE):
-        return Unreadable(f"must be {SIDE} x {SIDE} px, got {luma.shape[1]} x {luma.shape[0]}")
+    if not isinstance(luma, UnreadablePicture) and luma.shape != (SIDE, SIDE):
+        return UnreadablePicture(f"must be {SIDE} x {SIDE} px, got {luma.shape[1]} x {luma.shape[0]}")
     return luma

@@ -1,15 +1,15 @@
-"""A plain folder per class: DATA/<class>/*.jpg, or DATA/{train,valid,test}/<class>/*.jpg.
+"""One folder per class: DATA/<class>/*.jpg, or DATA/{train,valid,test}/<class>/*.jpg.
 
-Classes are named as in LABELS or by an alias of training.data.labels, in any case. Where the split folders
-valid or test are missing, a tenth of the train pictures takes the place of each, chosen by the hash of the
-file's bytes so that exact copies never straddle.
+Classes are named as in LABELS or by an alias of training.data.labels, in upper or lower case. A missing valid
+or test folder is replaced by a tenth of the train pictures, chosen by the hash of the file's bytes, so that
+exact copies stay in one split.
 """
 
 from pathlib import Path
 
-from training.data.auto_split import splits_by_bytes
+from training.data.auto_split import split_by_file_hash
 from training.data.labels import LABEL_OF_ALIAS
-from training.data.pictures import CLUTTER, Dataset, Row, dataset_from_rows, name_of, picture_files
+from training.data.pictures import CLUTTER, Dataset, PictureRow, dataset_from_rows, name_of, picture_files
 from training.data.split import SPLITS
 
 SPLIT_OF_FOLDER = {
@@ -25,7 +25,7 @@ EXPECTS = "a folder per class (happiness, happy, angry, ...), or train, valid an
 
 
 def fits(root: Path) -> bool:
-    """Whether a class or a train folder lies there."""
+    """Whether a class folder or a train folder is there."""
     return bool(_split_folders(root)) or any(p.name.lower() in LABEL_OF_ALIAS for p in _folders(root))
 
 
@@ -39,10 +39,12 @@ def read(root: Path) -> Dataset:
     broken: dict[str, str] = {}
     given = _split_folders(root)
     if not given:
-        return dataset_from_rows(root, _carved(_rows(root, root, "train", broken), SPLITS[1:]), broken)
+        return dataset_from_rows(
+            root, _with_missing_splits(_rows(root, root, "train", broken), SPLITS[1:]), broken
+        )
     if extra := [p.name for p in _folders(root) if p not in given.values()]:
         raise ValueError(
-            f"{root} must hold only split folders beside {', '.join(p.name for p in given.values())}, got "
+            f"{root} must hold only split folders besides {', '.join(p.name for p in given.values())}, got "
             f"{', '.join(extra)}; move them elsewhere"
         )
     if "train" not in given:
@@ -51,20 +53,22 @@ def read(root: Path) -> Dataset:
             "the one to train on"
         )
     rows = [row for split, folder in given.items() for row in _rows(root, folder, split, broken)]
-    return dataset_from_rows(root, _carved(rows, [split for split in SPLITS if split not in given]), broken)
+    return dataset_from_rows(
+        root, _with_missing_splits(rows, [split for split in SPLITS if split not in given]), broken
+    )
 
 
-def _carved(rows: list[Row], missing: list[str] | tuple[str, ...]) -> list[Row]:
+def _with_missing_splits(rows: list[PictureRow], missing: list[str] | tuple[str, ...]) -> list[PictureRow]:
     """Moves train rows to the missing splits."""
     if not missing:
         return rows
     train = [row for row in rows if row.split == "train"]
-    splits = splits_by_bytes([row.path for row in train], missing)
-    moved = [Row(split, row.path, row.label) for split, row in zip(splits, train, strict=True)]
+    splits = split_by_file_hash([row.path for row in train], missing)
+    moved = [PictureRow(split, row.path, row.label) for split, row in zip(splits, train, strict=True)]
     return moved + [row for row in rows if row.split != "train"]
 
 
-def _rows(root: Path, folder: Path, split: str, broken: dict[str, str]) -> list[Row]:
+def _rows(root: Path, folder: Path, split: str, broken: dict[str, str]) -> list[PictureRow]:
     rows = []
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.name.startswith("."):
@@ -74,9 +78,9 @@ def _rows(root: Path, folder: Path, split: str, broken: dict[str, str]) -> list[
                     f"{path} must be named like an expression, got {path.name!r}; rename it to one of "
                     f"{', '.join(LABEL_OF_ALIAS)}, or move it elsewhere"
                 )
-            rows += [Row(split, picture, label) for picture in picture_files(path, root, broken)]
+            rows += [PictureRow(split, picture, label) for picture in picture_files(path, root, broken)]
         elif not path.name.startswith(".") and path.name.lower() not in CLUTTER:
-            broken[name_of(path, root)] = "lies in no class folder"
+            broken[name_of(path, root)] = "not in a class folder"
     return rows
 
 

@@ -2,31 +2,30 @@
 expressions, five angles.
 
 A file is named by session (A, B), sex (F, M), number, expression and angle: AF01ANS.JPG, BM12HAHL.JPG. Both
-sessions show the same people. Split by person: numbers that end in 0 or 5 are the test split and those that
-end in 4 the valid split, of both sexes: 14 and 8 people of 70. No list is needed, and every split has as many
-women as men.
+sessions show the same people. The split is by person: numbers that end in 0 or 5 are the test split, those
+that end in 4 the valid split: 14 and 8 of 70 people, half of them women.
 """
 
 import re
 from pathlib import Path
 
 from training.data.labels import INDEX, KDEF
-from training.data.pictures import Dataset, Row, dataset_from_rows, name_of, picture_files
+from training.data.pictures import Dataset, PictureRow, dataset_from_rows, name_of, picture_files
 
 EXPECTS = "KDEF_and_AKDEF/KDEF (or KDEF, or the top) with a folder a person and session, AF01 to BM35"
 PERSON = re.compile(r"[AB][FM]\d\d", re.IGNORECASE)
 FILE = re.compile(rf"[AB]([FM])(\d\d)({'|'.join(KDEF)})(?:FL|HL|S|HR|FR)\.JPE?G", re.IGNORECASE)
-# Number of the first man, so that people have different numbers.
+# Added to the numbers of men, so that no two people have the same number.
 MEN_FROM = 100
 
 
 def fits(root: Path) -> bool:
-    """Whether folders named like KDEF's people lie there."""
+    """Whether folders with KDEF's names of people are there."""
     return bool(_person_folders(root))
 
 
 def read(root: Path) -> Dataset:
-    """Reads all sessions and angles; a file that is not named by the rule is named and left out."""
+    """Reads all sessions and angles; a file with another kind of name is reported and left out."""
     broken: dict[str, str] = {}
     rows = []
     for folder in _person_folders(root):
@@ -39,7 +38,7 @@ def read(root: Path) -> Dataset:
                 continue
             sex, number, expression = match[1].upper(), int(match[2]), match[3].upper()
             person = number + (MEN_FROM if sex == "M" else 0)
-            rows.append(Row(split_from_number(number), path, INDEX[KDEF[expression]], person))
+            rows.append(PictureRow(split_from_number(number), path, INDEX[KDEF[expression]], person))
     return dataset_from_rows(root, rows, broken)
 
 

@@ -1,16 +1,16 @@
 """RAF-DB's basic expressions (Li et al., "Reliable Crowdsourcing and Deep Locality-Preserving Learning for
 Expression Recognition in the Wild", 2017), as 100 x 100 px aligned faces.
 
-There is no official valid split: a tenth of each class of the train split becomes valid, those whose names
-have the smallest SHA-256.
+There is no official valid split: it is a tenth of each class of the train split, the names with the smallest
+SHA-256.
 """
 
 import re
 from pathlib import Path
 
-from training.data.auto_split import carved_by_name
+from training.data.auto_split import split_by_name_hash
 from training.data.labels import INDEX, RAF_DB
-from training.data.pictures import Dataset, Row, dataset_from_rows
+from training.data.pictures import Dataset, PictureRow, dataset_from_rows
 
 LABEL_FILE = "EmoLabel/list_patition_label.txt"  # the data set spells it so
 FOLDER = "Image/aligned"
@@ -19,13 +19,13 @@ LINE = re.compile(r"((train|test)_\d+)\.jpg\s+(\d+)")
 
 
 def fits(root: Path) -> bool:
-    """Whether the label file and the folder of aligned faces lie there."""
+    """Whether the label file and the folder of aligned faces are there."""
     base = _base(root)
     return (base / LABEL_FILE).is_file() and (base / FOLDER).is_dir()
 
 
 def read(root: Path) -> Dataset:
-    """Reads the label file; a picture that is missing shows when it is read.
+    """Reads the label file; a missing picture is reported later, when it is read.
 
     Raises:
         ValueError: a line of the label file is not a name and a label from 1 to 7.
@@ -45,10 +45,10 @@ def read(root: Path) -> Dataset:
         splits.append(match[2])
         labels.append(INDEX[RAF_DB[int(match[3])]])
     train = [k for k, split in enumerate(splits) if split == "train"]
-    for k in carved_by_name([names[k] for k in train], [labels[k] for k in train]):
+    for k in split_by_name_hash([names[k] for k in train], [labels[k] for k in train]):
         splits[train[k]] = "valid"
     rows = [
-        Row(split, base / FOLDER / f"{name}_aligned.jpg", label)
+        PictureRow(split, base / FOLDER / f"{name}_aligned.jpg", label)
         for name, split, label in zip(names, splits, labels, strict=True)
     ]
     return dataset_from_rows(root, rows, {})

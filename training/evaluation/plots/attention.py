@@ -1,7 +1,7 @@
-"""Where a network's blocks look, laid over faces.
+"""Maps of where a network's blocks look, drawn over faces.
 
 The maps are the networks' own (``attention``): TAFE's response, DCIF's gate, the attention that tokens
-receive. They say where a block's output is large, not what caused the label.
+receive. They show where a block's output is large, not what caused the label.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from training.data.crops import MEAN, SCALE, inputs_from_split
 from training.data.split import Split
 from training.evaluation.plots.charts import save_picture
 
-MEAN_ROWS = 512  # of the picture of the mean
+MEAN_ROWS = 512  # of the mean picture
 EXPLAINED = {
     "tafe": "TAFE: strength of its output",
     "dcif": "DCIF: spatial gate",
     "trunk": "trunk: strength of its output",
-    "tokens": "attention that places receive",
+    "tokens": "attention that positions receive",
 }
 
 
 @torch.no_grad()
 def maps_from_split(module: nn.Module, split: Split) -> tuple[F32, I64, dict[str, F32]]:
-    """Luma [n, S, S], predicted class [n], and each map brought to [n, S, S]."""
+    """Luma [n, S, S], predicted class [n], and each map resized to [n, S, S]."""
     x = torch.from_numpy(inputs_from_split(split, module.size)).to(next(module.parameters()).device)
     predicted = module(x).argmax(1).cpu().numpy()
     side = (module.size, module.size)
@@ -56,10 +56,10 @@ def clearest_rows(split: Split) -> I64:
 def draw_attention(
     module: nn.Module, split: Split, labels: Sequence[str], path: Path, mean: Path
 ) -> list[str]:
-    """Two pictures: a grid of one face a class by map, and each map's mean over many faces, which shows
-    nobody.
+    """Two pictures: one face of each class with all maps, and the mean of each map over many faces, which
+    shows no real person.
 
-    Returns the names of the maps; without any, nothing is drawn.
+    Returns the names of the maps; without maps, nothing is drawn.
     """
     chosen = split.take(clearest_rows(split))
     faces, predicted, maps = maps_from_split(module, chosen)
@@ -77,7 +77,9 @@ def draw_attention(
 
 
 def _draw_grid(faces: F32, maps: dict[str, F32], titles: Sequence[str], path: Path) -> None:
-    """A column a face, a row a map; each map is stretched over its own range, which stands below it."""
+    """A column for each face, a row for each map; each map is stretched over its own range, given below
+    it.
+    """
     figure, axes = plt.subplots(
         1 + len(maps),
         len(faces),

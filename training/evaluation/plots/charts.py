@@ -1,4 +1,4 @@
-"""The figures of an evaluation as pictures."""
+"""Charts of an evaluation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ DPI = 110
 
 
 def save_picture(figure: Figure, path: Path) -> None:
-    """Writes a PNG and gives the figure's memory back."""
+    """Writes a PNG and frees the figure."""
     figure.savefig(path, dpi=DPI)
     plt.close(figure)
 
@@ -39,7 +39,7 @@ def draw_confusion(counts: I64, labels: Sequence[str], path: Path) -> None:
 
 
 def draw_reliability(bins: Sequence[tuple[float, float, float]], path: Path) -> None:
-    """Accuracy against confidence; the bars below show where the rows are."""
+    """Accuracy against confidence; the bars below show the share of rows."""
     share, confidence, right = np.array(bins).T
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(5, 5.6), height_ratios=[3, 1], sharex=True, layout="constrained"
@@ -58,7 +58,7 @@ def draw_vote_shares(shares: Mapping[str, Any], labels: Sequence[str], path: Pat
     """Left: the actual share against the predicted, over all rows and classes; right: each class's mean."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained", width_ratios=[4, 6])
     left.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect")
-    # The confidence is fitted to how often the label is right, which is not the share of the annotators.
+    # The confidence is fitted to how often the label is right, not to vote shares.
     for name, style, words in (
         ("curve", "o-", "probabilities"),
         ("curve_of_confidence", ".:", "at the temperature of the confidence"),
@@ -81,12 +81,12 @@ def draw_vote_shares(shares: Mapping[str, Any], labels: Sequence[str], path: Pat
 def draw_risk_coverage(
     curves: Mapping[str, Curve], marks: Mapping[str, tuple[float, float | None]], path: Path
 ) -> None:
-    """Accuracy of the surest share of the rows against that share; ``marks`` are the threshold's points, with
-    an accuracy of None where it keeps no row.
+    """Accuracy against coverage; ``marks`` are the points at the threshold, with an accuracy of None where it
+    accepts no row.
     """
     figure, axis = plt.subplots(figsize=(5.6, 4.2), layout="constrained")
     for color, (name, (coverage, accuracy)) in zip(("C0", "C1"), curves.items(), strict=True):
-        # The first few rows say nothing yet: one of them wrong is an accuracy of 0.
+        # The accuracy of the first few rows is mostly noise.
         shown = np.arange(len(coverage)) >= min(len(coverage) - 1, max(20, len(coverage) // 50))
         axis.plot(coverage[shown], accuracy[shown], color=color, label=name)
         if marks[name][1] is not None:
@@ -108,17 +108,17 @@ def draw_robustness(curves: Mapping[str, Mapping[str, Any]], path: Path) -> None
     for axis in axes.ravel()[len(curves) :]:
         axis.axis("off")
     for axis, (name, curve) in zip(axes.ravel(), curves.items(), strict=False):
-        for color, (way, levels) in zip(("C0", "C1"), curve["ways"].items(), strict=False):
+        for color, (case, levels) in zip(("C0", "C1"), curve["cases"].items(), strict=False):
             level = [row["level"] for row in levels]
             low, high = np.array([row["accuracy_95"] for row in levels]).T
             axis.fill_between(level, low, high, color=color, alpha=0.2, linewidth=0)
-            axis.plot(level, [row["accuracy"] for row in levels], "o-", color=color, markersize=3, label=way)
+            axis.plot(level, [row["accuracy"] for row in levels], "o-", color=color, markersize=3, label=case)
             axis.plot(level, [row["balanced_accuracy"] for row in levels], "--", color=color, linewidth=1)
         if curve["plain"] is not None:
             axis.axvline(curve["plain"], color="grey", linewidth=0.8, linestyle=":")
         axis.set(title=name, xlabel=curve["unit"], ylim=(0, 1))
         axis.grid(alpha=0.3)
-        if len(curve["ways"]) > 1:
+        if len(curve["cases"]) > 1:
             axis.legend(fontsize=8, loc="lower center")
     for axis in axes[:, 0]:
         axis.set_ylabel("accuracy (dashed: balanced)")

@@ -1,4 +1,4 @@
-"""Where a network puts faces among each other: t-SNE of its features (van der Maaten and Hinton 2008)."""
+"""A map of a network's features by t-SNE (van der Maaten and Hinton 2008)."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -13,13 +13,13 @@ from training.data.split import Split
 from training.evaluation.inference import module_outputs
 from training.evaluation.plots.charts import save_picture
 
-ROWS = 1500  # more hide one another, and the time grows faster than the rows
+ROWS = 1500  # more points hide one another, and t-SNE takes more than linear time
 PERPLEXITY = 30.0
-RARE = 0.05  # share of the rows below which a class gets a large mark of its own
+RARE = 0.05  # share of the rows below which a class gets a large marker of its own
 MARKS = "^sDPv"
 
 
-def places_from_features(features: F32) -> F32:
+def coordinates_from_features(features: F32) -> F32:
     """Two coordinates a row, float32 [n, 2].
 
     Raises:
@@ -29,11 +29,12 @@ def places_from_features(features: F32) -> F32:
         from sklearn.manifold import TSNE
     except ImportError as error:
         raise ImportError(
-            "the map of the features needs scikit-learn; pip install scikit-learn, or evaluate with --quick"
+            "the feature map needs scikit-learn; pip install scikit-learn, or evaluate with --quick"
         ) from error
     # At most a third of the rows can be neighbours.
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
-    # Length says how sure the network is, direction of what: the picture is of the second.
+    # The length of a feature vector is mostly confidence, its direction the class: the map shows the
+    # direction.
     directions = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6)
     places: F32 = TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=0).fit_transform(
         directions
@@ -42,12 +43,12 @@ def places_from_features(features: F32) -> F32:
 
 
 def draw_features(module: nn.Module, split: Split, labels: Sequence[str], path: Path) -> int:
-    """One point a face, coloured by the majority of its votes; returns how many rows are shown."""
+    """Draws one point a face, coloured by its label; returns how many rows are shown."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(split))[:ROWS])
     shown = split.take(chosen)
-    places = places_from_features(module_outputs(module, shown, module.features).numpy())
+    places = coordinates_from_features(module_outputs(module, shown, module.features).numpy())
     figure, axis = plt.subplots(figsize=(7.4, 5.8), layout="constrained")
-    # The rare last, so that the many do not bury them.
+    # Rare classes last, so that the others do not cover them.
     order = np.argsort(-np.bincount(shown.labels, minlength=len(labels)), kind="stable")
     marks = cycle(MARKS)
     for k in order[np.isin(order, shown.labels)]:

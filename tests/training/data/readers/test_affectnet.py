@@ -1,4 +1,4 @@
-"""AffectNet in its true layout: a picture and a file of annotation each."""
+"""AffectNet in its real layout, with an annotation file for each picture."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ def root(tmp_path: Path, write_picture: WritePicture) -> Path:
         (tmp_path / folder / "annotations").mkdir(parents=True)
         for k in range(count):
             write_picture(tmp_path / folder / "images" / f"{k}.jpg", np.full((9, 9, 3), k, np.uint8))
-            # The data set writes the number as text.
+            # The data set stores the number as text.
             np.save(tmp_path / folder / "annotations" / f"{k}_exp.npy", np.array(str(k % 8)))
             np.save(tmp_path / folder / "annotations" / f"{k}_aro.npy", np.array("0.1"))
     return tmp_path
@@ -47,7 +47,7 @@ def test_the_split_is_the_same_when_pictures_join(root: Path, write_picture: Wri
         write_picture(root / "train_set/images" / f"{k}.jpg", np.zeros((9, 9, 3), np.uint8))
         np.save(root / "train_set/annotations" / f"{k}_exp.npy", np.array("0"))
     after = read(root).splits["valid"]
-    # A class of 23 keeps the two of its valid pictures that come first, of which at most both are new.
+    # A class of 23 keeps two valid pictures, of which at most both are new.
     kept = set(after.names) & before
     assert len(after) == 16
     assert {n for n in before if int(Path(n).stem) % 8} <= kept

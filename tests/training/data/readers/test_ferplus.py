@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.pictures import Dataset, Unreadable
+from training.data.pictures import Dataset, UnreadablePicture
 from training.data.readers import layout_from_folder, read
 from training.data.split import LABELS, SPLITS
 
@@ -20,7 +20,7 @@ VOTES[0, 1] = 10  # happiness
 VOTES[1, [0, 8]] = 4, 6  # majority "unknown"
 VOTES[2, [4, 5, 9]] = 6, 2, 2  # anger; "not a face" does not count
 VOTES[3, 3] = 10  # sadness
-VOTES[4, [2, 6]] = 5, 5  # equals: the first in FER+ order
+VOTES[4, [2, 6]] = 5, 5  # a tie: the first in FER+ order
 OWN = np.array([3, 6, 0, 4, 2], np.int8)  # FER2013's: happy, neutral, angry, sad, fear
 
 Pictures = Callable[[int, int], np.ndarray]
@@ -50,7 +50,7 @@ def packed(tmp_path: Path, pictures: Pictures) -> Path:
 
 
 def csv_lines(pictures: Pictures) -> tuple[list[list[object]], list[list[object]]]:
-    """The lines of fer2013.csv and fer2013new.csv; as in the true file, one picture that is no face has no
+    """The lines of fer2013.csv and fer2013new.csv; as in the real file, a picture that is no face has no
     name.
     """
     own: list[list[object]] = [["emotion", "pixels", "Usage"]]
@@ -93,7 +93,7 @@ def png(
 
 
 def check(dataset: Dataset, pictures: Pictures) -> None:
-    """What all layouts must say of the five made rows of each split."""
+    """What all layouts must return for the five rows of each split."""
     assert dataset.side == 48
     assert dataset.broken == {}
     for seed, split in enumerate(SPLITS):
@@ -131,7 +131,7 @@ def test_folders_of_png(png: Path, pictures: Pictures):
     assert layout_from_folder(png) == "ferplus-png"
     dataset = read(png)
     check(dataset, pictures)
-    # FER2013's own label is not in this layout.
+    # This layout lacks FER2013's own label.
     assert (dataset.splits["test"].single == -1).all()
 
 
@@ -218,8 +218,8 @@ def test_png_faults_are_named(png: Path, pictures: Pictures, write_picture: Writ
     assert list(dataset.broken) == ["FER2013Train/label.csv line 6"]
     train = dataset.splits["train"]
     missing, large = train.luma(0), train.luma(1)
-    assert isinstance(missing, Unreadable)
-    assert isinstance(large, Unreadable)
+    assert isinstance(missing, UnreadablePicture)
+    assert isinstance(large, UnreadablePicture)
     assert "48 x 50" in large.reason
     np.testing.assert_array_equal(train.luma(2), pictures(0, 5)[2])
 

@@ -66,7 +66,7 @@ def test_the_split_is_of_the_content_alone(tmp_path: Path, pictures: Pictures, w
     assert before == after
 
 
-def test_only_what_is_missing_is_carved(tmp_path: Path, pictures: Pictures, write_picture: WritePicture):
+def test_only_missing_splits_are_made(tmp_path: Path, pictures: Pictures, write_picture: WritePicture):
     fill(tmp_path / "Training", 0, 120, pictures, write_picture)
     fill(tmp_path / "test", 1, 8, pictures, write_picture)
     place = places(tmp_path)

@@ -1,4 +1,4 @@
-"""KDEF in its true layout, split by person."""
+"""KDEF in its real layout, split by person."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The table of readers: finding the layout, and what is said when none fits."""
+"""The table of readers: finding the layout, and the message when none fits."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""RAF-DB's basic set in its true layout."""
+"""RAF-DB's basic set in its real layout."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.pictures import Unreadable
+from training.data.pictures import UnreadablePicture
 from training.data.readers import layout_from_folder, read
 from training.data.split import LABELS
 
@@ -64,7 +64,7 @@ def test_the_split_does_not_depend_on_the_order_of_lines(root: Path):
 def test_a_missing_picture_shows_when_it_is_read(root: Path):
     next(root.rglob("test_00003_aligned.jpg")).unlink()
     test = read(root).splits["test"]
-    assert [k for k in range(TEST) if isinstance(test.luma(k), Unreadable)] == [2]
+    assert [k for k in range(TEST) if isinstance(test.luma(k), UnreadablePicture)] == [2]
 
 
 @pytest.mark.parametrize("line", ["train_00001.jpg 8", "train_00001.jpg", "train_00001 5", "valid_1.jpg 5"])
