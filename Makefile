@@ -6,12 +6,13 @@ DEMO := build/demo
 # Pinned: each new release of these finds something else.
 LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5
 
-.PHONY: help demo test lint bench soak test-cuda bench-cuda clean
+.PHONY: help demo test lint bench documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then name the expressions on a real photo"
 	@echo "make test    set up, then run the tests"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make bench   latency by stage, with its context"
+	@echo "make documents   write the documents' figures from the result files"
 	@echo "make soak    20,000 frames; resident memory must stay flat"
 	@echo "make test-cuda, make bench-cuda: the kernels on an NVIDIA GPU, see docs/kernels.md"
 	@echo "make sanitize, make test-aarch64: see docs/building.md"
@@ -49,6 +50,9 @@ lint: .venv/lint.stamp
 bench: .venv/test.stamp
 	$(PY) -m benchmarks.ops --json build/ops.json
 	$(PY) -m benchmarks.latency --json build/latency.json
+
+documents: .venv/test.stamp
+	$(PY) -m benchmarks.documents
 
 soak: .venv/test.stamp
 	$(PY) -m benchmarks.soak --frames 20000

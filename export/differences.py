@@ -1,6 +1,5 @@
 """Differences between a smaller or faster file and its float32 file, over the validation split."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ from fer_edge.arrays import F32
 from fer_edge.backends.ort import open_session
 from fer_edge.calibrate import softmax
 from fer_edge.models import ModelSpec
+from fer_edge.onnx_file import facts_from_onnx
 from training.data.split import Split
 from training.evaluation.inference import logits_from_split
 
@@ -25,8 +25,8 @@ class Differences:
     changed_labels: float
     accuracy_before: float
     accuracy_after: float
-    sha256_before: str
-    sha256_after: str
+    graph_sha256_before: str
+    graph_sha256_after: str
 
     @property
     def loss(self) -> float:
@@ -53,6 +53,6 @@ def differences(before: bytes, after: bytes, split: Split, spec: ModelSpec) -> D
         changed_labels=float((ours.argmax(1) != theirs.argmax(1)).mean()),
         accuracy_before=float((ours.argmax(1) == split.labels).mean()),
         accuracy_after=float((theirs.argmax(1) == split.labels).mean()),
-        sha256_before=hashlib.sha256(before).hexdigest(),
-        sha256_after=hashlib.sha256(after).hexdigest(),
+        graph_sha256_before=facts_from_onnx(before).graph_sha256,
+        graph_sha256_after=facts_from_onnx(after).graph_sha256,
     )

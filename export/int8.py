@@ -11,19 +11,16 @@ Weights use 7 of their 8 bits: on x86 without VNNI, pairs of u8 x s8 products ar
 import argparse
 import logging
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from export import onnx_metadata
+from export import compare, onnx_metadata
 from export.differences import Differences, differences
 from export.latency import PairedTimes, time_in_pairs
 from fer_edge.arrays import F32
-from fer_edge.backends.ort import DEFAULT_THREADS
-from fer_edge.context import context
 from fer_edge.models import ModelSpec
 from training.command_line import exit_on_error
 from training.data.crops import inputs_from_split
@@ -33,8 +30,6 @@ from training.data.split import Split, load_prepared
 OPERATORS = ["Conv", "Relu", "Gemm", "MatMul"]
 CALIBRATION = 256  # training crops
 BATCH = 32
-BATCHES = (1, 8)  # of the latency
-PAIRS = 200  # of timed runs at batch 1; fewer at larger batches
 LARGEST_LOSS = 0.5  # percentage points up to which two files count as equally accurate
 # A part stays in float32 when that reduces the mean difference or the time to the first share, and increases
 # neither beyond the second.
@@ -117,7 +112,7 @@ def float_parts(proto: onnx.ModelProto, spec: ModelSpec, crops: F32, valid: Spli
     for part, names in parts_of(proto).items():
         file = quantised(proto, spec, crops, names).SerializeToString()
         left = differences(before, file, valid, spec).mean_difference
-        time = time_in_pairs(whole, file, crops[:1], PAIRS).ratio
+        time = time_in_pairs(whole, file, crops[:1], compare.PAIRS).ratio
         gains = (left / distance, time)
         keep = min(gains) <= KEEP_BELOW and max(gains) <= MAX_WORSE
         print(f"{part:20s} {left:16.5f} {time:6.2f} {'stays' if keep else ''}")
@@ -129,21 +124,6 @@ def choose_precision(measured: Differences, timed: list[PairedTimes]) -> str:
     """int8 when it is faster beyond the spread of the pairs at every batch, and equally accurate."""
     faster = all(pairs.ratio_75 < 1 for pairs in timed)
     return "int8" if faster and measured.loss <= LARGEST_LOSS else "float32"
-
-
-def table(measured: Differences, timed: list[PairedTimes]) -> str:
-    """A table of float32 beside int8."""
-    lines = [f"{'':24s}{'float32':>10s}{'int8':>10s}"]
-    lines.append(f"{'accuracy on valid':24s}{measured.accuracy_before:10.2%}{measured.accuracy_after:10.2%}")
-    for pairs in timed:
-        name = f"batch {pairs.batch}, ms (median)"
-        spread = f"   x {pairs.ratio:.2f} ({pairs.ratio_25:.2f} to {pairs.ratio_75:.2f})"
-        lines.append(f"{name:24s}{pairs.first_ms:10.2f}{pairs.second_ms:10.2f}{spread}")
-    lines.append(
-        f"probabilities differ by {measured.largest_difference:.3f} at most, {measured.mean_difference:.5f} "
-        f"on average; {measured.changed_labels:.2%} of the labels change"
-    )
-    return "\n".join(lines)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -178,19 +158,12 @@ def quantise_file(args: argparse.Namespace) -> None:
     in_float = {name for part in kept for name in parts[part]}
     result = quantised(proto, onnx_metadata.spec_with_measured(spec, args.metrics), crops, in_float)
     before, after = proto.SerializeToString(), result.SerializeToString()
-    measured = differences(before, after, valid, spec)
-    timed = [time_in_pairs(before, after, crops[:n], max(20, PAIRS // n)) for n in BATCHES]
+    measured, timed = compare.compare(before, after, valid, spec)
     ship = choose_precision(measured, timed)
-    certificate = asdict(measured) | {
-        "in_float32": kept,
-        "latency": [asdict(pairs) for pairs in timed],
-        "threads": DEFAULT_THREADS,
-        "ship": ship,
-        "context": context(),
-    }
+    certificate = compare.certificate(measured, timed) | {"in_float32": kept, "ship": ship}
     onnx_metadata.write_onnx(result, args.out)
     onnx_metadata.write_certificate(certificate, args.certificate)
-    print(table(measured, timed))
+    print(compare.table(measured, timed))
     print(
         f"to be shipped: {ship}; int8 must be faster beyond the spread and lose at most {LARGEST_LOSS} points"
     )

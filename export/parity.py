@@ -1,6 +1,5 @@
 """The parity certificate: the differences between an exported file and its checkpoint."""
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from torch import nn
 
 from fer_edge.arrays import F32
 from fer_edge.backends.ort import open_session
+from fer_edge.onnx_file import facts_from_onnx
 
 Outputs = list[F32]
 
@@ -23,7 +23,7 @@ class Parity:
     largest_difference: float
     mean_difference: float
     changed_labels: int
-    sha256: str
+    graph_sha256: str
     torch: str
     onnxruntime: str
 
@@ -59,7 +59,7 @@ def compare(
         largest_difference=largest,
         mean_difference=total / pictures,
         changed_labels=changed,
-        sha256=hashlib.sha256(file).hexdigest(),
+        graph_sha256=facts_from_onnx(file).graph_sha256,
         torch=torch.__version__,
         onnxruntime=onnxruntime.__version__,
     )

@@ -180,12 +180,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("data", type=Path, help="folder of the data set")
     parser.add_argument("--layout", default=AUTO, help=f"{AUTO} or one of {', '.join(LAYOUTS)}")
     parser.add_argument("--json", type=Path, help="file for the whole report (JSON)")
+    parser.add_argument("--counts-only", action="store_true", help="leave the list of pairs out of the JSON")
     parser.add_argument("--min-correlation", type=float, default=MIN_CORRELATION, help=MIN_CORRELATION_HELP)
     args = parser.parse_args(arguments)
     with exit_on_error(parser):
         found = audit(read(args.data, args.layout), args.min_correlation)
         if args.json:
-            args.json.write_text(json.dumps(found, indent=2) + "\n")
+            kept = {name: part for name, part in found.items() if name != "pairs" or not args.counts_only}
+            args.json.write_text(json.dumps(kept, indent=2) + "\n")
     print(text_from_audit(found))
     return int(leaks(found))
 

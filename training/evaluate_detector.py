@@ -17,6 +17,7 @@ import numpy as np
 from fer_edge import models
 from fer_edge.arrays import U8
 from fer_edge.backends import opener_for
+from fer_edge.context import context
 from fer_edge.detect import detect_at_scale
 from fer_edge.result import Detections
 from training.detector.metrics import DetectionCounts
@@ -161,7 +162,13 @@ def main() -> None:
         "yunet": count_detections(test, teacher).metrics_at(TEACHER_THRESHOLD),
     }
     speed = latency_ms(student, teacher)
-    metrics: dict[str, object] = {"test_pictures": len(test), **result, "milliseconds": speed}
+    metrics: dict[str, object] = {
+        "context": context(),
+        "graph_sha256": student.model.graph_sha256,
+        "test_pictures": len(test),
+        **result,
+        "milliseconds": speed,
+    }
     if args.photos:
         metrics["photos"] = {
             folder.name: faces_in_photos(folder, student, threshold)

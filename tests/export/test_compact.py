@@ -43,7 +43,7 @@ def test_command_writes_a_small_file_that_is_restored_at_load(
     content = json.loads(certificate.read_text(encoding="utf-8"))
     assert content["folded"] is True
     assert content["weights"] == weights
-    assert content["sha256_after"] == after.sha256
+    assert content["graph_sha256_after"] == after.graph_sha256
     assert "the speed of float32" in capsys.readouterr().out
 
 

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from export import int8, onnx_metadata
+from export import compare, int8, onnx_metadata
 from export.differences import Differences, differences, probabilities
 from export.latency import PairedTimes, time_in_pairs
 from fer_edge import models
@@ -100,7 +100,7 @@ def test_parts_are_the_modules_beside_the_trunk(converted):
 def test_int8_is_shipped_when_faster_and_as_accurate(after: float, ratios: tuple[float, float], ship: str):
     measured = Differences(100, 0.1, 0.01, 0.0, 0.8, after, "", "")
     timed = [
-        PairedTimes(n, 20, 1.0, r, r - 0.1, r - 0.2, r) for n, r in zip(int8.BATCHES, ratios, strict=True)
+        PairedTimes(n, 20, 1.0, r, r - 0.1, r - 0.2, r) for n, r in zip(compare.BATCHES, ratios, strict=True)
     ]
     assert int8.choose_precision(measured, timed) == ship
 
@@ -117,12 +117,12 @@ def test_pairs_run_both_files_and_order_their_quartiles(converted):
 def test_command_writes_file_and_certificate(
     nano_file: Path, faces: Path, tmp_path: Path, command, monkeypatch
 ):
-    monkeypatch.setattr(int8, "PAIRS", 3)
+    monkeypatch.setattr(compare, "PAIRS", 3)
     out, certificate = tmp_path / "int8.onnx", tmp_path / "certificate.json"
     command(int8.main, nano_file, "--data", faces, "--out", out, "--certificate", certificate)
     content = json.loads(certificate.read_text(encoding="utf-8"))
-    assert content["sha256_after"] == models.read(out).sha256
-    assert content["sha256_before"] == models.read(nano_file).sha256
+    assert content["graph_sha256_after"] == models.read(out).graph_sha256
+    assert content["graph_sha256_before"] == models.read(nano_file).graph_sha256
     assert set(content["in_float32"]) <= {"first convolution", "tafe", "dcif", "head"}
     assert [row["batch"] for row in content["latency"]] == [1, 8]
     assert content["ship"] in ("int8", "float32")

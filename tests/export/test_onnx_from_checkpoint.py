@@ -81,7 +81,7 @@ def test_command_writes_file_and_certificate(nano_file: Path):
     assert (spec.temperature, spec.min_confidence, spec.metrics) == (0.75, 0.625, {"accuracy": 0.125})
     certificate = json.loads((nano_file.parent / "certificate.json").read_text(encoding="utf-8"))
     assert certificate["pictures"] == 64
-    assert certificate["sha256"] == models.read(nano_file).sha256
+    assert certificate["graph_sha256"] == models.read(nano_file).graph_sha256
 
 
 @pytest.mark.parametrize("name", EXPRESSION_MODELS)

@@ -73,6 +73,7 @@ def _predictor_from_onnx(path: Path, backend: str) -> Predictor:
     facts: dict[str, object] = {
         "file": path.name,
         "sha256": model.sha256,
+        "graph_sha256": model.graph_sha256,
         "precision": model.precision,
         "backend": engine.info(),
         "parameters": model.parameters,

@@ -1,0 +1,133 @@
+"""Figures of the model card of tkfnet-nano, from docs/models/metrics and the shipped files."""
+
+from typing import Any
+
+from benchmarks.expression_figures import read_metrics, share_with_interval
+from fer_edge import models
+from training.evaluation.markdown import percent, table, text
+
+
+def headline() -> str:
+    nano = read_metrics("tkfnet-nano")
+    measures = (
+        ("accuracy", "accuracy"),
+        ("balanced_accuracy", "balanced accuracy (mean recall)"),
+        ("accuracy_on_fer2013_labels", "accuracy against FER2013's own labels"),
+        ("accuracy_unaligned", "accuracy without alignment (whole pictures)"),
+        ("mirror_agreement", "same label for the mirrored picture"),
+        ("aligned_share", "rows in which a face was found"),
+    )
+    rows = [{"measure": title, "value": share_with_interval(nano, name)} for name, title in measures]
+    rows += [
+        {
+            "measure": "expected calibration error of the confidence",
+            "value": f"{nano['calibration_error']:.4f}",
+        },
+        {"measure": "the same at temperature 1", "value": f"{nano['calibration_error_before']:.4f}"},
+        {
+            "measure": "mean absolute error of a vote share",
+            "value": f"{nano['vote_shares']['mean_error']:.4f}",
+        },
+    ]
+    return table(rows)
+
+
+def classes() -> str:
+    nano = read_metrics("tkfnet-nano")
+    return table(
+        [
+            {
+                "expression": name,
+                "test rows": count,
+                "recall": percent(nano["recall"][name], nano["recall_95"][name]),
+                "precision": percent(nano["precision"][name]),
+            }
+            for name, count in nano["counts"].items()
+        ]
+    )
+
+
+def temperatures() -> str:
+    rows = []
+    for file in read_metrics("tkfnet-nano")["files"]:
+        spec = models.read(models.WEIGHTS / file["file"]).spec
+        rows.append(
+            {
+                "file": f"`{spec.name}`",
+                "temperature of the probabilities": f"{spec.temperature:.4f}",
+                "temperature of the confidence": f"{spec.confidence_temperature:.4f}",
+                "min_confidence": f"{spec.min_confidence:.4f}",
+            }
+        )
+    return table(rows)
+
+
+def vote_shares() -> str:
+    shares = read_metrics("tkfnet-nano")["vote_shares"]
+    return table(
+        [
+            {
+                "expression": name,
+                "mean predicted share": percent(shares["predicted"][name]),
+                "mean share of the votes": percent(shares["actual"][name]),
+                "mean absolute error": f"{shares['error'][name]:.4f}",
+                "correlation": f"{shares['correlation'][name]:.3f}",
+            }
+            for name in shares["predicted"]
+        ]
+    )
+
+
+def robustness() -> str:
+    nano = read_metrics("tkfnet-nano")
+    rows = [
+        {
+            "change": f"{name}, {curve['unit']}, {way}",
+            "accuracy in % by level": ", ".join(
+                f"{row['level']}: {100 * row['accuracy']:.1f}" for row in levels
+            ),
+        }
+        for name, curve in nano["robustness"].items()
+        for way, levels in curve["ways"].items()
+    ]
+    return f"{table(rows)}\nMeasured on {nano['robustness_rows']:,} test rows."
+
+
+def threshold() -> str:
+    figures = read_metrics("tkfnet-nano")["abstention"]
+    valid, test = figures["valid"], figures["test"]
+    return (
+        f"The default file's threshold is {figures['min_confidence']:.4f}. On the validation split, where it "
+        f"was chosen, {valid['coverage']:.2%} of the rows reach it and {valid['accuracy']:.2%} of their "
+        f"labels are correct; on the test split {test['coverage']:.2%} and {test['accuracy']:.2%} "
+        f"({test['accuracy_95'][0]:.1%} to {test['accuracy_95'][1]:.1%})."
+    )
+
+
+def by_confidence() -> str:
+    return _plain_table(read_metrics("tkfnet-nano")["abstention"]["by_confidence"])
+
+
+def by_turn() -> str:
+    return _plain_table(read_metrics("tkfnet-nano")["abstention"]["by_turn"])
+
+
+def by_eye_distance() -> str:
+    return _plain_table(read_metrics("tkfnet-nano")["limits"]["by_eye_distance"])
+
+
+def by_blur() -> str:
+    return _plain_table(read_metrics("tkfnet-nano")["limits"]["by_blur"])
+
+
+def _plain_table(rows: list[dict[str, Any]]) -> str:
+    """Shares to four digits, intervals to three."""
+    shown = [
+        {
+            name: " to ".join(f"{v:.3f}" for v in value) if isinstance(value, list) else text(value)
+            for name, value in row.items()
+            if name not in ("valid_accuracy_95", "test_accuracy_95")
+        }
+        for row in rows
+    ]
+    return table(shown)

@@ -1,0 +1,81 @@
+"""The documents' figures of the face detector, from docs/models/metrics/face-luma.json."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.latency_figures import described_machine
+from training.evaluation.markdown import table
+
+METRICS = Path(__file__).parent.parent / "docs" / "models" / "metrics" / "face-luma.json"
+MEASURES = {
+    "threshold": "threshold",
+    "precision": "precision",
+    "recall_10_16": "recall, faces of 10 to 16 px",
+    "recall_16_32": "recall, 16 to 32 px",
+    "recall_32_64": "recall, 32 to 64 px",
+    "recall_64_up": "recall, 64 px and more",
+    "recall_12_24": "recall, 12 to 24 px",
+    "recall_24_up": "recall, 24 px and more",
+    "false_positives_per_empty_picture": "false positives per picture without a face",
+    "landmark_error_median": "median landmark error, share of the eye distance",
+}
+
+
+def detector_rows() -> list[tuple[str, str, str]]:
+    """(quality, value, measured on) for the README."""
+    result = _result()
+    ours, teacher = result["face-luma"], result["yunet"]
+    return [
+        (
+            "detector: recall, 24 px and more",
+            f"{ours['recall_24_up']:.1%}",
+            f"{result['test_pictures']} held-out photographs marked by YuNet, which itself finds "
+            f"{teacher['recall_24_up']:.1%} of its marks in these grey pixels",
+        ),
+        ("detector: precision", f"{ours['precision']:.1%}", "the same photographs"),
+    ]
+
+
+def detector() -> str:
+    result = _result()
+    return table(
+        [
+            {
+                "measure": title,
+                "face-luma": f"{result['face-luma'][name]:.3f}",
+                "YuNet (teacher)": f"{result['yunet'][name]:.3f}",
+            }
+            for name, title in MEASURES.items()
+        ]
+    )
+
+
+def time() -> str:
+    result = _result()
+    rows = [
+        {
+            "input": size,
+            "face-luma, ms": f"{times['face-luma']:.2f}",
+            "YuNet, ms": f"{times['yunet']:.2f}",
+            "ratio": f"{times['face-luma'] / times['yunet']:.2f}",
+        }
+        for size, times in result["milliseconds"].items()
+    ]
+    machine = described_machine(result["context"])
+    return f"The networks alone, one thread, interleaved: {machine}.\n\n{table(rows)}"
+
+
+def photos() -> str:
+    photos = _result()["photos"]
+    found = sum(count > 0 for count in photos["portraits"].values())
+    silent = sum(count == 0 for count in photos["no_face"].values())
+    return (
+        f"{found} of {len(photos['portraits'])} portraits were found, and nothing in {silent} of "
+        f"{len(photos['no_face'])} pictures without a face."
+    )
+
+
+def _result() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(METRICS.read_text(encoding="utf-8"))
+    return content

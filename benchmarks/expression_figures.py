@@ -1,0 +1,182 @@
+"""Figures of the expression networks for README.md and docs/results.md."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.detector_figures import detector_rows
+from fer_edge import models
+from training.evaluation.markdown import percent, table
+
+DOCS = Path(__file__).parent.parent / "docs" / "models"
+ROW_NOTE = "FER+ test, all {rows:,} rows, arg-max of eight, single image, no copies in training"
+# name in docs/models/metrics -> (name in the table, multiply-adds, time of training)
+NETWORKS = {
+    "tkfnet-18-slim": ("tkfnet-18-slim, float32", "0.45 G", "14 + 5 epochs, 72 min"),
+    "conv-cut-atto": ("conv-cut-atto, float32", "0.10 G", "8 epochs, 17 min"),
+}
+
+
+def quality() -> str:
+    """What the embedded default files reach, for the README."""
+    nano = read_metrics("tkfnet-nano")
+    note = ROW_NOTE.format(rows=nano["rows"])
+    rows = [
+        ("expression: accuracy", share_with_interval(nano, "accuracy"), note),
+        (
+            "expression: balanced accuracy",
+            share_with_interval(nano, "balanced_accuracy"),
+            "the same rows; contempt and disgust are hardly ever named, see the model card",
+        ),
+        (
+            "expression: calibration error",
+            f"{nano['calibration_error']:.3f}",
+            "the same rows; fitted on validation",
+        ),
+        *detector_rows(),
+    ]
+    named = [dict(zip(("quality", "value", "measured on"), row, strict=True)) for row in rows]
+    return (
+        "Of the embedded default files, `tkfnet-nano` (int8) and `face-luma` (float32); intervals: 95 %, "
+        "bootstrap.\n\n" + table(named)
+    )
+
+
+def networks() -> str:
+    """All networks that were trained, on test."""
+    nano = read_metrics("tkfnet-nano")
+    rows = [
+        _network_row(f"tkfnet-nano 1.1, {file['precision']}", file, "0.06 G", "46 + 18 epochs")
+        for file in nano["files"]
+    ]
+    for name, (title, operations, training) in NETWORKS.items():
+        result = read_metrics(name)
+        about = {"weights": result["context"]["model"]["parameters"]}
+        rows.append(_network_row(title, result | about, operations, training))
+    return table(rows)
+
+
+def bars() -> str:
+    """What was asked of nano, and what its default file reaches."""
+    nano = read_metrics("tkfnet-nano")
+    rare = ", ".join(f"{name} {nano['recall'][name]:.0%}" for name in ("contempt", "disgust", "fear"))
+    lost = {
+        f"{name} {row['level']}": row["lost"]
+        for name, way in (("rotation", "left in the crop"), ("face size", "aligned by landmarks"))
+        for row in nano["robustness"][name]["ways"][way]
+    }
+    asked: Sequence[tuple[str, float, float, bool, str]] = (
+        ("accuracy, % (at least)", 100 * nano["accuracy"], 85.0, True, ""),
+        ("balanced accuracy, % (at least)", 100 * nano["balanced_accuracy"], 70.0, True, rare),
+        ("calibration error (at most)", nano["calibration_error"], 0.02, False, ""),
+        (
+            "accuracy on FER2013's own labels, % (at least)",
+            100 * nano["accuracy_on_fer2013_labels"],
+            69.0,
+            True,
+            "",
+        ),
+        *(
+            (
+                f"points lost at {title} (at most)",
+                100 * lost[key],
+                3.0,
+                False,
+                f"{nano['robustness_rows']} rows",
+            )
+            for title, key in (
+                ("-20 degrees", "rotation -20"),
+                ("+20 degrees", "rotation 20"),
+                ("24 px", "face size 24"),
+            )
+        ),
+    )
+    rows = [
+        {
+            "tkfnet-nano, default file": name,
+            "asked for": f"{bar:g}",
+            "reached": f"{reached:.4g}",
+            "": "met" if (reached >= bar) == at_least else "**missed**",
+            "note": note,
+        }
+        for name, reached, bar, at_least, note in asked
+    ]
+    return table(rows)
+
+
+def precisions() -> str:
+    """Both embedded expression files, with the numbers in their metadata."""
+    rows = []
+    for file in read_metrics("tkfnet-nano")["files"]:
+        spec = models.read(models.WEIGHTS / file["file"]).spec
+        rows.append(
+            {
+                "file": f"`{spec.name}`",
+                "precision": file["precision"],
+                "accuracy": percent(file["accuracy"]),
+                "balanced": percent(file["balanced_accuracy"]),
+                "ECE": f"{file['calibration_error']:.4f}",
+                "confidence_temperature": f"{spec.confidence_temperature:.4f}",
+                "min_confidence": f"{spec.min_confidence:.4f}",
+                "numbers in the file": f"{file['parameters']:,}",
+            }
+        )
+    return table(rows)
+
+
+def int8_latency() -> str:
+    """The certificate of the int8 file: time against the float32 file, and how far the answers differ."""
+    certificate = json.loads((DOCS / "tkfnet-nano-int8.json").read_text(encoding="utf-8"))
+    context = certificate["context"]
+    rows = [
+        {
+            "batch": pairs["batch"],
+            "float32, ms": f"{pairs['first_ms']:.2f}",
+            "int8, ms": f"{pairs['second_ms']:.2f}",
+            "int8 / float32": f"{pairs['ratio']:.2f} ({pairs['ratio_25']:.2f} to {pairs['ratio_75']:.2f})",
+        }
+        for pairs in certificate["latency"]
+    ]
+    return (
+        f"Medians and quartiles of interleaved pairs; {context['processor']}, one thread, ONNX Runtime "
+        f"{context['packages']['onnxruntime']}.\n\n{table(rows)}\n"
+        f"Over {certificate['pictures']:,} validation rows the probabilities differ by "
+        f"{certificate['largest_difference']:.3f} at most and {certificate['mean_difference']:.4f} on "
+        f"average; {certificate['changed_labels']:.2%} of the labels change."
+    )
+
+
+def copies() -> str:
+    """How many pictures of FER+ stand in more than one split."""
+    audit = json.loads((DOCS / "metrics" / "ferplus-audit.json").read_text(encoding="utf-8"))
+    rows = []
+    for name, found in audit["across"].items():
+        everything, labelled = found["all pictures"], found["labelled pictures"]
+        rows.append(
+            {"pictures of": name} | {kind: f"{everything[kind]} ({labelled[kind]})" for kind in everything}
+        )
+    return table(rows)
+
+
+def _network_row(title: str, result: dict[str, Any], operations: str, training: str) -> dict[str, str]:
+    return {
+        "network": title,
+        "multiply-adds": operations,
+        "accuracy": share_with_interval(result, "accuracy"),
+        "balanced": share_with_interval(result, "balanced_accuracy"),
+        "ECE": f"{result['calibration_error']:.4f}",
+        "FER2013's own labels": share_with_interval(result, "accuracy_on_fer2013_labels"),
+        "training on two cores": training,
+    }
+
+
+def share_with_interval(result: dict[str, Any], name: str) -> str:
+    low_high = result.get(f"{name}_95")
+    value = f"{result[name]:.1%}"
+    return f"{value} ({low_high[0]:.1%} to {low_high[1]:.1%})" if low_high else value
+
+
+def read_metrics(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((DOCS / "metrics" / f"{name}.json").read_text(encoding="utf-8"))
+    return content

@@ -1,0 +1,87 @@
+"""The documents agree with the files that their figures come from."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+
+from benchmarks.documents import BLOCK, DOCUMENTS, ROOT, with_figures
+from fer_edge import models
+
+MODELS = ROOT / "docs" / "models"
+
+
+def _json(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _graph_sha256(name: str) -> str:
+    return hashlib.sha256(onnx.load(models.WEIGHTS / name).graph.SerializeToString()).hexdigest()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_shows_the_figures_of_its_files(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert with_figures(text, DOCUMENTS[name]) == text, "run python -m benchmarks.documents"
+
+
+def test_a_changed_figure_is_noticed() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for match in BLOCK.finditer(text):
+        figure = next(c for c in match["content"] if c.isdigit())
+        at = text.index(match["content"]) + match["content"].index(figure)
+        changed = text[:at] + ("8" if figure != "8" else "9") + text[at + 1 :]
+        assert with_figures(changed, DOCUMENTS["README.md"]) == text
+
+
+def test_a_missing_or_unknown_block_is_named() -> None:
+    with pytest.raises(ValueError, match="blocks must be b, each once, got a"):
+        with_figures("<!-- figures: a -->\n<!-- end of figures -->\n", {"b": lambda: "1"})
+
+
+def test_every_block_belongs_to_a_document_of_the_table() -> None:
+    found = [path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]]
+    assert {name for name in found if BLOCK.search((ROOT / name).read_text(encoding="utf-8"))} == set(DOCUMENTS)
+
+
+def test_the_shipped_specs_carry_what_was_measured() -> None:
+    metrics = _json(MODELS / "metrics" / "tkfnet-nano.json")
+    assert [file["file"] for file in metrics["files"]] == ["tkfnet-nano.onnx", "tkfnet-nano-float32.onnx"]
+    assert metrics["context"]["model"]["sha256"] == metrics["files"][0]["sha256"]
+    for file in metrics["files"]:
+        model = models.read(models.WEIGHTS / file["file"])
+        assert file["sha256"] == model.sha256
+        measured = file["spec"]
+        for name in ("temperature", "confidence_temperature", "min_confidence", "metrics"):
+            assert getattr(model.spec, name) == measured[name], (model.spec.name, name)
+
+
+def test_the_detectors_spec_carries_what_was_measured() -> None:
+    metrics = _json(MODELS / "metrics" / "face-luma.json")
+    model = models.read(models.WEIGHTS / "face-luma.onnx")
+    assert metrics["sha256"] == model.sha256
+    assert (model.spec.threshold, model.spec.metrics) == (metrics["spec"]["threshold"], metrics["spec"]["metrics"])
+
+
+@pytest.mark.parametrize(
+    ("certificate", "graphs"),
+    [
+        ("face-luma.parity.json", {"graph_sha256": "face-luma.onnx"}),
+        ("tkfnet-nano.parity.json", {"graph_sha256": "tkfnet-nano-float32.onnx"}),
+        (
+            "tkfnet-nano-int8.json",
+            {"graph_sha256_before": "tkfnet-nano-float32.onnx", "graph_sha256_after": "tkfnet-nano.onnx"},
+        ),
+    ],
+)
+def test_a_certificate_names_shipped_graphs(certificate: str, graphs: dict[str, str]) -> None:
+    content = _json(MODELS / certificate)
+    assert {name: content[name] for name in graphs} == {name: _graph_sha256(file) for name, file in graphs.items()}
+
+
+def test_results_come_from_committed_trees() -> None:
+    paths = [*ROOT.glob("benchmarks/results/*.json"), *MODELS.glob("metrics/*.json"), *MODELS.glob("*.json")]
+    contexts = {path.name: _json(path).get("context", {}) for path in paths}
+    assert [name for name, context in contexts.items() if "dirty" in str(context.get("commit", ""))] == []
