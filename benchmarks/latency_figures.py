@@ -29,8 +29,8 @@ def start_up() -> str:
         f"Import {start['import_ms']:.1f} ms, constructor {start['constructor_ms']:.0f} ms, first frame "
         f"{start['first_result_ms']:.1f} ms, resident memory {start['resident_mb']:.0f} MB, wheel "
         f"{result['wheel_mb']:.2f} MB. Without the compiled extension a 640x480 frame with one face takes "
-        f"{reference['frame_ms']:.1f} ms instead of {start['frame_ms']:.1f} ms. Medians on the same machine; a "
-        "shared host varies from run to run."
+        f"{reference['frame_ms']:.1f} ms instead of {start['frame_ms']:.1f} ms. Medians on the same machine; "
+        "a shared host varies from run to run."
     )
 
 
