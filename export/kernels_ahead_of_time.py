@@ -37,7 +37,7 @@ from fer_edge.aot.check import problems, verified
 from fer_edge.aot.manifest import Binary, File, Manifest
 from fer_edge.atomic_file import atomic_write
 from fer_edge.models import ModelError
-from training.command_line import told_by
+from training.command_line import exit_on_error
 
 # Lists the finished binaries of an incomplete build, one per line.
 PROGRESS = "progress.jsonl"
@@ -215,7 +215,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.check:
         sys.exit(check_command.main([args.check]))
-    with told_by(parser):
+    with exit_on_error(parser):
         layouts = [LAYOUTS[name] for name in args.layouts]
         shapes = [shape_from_text(text) for text in dict.fromkeys(args.shape)] or SHAPES
         manifest = build(args.out, shapes, args.architectures, args.dtypes, layouts, args.jobs)
