@@ -34,7 +34,6 @@ from fer_edge.aot import __main__ as check_command
 from fer_edge.aot import manifest as records
 from fer_edge.aot.binaries import ptx_from_text
 from fer_edge.aot.check import problems, verified
-from fer_edge.aot.launch import describe
 from fer_edge.aot.manifest import Binary, File, Manifest
 from fer_edge.atomic_file import atomic_write
 from fer_edge.models import ModelError
@@ -179,7 +178,7 @@ def _spills(manifest: Manifest) -> Iterator[str]:
             for architecture, binary in kernel.binaries.items():
                 if binary.spill_bytes:
                     yield (
-                        f"{describe(entry)}: {kernel.symbol} spills {binary.spill_bytes} bytes a thread "
+                        f"{entry.describe()}: {kernel.symbol} spills {binary.spill_bytes} bytes a thread "
                         f"on sm_{architecture}"
                     )
 

@@ -111,13 +111,7 @@ class CompiledKernels:
             self._context.pop()
 
     def operation(
-        self,
-        operation: str,
-        *,
-        dtype: str,
-        channels_last: bool = False,
-        images: int = 1,
-        **shape: Number,
+        self, operation: str, *, dtype: str, channels_last: bool = False, images: int = 1, **shape: Number
     ) -> "LoadedOperation":
         """Loads an operation's kernels.
 
@@ -152,7 +146,7 @@ class CompiledKernels:
         entries = [entry for entry in self._manifest.operations if matches(entry)]
         if len({tuple(entry.shape.items()) for entry in entries}) != 1:
             layout = "channels-last" if channels_last else "contiguous"
-            listed = "\n".join(f"  {describe(entry)}" for entry in self._manifest.operations)
+            listed = "\n".join(f"  {entry.describe()}" for entry in self._manifest.operations)
             raise ModelError(
                 f"{self._folder / NAME} must hold one {operation} {dtype} {layout} with {dict(shape)}, "
                 f"got {len(entries)}; it holds\n{listed}"
@@ -290,15 +284,6 @@ class LoadedOperation:
                     "16 bytes at a time"
                 )
         return addresses
-
-
-def describe(entry: Operation) -> str:
-    """An operation of a manifest as one line of text."""
-    shape = " ".join(f"{name}={value}" for name, value in entry.shape.items())
-    layout = "channels-last" if entry.channels_last else "contiguous"
-    return f"{entry.operation} {shape} {entry.dtype} {layout}" + (
-        f" images={entry.images}" if entry.images else ""
-    )
 
 
 def _pycuda_driver() -> Any:

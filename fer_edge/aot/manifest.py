@@ -153,6 +153,13 @@ class Operation:
     buffers: dict[str, Buffer]
     launches: tuple[Launch, ...]
 
+    def describe(self) -> str:
+        """The operation as one line of text."""
+        shape = " ".join(f"{name}={value}" for name, value in self.shape.items())
+        layout = "channels-last" if self.channels_last else "contiguous"
+        images = f" images={self.images}" if self.images else ""
+        return f"{self.operation} {shape} {self.dtype} {layout}{images}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:

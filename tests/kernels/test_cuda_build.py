@@ -94,7 +94,7 @@ ptxas info    : Used 32 registers, used 0 barriers, 32 bytes cumulative stack si
     assert table == {
         "source: kernel<float>": {"registers": {"90": 32}, "spilled_bytes": 464, "stack_bytes": 32}
     }
-    with pytest.raises(ValueError, match="must tell of 1 kernels, got 0"):
+    with pytest.raises(ValueError, match="must have 1 kernels, got 0"):
         resources_of(log.replace("spill stores", "spilled"))
 
 
