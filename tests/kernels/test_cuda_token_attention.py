@@ -1,12 +1,10 @@
-"""csrc/cuda/token_attention.cu, emulated, against the reference in float64.
-
-Tolerance: tests/kernels/precision.py.
-"""
+"""csrc/cuda/token_attention.cu, emulated, against the reference in float64, with precision.py's tolerance."""
 
 import pytest
 import torch
 from cuda_emulator import DTYPES, EmulatedError, Emulator, in_every_order
-from precision import assert_as_exact, cast
+from draws import laid_out, normal, token_attention_weights
+from precision import assert_accurate, cast, expected
 
 from fer_edge.kernels import reference
 from fer_edge.kernels.random_weights import token_attention_weights
@@ -29,10 +27,8 @@ SHARED_LIMIT = 64 * 1024
 
 def draw(images, channels, size, dtype=torch.float32, *, channels_last=False, factor=1.0, centre=0.0):
     """Normal x [images, channels, *size]."""
-    generator = torch.Generator().manual_seed(images + channels)
-    x = torch.randn(images, channels, *size, generator=generator, dtype=torch.float64)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return (x * factor + centre).to(dtype).contiguous(memory_format=layout)
+    x = normal(images, channels, *size, seed=images + channels) * factor + centre
+    return laid_out(x.to(dtype), "channels_last" if channels_last else "contiguous")
 
 
 def launch(emulator, x, weights, heads, epsilon=1e-5):
@@ -62,10 +58,12 @@ def check(x, heads, epsilon=1e-5, **settings: int):
     weights = cast(token_attention_weights(x.shape[1]), x.dtype)
     settings = {"shared_limit": SHARED_LIMIT, **settings}
     got = in_every_order(OPERATION, lambda emulator: launch(emulator, x, weights, heads, epsilon), **settings)
-    exact = reference.token_attention(x.double(), cast(weights, torch.float64), heads, epsilon)
-    assert_as_exact("out", got, reference.token_attention(x, weights, heads, epsilon), exact)
+    wide = x.double(), cast(weights, torch.float64)
+    exact = expected(lambda: {"out": reference.token_attention(*wide, heads, epsilon)}, x.dtype)
+    assert_accurate("out", got, exact["out"])
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("channels_last", [False, True], ids=["contiguous", "channels_last"])
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("channels, heads, size, images", [*SMALL_TILES, *LARGE_TILES])
@@ -87,12 +85,14 @@ def test_compute_capability_7_5(images, dtype):
     check(draw(images, 40, (7, 7), dtype), 5, architecture=750)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("factor, centre", [(0.0, 1.5), (30.0, 0.0), (1e-3, 0.0), (1.0, 20.0)])
 def test_constant_large_small_and_shifted_maps(factor, centre, dtype):
     check(draw(3, 24, (7, 7), dtype, factor=factor, centre=centre), 3)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("epsilon", [1e-12, 1.0])
 def test_epsilon(epsilon):
     check(draw(1, 24, (4, 4), factor=0.1), 3, epsilon)
