@@ -44,7 +44,6 @@ def check(x, weights, dtype, channels_last=False, **settings: int):
     assert_accurate("out", got, exact["out"])
 
 
-@pytest.mark.numeric
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("dtype", FLOATS, ids=DTYPES.get)
 @pytest.mark.parametrize(
@@ -74,14 +73,12 @@ def test_batches():
     assert torch.equal(together[2:], emulate(alone, cast(weights, torch.float32)))
 
 
-@pytest.mark.numeric
 @pytest.mark.parametrize("magnitude", [1e-3, 1e3])
 @pytest.mark.parametrize("dtype", FLOATS, ids=DTYPES.get)
 def test_magnitudes(dtype, magnitude):
     check(*make(2, 16, 5, 5, 4, magnitude), dtype)
 
 
-@pytest.mark.numeric
 def test_constant_and_negative_maps():
     x, weights = make(1, 16, 7, 7, 4)
     # A zero of the padding must not count as a maximum over the channels.

@@ -69,7 +69,6 @@ def check(z, *, concatenate=False, **settings: int):
     assert_accurate("out", got, expected_of(z, weights))
 
 
-@pytest.mark.numeric
 @pytest.mark.parametrize("channels_last", [False, True], ids=["contiguous", "channels_last"])
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("channels, size, images", [*SMALL_TILES, *LARGE_TILES])
@@ -83,26 +82,26 @@ def test_concatenated_branches(images, dtype):
     check(draw(images, 24, (7, 7), dtype), concatenate=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 def test_many_channels(dtype):
     check(draw(1, 264, (4, 4), dtype))
 
 
 # Neither asynchronous copies nor tensor cores for bfloat16.
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("images", [3, 6], ids=["small tiles", "large tiles"])
 def test_compute_capability_7_5(images, dtype):
     check(draw(images, 40, (7, 7), dtype), architecture=750)
 
 
-@pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("factor, centre", [(0.0, 1.5), (8.0, 0.0), (1e-3, 0.0), (1.0, 100.0)])
 def test_constant_large_small_and_shifted_maps(factor, centre, dtype):
     check(draw(3, 24, (7, 7), dtype, factor=factor, centre=centre))
 
 
-@pytest.mark.numeric
 def test_variance_beyond_float16():
     z = draw(1, 24, (7, 7), torch.float16, factor=400.0)
     assert z.double()[:, 24:].var((2, 3)).min() > torch.finfo(torch.float16).max

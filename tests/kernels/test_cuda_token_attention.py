@@ -63,7 +63,6 @@ def check(x, heads, epsilon=1e-5, **settings: int):
     assert_accurate("out", got, exact["out"])
 
 
-@pytest.mark.numeric
 @pytest.mark.parametrize("channels_last", [False, True], ids=["contiguous", "channels_last"])
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("channels, heads, size, images", [*SMALL_TILES, *LARGE_TILES])
@@ -72,6 +71,7 @@ def test_shapes(channels, heads, size, images, dtype, channels_last):
 
 
 # A head wider than a chunk, and fewer rows in the last launch.
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("channels, heads, size", [(264, 8, (4, 4)), (264, 2, (7, 7)), (1032, 8, (2, 3))])
 def test_many_channels(channels, heads, size, dtype):
@@ -79,20 +79,19 @@ def test_many_channels(channels, heads, size, dtype):
 
 
 # Neither asynchronous copies nor tensor cores for bfloat16.
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("images", [3, 6], ids=["small tiles", "large tiles"])
 def test_compute_capability_7_5(images, dtype):
     check(draw(images, 40, (7, 7), dtype), 5, architecture=750)
 
 
-@pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("factor, centre", [(0.0, 1.5), (30.0, 0.0), (1e-3, 0.0), (1.0, 20.0)])
 def test_constant_large_small_and_shifted_maps(factor, centre, dtype):
     check(draw(3, 24, (7, 7), dtype, factor=factor, centre=centre), 3)
 
 
-@pytest.mark.numeric
 @pytest.mark.parametrize("epsilon", [1e-12, 1.0])
 def test_epsilon(epsilon):
     check(draw(1, 24, (4, 4), factor=0.1), 3, epsilon)
