@@ -37,7 +37,7 @@ def outputs(case: Case, arguments: tuple, dtype: torch.dtype, kernels: str, trai
         output = case.run(folded((x, weights, *rest)), kernels)
     if not train:
         return {"output": output}
-    upstream = torch.randn(output.shape, generator=torch.Generator().manual_seed(7)).half().to(x.device)
+    upstream = torch.randn(output.shape, generator=torch.Generator().manual_seed(7)).to(arguments[0])
     found = gradients(output, upstream, {"x": x, **weights._asdict()})
     return {"output": output.detach(), **found}
 

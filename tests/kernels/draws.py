@@ -5,8 +5,7 @@ import os
 import torch
 from torch import Tensor
 
-from benchmarks import kernel_weights
-from fer_edge.kernels import DcifWeights, MultiBranchWeights, TokenAttentionWeights
+from fer_edge.kernels import DcifWeights, MultiBranchWeights, TokenAttentionWeights, random_weights
 
 SHIFT = 1000 * int(os.environ.get("TEST_SEED", "0"))
 LAYOUTS = ("contiguous", "channels_last", "strided")
@@ -30,14 +29,14 @@ def laid_out(x: Tensor, layout: str) -> Tensor:
 
 def dcif_weights(channels: int, hidden: int | None = None, seed: int = 0) -> DcifWeights:
     """Float64 weights of `dcif`."""
-    return kernel_weights.dcif_weights(channels, hidden, SHIFT + seed)
+    return random_weights.dcif_weights(channels, hidden, SHIFT + seed)
 
 
 def multi_branch_weights(channels: int, concatenate: bool = False, seed: int = 0) -> MultiBranchWeights:
     """Float64 weights of `multi_branch_attention`."""
-    return kernel_weights.multi_branch_weights(channels, concatenate, SHIFT + seed)
+    return random_weights.multi_branch_weights(channels, concatenate, SHIFT + seed)
 
 
 def token_attention_weights(channels: int, seed: int = 0) -> TokenAttentionWeights:
     """Float64 weights of `token_attention`."""
-    return kernel_weights.token_attention_weights(channels, SHIFT + seed)
+    return random_weights.token_attention_weights(channels, SHIFT + seed)

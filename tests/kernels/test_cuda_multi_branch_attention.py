@@ -8,7 +8,6 @@ from precision import assert_accurate, cast, expected
 
 from fer_edge.kernels import reference
 from fer_edge.kernels.fold import fold_multi_branch
-from fer_edge.kernels.random_weights import multi_branch_weights
 
 OPERATION = "multi_branch_attention"
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)

@@ -7,7 +7,6 @@ from draws import laid_out, normal, token_attention_weights
 from precision import assert_accurate, cast, expected
 
 from fer_edge.kernels import reference
-from fer_edge.kernels.random_weights import token_attention_weights
 
 OPERATION = "token_attention"
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)

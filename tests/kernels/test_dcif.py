@@ -13,7 +13,6 @@ from fer_edge.kernels import reference
 from fer_edge.kernels.jit.dcif import forward_plan
 from fer_edge.kernels.jit.dcif_backward import backward_plan
 from fer_edge.kernels.jit.launch import DTYPE_NAMES
-from fer_edge.kernels.random_weights import dcif_weights
 from fer_edge.kernels.reference import DcifWeights
 from fer_edge.kernels.triton_ops import dcif, filter_and_pool
 

@@ -7,7 +7,6 @@ from precision import assert_accurate, cast, expected
 from torch import nn
 
 from fer_edge.kernels import fold_dcif, fold_multi_branch, reference
-from fer_edge.kernels.random_weights import multi_branch_weights
 from training.models.dcif import Dcif
 
 

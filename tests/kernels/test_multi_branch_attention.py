@@ -11,7 +11,6 @@ from precision import assert_accurate, cast, expected, gradients
 from fer_edge.kernels import MultiBranchWeights, fold_multi_branch, reference
 from fer_edge.kernels.jit.launch import DTYPE_NAMES
 from fer_edge.kernels.jit.multi_branch_attention import forward_plan
-from fer_edge.kernels.random_weights import multi_branch_weights
 from fer_edge.kernels.triton_ops import multi_branch_attention
 
 pytestmark = pytest.mark.usefixtures("nan_in_new_memory")

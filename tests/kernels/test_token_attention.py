@@ -11,7 +11,6 @@ from precision import assert_accurate, cast, expected, gradients
 from fer_edge.kernels import reference
 from fer_edge.kernels.jit.launch import DTYPE_NAMES
 from fer_edge.kernels.jit.token_attention import forward_plan
-from fer_edge.kernels.random_weights import token_attention_weights
 from fer_edge.kernels.triton_ops import token_attention
 
 pytestmark = pytest.mark.usefixtures("nan_in_new_memory")
