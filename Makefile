@@ -6,10 +6,12 @@ DEMO := build/demo
 # Pinned: each new release of these finds something else.
 LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5
 
-.PHONY: help demo test lint bench documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-isa lint bench documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then name the expressions on a real photo"
 	@echo "make test    set up, then run the tests"
+	@echo "make test-fast    the tests but the slow ones, for daily work"
+	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make bench   latency by stage, with its context"
 	@echo "make documents   write the documents' figures from the result files"
@@ -38,8 +40,17 @@ demo: .venv/demo.stamp
 	  shutil.copy(pathlib.Path(skimage.__file__).parent / 'data' / 'astronaut.png', '$(DEMO)/astronaut.png')"
 	.venv/bin/fer-edge predict $(DEMO)/astronaut.png --draw $(DEMO)/annotated
 
+# Workers of one thread each; every core has one.
+WORKERS ?= auto
+PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
 test: .venv/test.stamp
-	$(PY) -m pytest
+	$(PYTEST)
+
+test-fast: .venv/test.stamp
+	$(PYTEST) -m "not slow"
+
+test-isa: .venv/test.stamp
+	$(PY) -m tests.kernels.run_isa
 
 lint: .venv/lint.stamp
 	.venv/bin/ruff format --check .

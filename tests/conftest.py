@@ -2,12 +2,18 @@
 
 import math
 import os
+
+# Workers of pytest-xdist share the cores. NumPy, PyTorch and OpenMP read this when they are imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import onnx
 import pytest
+from hypothesis import settings
 from onnx import helper
 from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph
 
@@ -21,6 +27,10 @@ ON_GPU = os.environ.get("FAIL_WITHOUT_CUDA") == "1"
 collect_ignore = ["kernels"] if ON_GPU else ["gpu"]
 if not ON_GPU:
     os.environ["TRITON_INTERPRET"] = "1"
+
+# No test depends on the time that it takes, or on examples that another run has found.
+settings.register_profile("repeatable", deadline=None, database=None)
+settings.load_profile("repeatable")
 
 WriteModel = Callable[..., Path]
 MakeRecognizer = Callable[..., Recognizer]

@@ -1,4 +1,4 @@
-"""Kernels compiled ahead of time, launched without Triton's runtime: the same answers on the device."""
+"""Kernels compiled ahead of time, launched without Triton's runtime, with the tolerance of precision.py."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,7 @@ from benchmarks.kernel_cases import CASES, folded
 from export.kernels_ahead_of_time import build
 from fer_edge.aot import CompiledKernels
 from fer_edge.kernels.jit.launch import DTYPES
-from tests.kernels.precision import assert_as_exact_as_the_worst, cast, relative_error
-
-DRAWS = 5
+from tests.kernels.precision import assert_accurate, cast, expected
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +28,8 @@ def kernels(tmp_path_factory: pytest.TempPathFactory, device: torch.device) -> I
 def test_against_float64(case, images, dtype, kernels, device):
     import pycuda.driver
 
-    x, weights, *_ = folded(case.arguments(images, DTYPES[dtype], device))
+    arguments = case.arguments(images, DTYPES[dtype], device)
+    x, weights, *_ = folded(arguments)
     sides = {"channels": case.channels, "height": case.side, "width": case.side}
     operation = kernels.operation(case.operation, dtype=dtype, images=images, **sides)
     given = {name: value.contiguous() for name, value in weights._asdict().items()}
@@ -47,13 +46,13 @@ def test_against_float64(case, images, dtype, kernels, device):
     operation(images, {name: tensor.data_ptr() for name, tensor in tensors.items()}, stream)
     stream.synchronize()
     (output,) = (name for name, buffer in operation.buffers.items() if buffer.role == "output")
-    worst = 0.0
-    for seed in reversed(range(DRAWS)):
-        arguments = case.arguments(images, DTYPES[dtype], device, seed=seed)
-        x, weights, *rest = arguments
-        with torch.no_grad():
-            plain = case.run(arguments, "reference")
-            exact = case.run((x.double(), cast(weights, torch.float64), *rest), "reference")
-        worst = max(worst, relative_error(plain, exact))
-    answer = tensors[output].view(DTYPES[dtype]).reshape(exact.shape)
-    assert_as_exact_as_the_worst(output, answer, exact, worst)
+    _, plain, *rest = arguments
+    wide = folded((x.double(), cast(plain, torch.float64), *rest))
+    with torch.no_grad():
+        exact = expected(
+            lambda: {output: case.run(wide, "reference")},
+            DTYPES[dtype],
+            stored=torch.float32 if case.operation == "dcif" else DTYPES[dtype],
+        )[output]
+    answer = tensors[output].view(DTYPES[dtype]).reshape(exact.exact.shape)
+    assert_accurate(output, answer, exact)

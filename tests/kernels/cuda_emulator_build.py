@@ -4,6 +4,7 @@ Everything lies in build/ under the digest of what it was made from, so it is ma
 """
 
 import ctypes
+import fcntl
 import functools
 import hashlib
 import importlib.util
@@ -98,11 +99,13 @@ def _linked(name: str, objects: Sequence[Path]) -> Path:
 
 
 def _make(made: Path, command: Sequence[str]) -> None:
-    """Runs the command with its output at `made`, which appears at once and whole."""
-    if made.exists():
-        return
+    """Runs the command with its output at `made`, unless another process does it or has done it."""
     BUILT.mkdir(parents=True, exist_ok=True)
-    draft = made.with_suffix(f"{made.suffix}.{os.getpid()}")
-    done = subprocess.run([*command, "-o", str(draft)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    draft.rename(made)
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if made.exists():
+            return
+        draft = made.with_suffix(f"{made.suffix}.draft")
+        done = subprocess.run([*command, "-o", str(draft)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        draft.rename(made)

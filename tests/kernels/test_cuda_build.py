@@ -1,5 +1,6 @@
 """The CUDA sources compile for every architecture without warnings and spills, and load without a driver."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -47,7 +48,11 @@ def built():
         "CFLAGS": "-Werror",
     }
     command = [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", BUILT, "--build-temp", BUILT]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    BUILT.mkdir(parents=True, exist_ok=True)
+    # One process builds; another one finds everything unchanged.
+    with (BUILT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return BUILT
 

@@ -1,12 +1,12 @@
-"""csrc/cuda/dcif.cu, emulated, against the reference in float64; tolerances as `precision.py` says."""
+"""csrc/cuda/dcif.cu, emulated, against the reference in float64, with the tolerance of precision.py."""
 
 import pytest
 import torch
 from cuda_emulator import DTYPES, EmulatedError, in_every_order
-from precision import assert_as_exact, cast
+from draws import dcif_weights, normal
+from precision import assert_accurate, cast, expected
 
 from fer_edge.kernels import reference
-from fer_edge.kernels.reference import DcifWeights
 
 # Too little for any map here, enough for everything else.
 NOT_RESIDENT = 12 * 1024
@@ -15,19 +15,8 @@ FLOATS = [torch.float32, torch.float16, torch.bfloat16]
 
 def make(n, channels, height, width, hidden, magnitude=1.0):
     """A map [N, C, H, W] and weights in float64."""
-    generator = torch.Generator().manual_seed(channels * height + hidden)
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-    weights = DcifWeights(
-        normal(hidden, channels) * channels**-0.5,
-        normal(hidden),
-        normal(channels, hidden) * hidden**-0.5,
-        normal(channels),
-        normal(2, 7, 7) * 98**-0.5,
-    )
-    return magnitude * (normal(n, channels, height, width) + 0.3), weights
+    x = magnitude * (normal(n, channels, height, width) + 0.3)
+    return x, dcif_weights(channels, hidden, seed=channels * height)
 
 
 def emulate(x, weights, channels_last=False, **settings: int):
@@ -50,8 +39,9 @@ def emulate(x, weights, channels_last=False, **settings: int):
 def check(x, weights, dtype, channels_last=False, **settings: int):
     given, given_weights = x.to(dtype), cast(weights, dtype)
     got = emulate(given, given_weights, channels_last, **settings)
-    exact = reference.dcif(given.double(), cast(given_weights, torch.float64))
-    assert_as_exact("dcif", got, reference.dcif(given, given_weights), exact)
+    wide = given.double(), cast(given_weights, torch.float64)
+    exact = expected(lambda: {"out": reference.dcif(*wide)}, dtype, stored=torch.float32)
+    assert_accurate("out", got, exact["out"])
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

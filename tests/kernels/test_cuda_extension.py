@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 from cuda_emulator_build import extension
-from precision import assert_as_exact, cast
+from draws import dcif_weights, multi_branch_weights, normal, token_attention_weights
+from precision import assert_accurate, cast, expected
 
 import fer_edge
 from fer_edge.kernels import fold_multi_branch, reference
-from fer_edge.kernels.reference import DcifWeights, MultiBranchWeights, TokenAttentionWeights
 
 FLOATS = [torch.float32, torch.float16, torch.bfloat16]
 C, HIDDEN, HEADS = 16, 4, 2
@@ -60,34 +60,9 @@ def cuda_ops(monkeypatch):
     assert all(guard.isnan().all() for guard in followed)
 
 
-def normal(*shape: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(sum(shape))
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def scaled(*shape: int) -> torch.Tensor:
-    """A matrix that keeps the size of what it multiplies."""
-    return normal(*shape) * shape[-1] ** -0.5
-
-
-DCIF = DcifWeights(
-    scaled(HIDDEN, C), normal(HIDDEN), scaled(C, HIDDEN), normal(C), normal(2, 7, 7) * 98**-0.5
-)
-TOKENS = TokenAttentionWeights(scaled(3 * C, C), normal(3 * C), scaled(C, C), normal(C), normal(C), normal(C))
-BRANCHES = MultiBranchWeights(
-    alpha=normal(C),
-    beta=normal(C),
-    texture_w=scaled(C, C),
-    texture_b=normal(C),
-    depthwise_w=normal(2 * C, 3, 3) / 3,
-    depthwise_b=normal(2 * C),
-    pointwise_w=scaled(2 * C, 2 * C),
-    pointwise_b=normal(2 * C),
-    project_w=scaled(C, 2 * C),
-    project_b=normal(C),
-    merge_w=scaled(C, C),
-    merge_b=normal(C),
-)
+DCIF = dcif_weights(C, HIDDEN)
+TOKENS = token_attention_weights(C)
+BRANCHES = multi_branch_weights(C)
 OPERATIONS = {
     "dcif": (C, DCIF, ()),
     "token_attention": (C, TOKENS, (HEADS,)),
@@ -108,9 +83,15 @@ def test_tensors_of_every_layout(cuda_ops, name, dtype, layout):
     channels, weights, rest = OPERATIONS[name]
     x, given = LAYOUTS[layout](normal(2, channels, 5, 6).to(dtype)), cast(weights, dtype)
     got = getattr(cuda_ops, name)(x, given, *rest)
-    oracle = getattr(reference, name)
-    exact = oracle(x.double(), cast(given, torch.float64), *rest)
-    assert_as_exact(name, got, oracle(x, given, *rest), exact)
+    wide = cast(given, torch.float64)
+    if name == "multi_branch_attention":
+        wide = fold_multi_branch(wide)
+    exact = expected(
+        lambda: {"out": getattr(reference, name)(x.double(), wide, *rest)},
+        dtype,
+        stored=torch.float32 if name == "dcif" else dtype,
+    )
+    assert_accurate("out", got, exact["out"])
     if got.ndim == 4:
         last = layout == "channels_last"
         assert got.is_contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)

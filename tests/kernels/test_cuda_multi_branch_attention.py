@@ -1,16 +1,13 @@
-"""csrc/cuda/multi_branch_attention.cu, emulated, against the reference in float64.
-
-Tolerance: tests/kernels/precision.py.
-"""
+"""csrc/cuda/multi_branch_attention.cu, emulated, against float64, with the tolerance of precision.py."""
 
 import pytest
 import torch
 from cuda_emulator import DTYPES, EmulatedError, Emulator, in_every_order
-from precision import assert_as_exact, cast
+from draws import laid_out, multi_branch_weights, normal
+from precision import assert_accurate, cast, expected
 
 from fer_edge.kernels import reference
 from fer_edge.kernels.fold import fold_multi_branch
-from fer_edge.kernels.random_weights import multi_branch_weights
 
 OPERATION = "multi_branch_attention"
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
@@ -30,10 +27,8 @@ SHARED_LIMIT = 48 * 1024
 
 def draw(images, channels, size, dtype=torch.float32, *, channels_last=False, factor=1.0, centre=0.0):
     """Normal z [images, 2 channels, *size]."""
-    generator = torch.Generator().manual_seed(images + channels)
-    z = torch.randn(images, 2 * channels, *size, generator=generator, dtype=torch.float64)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return (z * factor + centre).to(dtype).contiguous(memory_format=layout)
+    z = normal(images, 2 * channels, *size, seed=images + channels) * factor + centre
+    return laid_out(z.to(dtype), "channels_last" if channels_last else "contiguous")
 
 
 def launch(emulator, z, weights):
@@ -57,13 +52,20 @@ def launch(emulator, z, weights):
     return out.contiguous()
 
 
+def expected_of(z, weights):
+    """What the kernels should compute, project and merge in one matrix."""
+    wide = z.double(), cast(weights, torch.float64)
+    return expected(
+        lambda: {"out": reference.multi_branch_attention(wide[0], fold_multi_branch(wide[1]))}, z.dtype
+    )["out"]
+
+
 def check(z, *, concatenate=False, **settings: int):
     weights = cast(multi_branch_weights(z.shape[1] // 2, concatenate), z.dtype)
     folded = fold_multi_branch(weights)
     settings = {"shared_limit": SHARED_LIMIT, **settings}
     got = in_every_order(OPERATION, lambda emulator: launch(emulator, z, folded), **settings)
-    exact = reference.multi_branch_attention(z.double(), cast(weights, torch.float64))
-    assert_as_exact("out", got, reference.multi_branch_attention(z, weights), exact)
+    assert_accurate("out", got, expected_of(z, weights))
 
 
 @pytest.mark.parametrize("channels_last", [False, True], ids=["contiguous", "channels_last"])
@@ -79,12 +81,14 @@ def test_concatenated_branches(images, dtype):
     check(draw(images, 24, (7, 7), dtype), concatenate=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 def test_many_channels(dtype):
     check(draw(1, 264, (4, 4), dtype))
 
 
 # Neither asynchronous copies nor tensor cores for bfloat16.
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("images", [3, 6], ids=["small tiles", "large tiles"])
 def test_compute_capability_7_5(images, dtype):
@@ -92,21 +96,18 @@ def test_compute_capability_7_5(images, dtype):
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
-@pytest.mark.parametrize("factor, centre", [(0.0, 1.5), (30.0, 0.0), (1e-3, 0.0), (1.0, 100.0)])
+@pytest.mark.parametrize("factor, centre", [(0.0, 1.5), (8.0, 0.0), (1e-3, 0.0), (1.0, 100.0)])
 def test_constant_large_small_and_shifted_maps(factor, centre, dtype):
     check(draw(3, 24, (7, 7), dtype, factor=factor, centre=centre))
 
 
 def test_variance_beyond_float16():
-    """The reference in float16 overflows here, so the tolerance is stated: of the largest value, 4 units."""
     z = draw(1, 24, (7, 7), torch.float16, factor=400.0)
     assert z.double()[:, 24:].var((2, 3)).min() > torch.finfo(torch.float16).max
     weights = multi_branch_weights(24)
     weights = cast(weights._replace(alpha=weights.alpha / 100, beta=weights.beta / 1e5), torch.float16)
     with Emulator(OPERATION) as emulator:
-        got = launch(emulator, z, fold_multi_branch(weights)).double()
-    exact = reference.multi_branch_attention(z.double(), cast(weights, torch.float64))
-    assert (got - exact).abs().max() <= 4 * torch.finfo(torch.float16).eps * exact.abs().max()
+        assert_accurate("out", launch(emulator, z, fold_multi_branch(weights)), expected_of(z, weights))
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)

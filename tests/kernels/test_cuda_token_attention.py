@@ -1,15 +1,12 @@
-"""csrc/cuda/token_attention.cu, emulated, against the reference in float64.
-
-Tolerance: tests/kernels/precision.py.
-"""
+"""csrc/cuda/token_attention.cu, emulated, against the reference in float64, with precision.py's tolerance."""
 
 import pytest
 import torch
 from cuda_emulator import DTYPES, EmulatedError, Emulator, in_every_order
-from precision import assert_as_exact, cast
+from draws import laid_out, normal, token_attention_weights
+from precision import assert_accurate, cast, expected
 
 from fer_edge.kernels import reference
-from fer_edge.kernels.random_weights import token_attention_weights
 
 OPERATION = "token_attention"
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
@@ -29,10 +26,8 @@ SHARED_LIMIT = 64 * 1024
 
 def draw(images, channels, size, dtype=torch.float32, *, channels_last=False, factor=1.0, centre=0.0):
     """Normal x [images, channels, *size]."""
-    generator = torch.Generator().manual_seed(images + channels)
-    x = torch.randn(images, channels, *size, generator=generator, dtype=torch.float64)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return (x * factor + centre).to(dtype).contiguous(memory_format=layout)
+    x = normal(images, channels, *size, seed=images + channels) * factor + centre
+    return laid_out(x.to(dtype), "channels_last" if channels_last else "contiguous")
 
 
 def launch(emulator, x, weights, heads, epsilon=1e-5):
@@ -62,8 +57,9 @@ def check(x, heads, epsilon=1e-5, **settings: int):
     weights = cast(token_attention_weights(x.shape[1]), x.dtype)
     settings = {"shared_limit": SHARED_LIMIT, **settings}
     got = in_every_order(OPERATION, lambda emulator: launch(emulator, x, weights, heads, epsilon), **settings)
-    exact = reference.token_attention(x.double(), cast(weights, torch.float64), heads, epsilon)
-    assert_as_exact("out", got, reference.token_attention(x, weights, heads, epsilon), exact)
+    wide = x.double(), cast(weights, torch.float64)
+    exact = expected(lambda: {"out": reference.token_attention(*wide, heads, epsilon)}, x.dtype)
+    assert_accurate("out", got, exact["out"])
 
 
 @pytest.mark.parametrize("channels_last", [False, True], ids=["contiguous", "channels_last"])
@@ -74,6 +70,7 @@ def test_shapes(channels, heads, size, images, dtype, channels_last):
 
 
 # A head wider than a chunk, and fewer rows in the last launch.
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("channels, heads, size", [(264, 8, (4, 4)), (264, 2, (7, 7)), (1032, 8, (2, 3))])
 def test_many_channels(channels, heads, size, dtype):
@@ -81,6 +78,7 @@ def test_many_channels(channels, heads, size, dtype):
 
 
 # Neither asynchronous copies nor tensor cores for bfloat16.
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("images", [3, 6], ids=["small tiles", "large tiles"])
 def test_compute_capability_7_5(images, dtype):

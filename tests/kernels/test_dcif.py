@@ -1,27 +1,23 @@
-"""Triton's `dcif` and `filter_and_pool` against the references in float64.
+"""Triton's `dcif` and `filter_and_pool` against float64, with the tolerance of precision.py.
 
-The interpreter is right in float32 and float16; bfloat16 is left to a GPU. Tolerance: precision.py.
+The interpreter is right in float32 and float16; bfloat16 is left to a GPU.
 """
 
 import pytest
 import torch
-from precision import assert_as_exact, cast, gradients
+from draws import LAYOUTS, dcif_weights, normal
+from precision import assert_accurate, cast, expected, gradients
 from torch.nn import functional as F
 
 from fer_edge.kernels import reference
 from fer_edge.kernels.jit.dcif import forward_plan
 from fer_edge.kernels.jit.dcif_backward import backward_plan
 from fer_edge.kernels.jit.launch import DTYPE_NAMES
-from fer_edge.kernels.random_weights import dcif_weights
 from fer_edge.kernels.reference import DcifWeights
 from fer_edge.kernels.triton_ops import dcif, filter_and_pool
 
 pytestmark = pytest.mark.usefixtures("nan_in_new_memory")
 PRECISIONS = (torch.float32, torch.float16)
-LAYOUTS = ("contiguous", "channels_last", "strided")
-# The largest error of a few numbers is luck: every comparison is over so many draws of map and weights. In
-# float16 the reference rounds more often than the kernels.
-DRAWS = {torch.float32: range(12), torch.float16: range(2)}
 SIZES = [(8, (4, 4), 3), (24, (7, 7), 1), (40, (5, 9), 1)]
 every_dtype = pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 both = pytest.mark.parametrize("operation", ["dcif", "filter_and_pool"])
@@ -35,13 +31,8 @@ FUNCTIONS = {
 
 
 def draw(images, channels, size, dtype, layout="contiguous", seed=0):
-    """Normal x [images, channels, *size], with numbers exact in the dtype; strided is neither layout."""
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(images, channels, *size, generator=generator, dtype=torch.float64).to(dtype)
-    if layout == "strided":
-        return torch.stack([x, x], dim=-1)[..., 0]
-    last = layout == "channels_last"
-    return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+    """Normal x [images, channels, *size]."""
+    return normal(images, channels, *size, dtype=dtype, layout=layout, seed=seed)
 
 
 def given(operation, x, seed=0):
@@ -62,42 +53,40 @@ def computed(function, inputs, upstream, dtype=None):
     return {"out": out.detach()} | gradients(out, upstream, leaves)
 
 
-def check(operation, cases, function=None):
-    """The output and all gradients for several inputs, compared as one."""
+def check(operation, inputs, function=None):
+    """The output and all gradients."""
     triton, plain = FUNCTIONS[operation]
-    got, rounded, exact = [], [], []
-    for seed, inputs in enumerate(cases):
-        upstream = draw(*inputs["x"].shape[:2], (), inputs["x"].dtype, seed=100 + seed)
-        got.append(computed(function or triton, inputs, upstream))
-        rounded.append(computed(plain, inputs, upstream))
-        exact.append(computed(plain, inputs, upstream, torch.float64))
-    for name in exact[0]:
-        assert_as_exact(
-            name, *(torch.stack([each[name] for each in found]) for found in (got, rounded, exact))
-        )
+    dtype = inputs["x"].dtype
+    upstream = draw(*inputs["x"].shape[:2], (), dtype, seed=100)
+    exact = expected(lambda: computed(plain, inputs, upstream, torch.float64), dtype, stored=torch.float32)
+    for name, values in computed(function or triton, inputs, upstream).items():
+        assert_accurate(name, values, exact[name])
 
 
+@pytest.mark.numeric
 @both
 @every_dtype
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(("channels", "size", "images"), SIZES)
-def test_output_and_gradients(operation, channels, size, images, dtype):
-    check(operation, [given(operation, draw(images, channels, size, dtype, seed=s), s) for s in DRAWS[dtype]])
+def test_output_and_gradients(operation, channels, size, images, dtype, seed):
+    check(operation, given(operation, draw(images, channels, size, dtype, seed=seed), seed))
 
 
+@pytest.mark.numeric
 @both
 @every_dtype
 def test_the_largest_map(operation, dtype):
-    # Slow, and many numbers.
-    check(operation, [given(operation, draw(1, 72, (14, 14), dtype, seed=s), s) for s in DRAWS[dtype][:6]])
+    check(operation, given(operation, draw(1, 72, (14, 14), dtype)))
 
 
+@pytest.mark.numeric
 @both
 @every_dtype
 def test_channels_last(operation, dtype):
-    maps = [draw(3, 24, (5, 3), dtype, "channels_last", seed) for seed in DRAWS[dtype]]
-    check(operation, [given(operation, x, seed) for seed, x in enumerate(maps)])
-    dx = computed(FUNCTIONS[operation][0], given(operation, maps[0]), draw(3, 24, (), dtype))["x"]
-    assert dx.stride() == maps[0].stride()
+    inputs = given(operation, draw(3, 24, (5, 3), dtype, "channels_last"))
+    check(operation, inputs)
+    dx = computed(FUNCTIONS[operation][0], inputs, draw(3, 24, (), dtype))["x"]
+    assert dx.stride() == inputs["x"].stride()
 
 
 @both
@@ -133,14 +122,15 @@ class InChunks(torch.autograd.Function):
         return made["dx"], made["dgate"].to(x.dtype), taps.view(2, 7, 7).to(x.dtype)
 
 
+@pytest.mark.numeric
 @every_dtype
 @pytest.mark.parametrize("layout", LAYOUTS[:2])
 def test_a_map_in_chunks(layout, dtype):
-    maps = [draw(1, 24, (5, 7), dtype, layout, seed) for seed in DRAWS[dtype]]
-    cases = [given("filter_and_pool", x, seed) for seed, x in enumerate(maps)]
-    check("filter_and_pool", cases, InChunks.apply)
+    inputs = given("filter_and_pool", draw(1, 24, (5, 7), dtype, layout))
+    check("filter_and_pool", inputs, InChunks.apply)
 
 
+@pytest.mark.numeric
 @every_dtype
 @pytest.mark.parametrize("layout", LAYOUTS[:2])
 def test_a_map_and_hidden_units_in_chunks(layout, dtype):
@@ -149,49 +139,45 @@ def test_a_map_and_hidden_units_in_chunks(layout, dtype):
     constants = plan.launches[0].constants
     assert constants["block"] == 4
     assert constants["block_hidden"] < hidden
-    got, rounded, exact = [], [], []
-    for seed in DRAWS[dtype]:
-        x, weights = draw(1, 24, (3, 5), dtype, layout, seed), cast(dcif_weights(24, hidden, seed), dtype)
-        got.append(plan.run(1, x=x, **weights._asdict())["out"])
-        rounded.append(reference.dcif(x, weights))
-        exact.append(reference.dcif(x.double(), cast(weights, torch.float64)))
-    assert_as_exact("out", *map(torch.stack, (got, rounded, exact)))
+    x, weights = draw(1, 24, (3, 5), dtype, layout), cast(dcif_weights(24, hidden), dtype)
+    exact = expected(
+        lambda: {"out": reference.dcif(x.double(), cast(weights, torch.float64))}, dtype, torch.float32
+    )
+    assert_accurate("out", plan.run(1, x=x, **weights._asdict())["out"], exact["out"])
 
 
+@pytest.mark.numeric
 @both
 @pytest.mark.parametrize(
     ("factor", "dtype"),
     [(1e10, torch.float32), (1e-10, torch.float32), (1e3, torch.float16), (1e-3, torch.float16)],
 )
 def test_large_and_small_numbers(operation, factor, dtype):
-    maps = [(draw(1, 24, (4, 4), torch.float64, seed=seed) * factor).to(dtype) for seed in DRAWS[dtype]]
-    check(operation, [given(operation, x, seed) for seed, x in enumerate(maps)])
+    check(operation, given(operation, (draw(1, 24, (4, 4), torch.float64) * factor).to(dtype)))
 
 
+@pytest.mark.numeric
 @every_dtype
 def test_maps_below_zero(dtype):
-    # The channels and places that pad a tile are not a maximum.
-    maps = [-0.5 - draw(1, 24, (4, 5), dtype, seed=seed).abs() for seed in DRAWS[dtype]]
-    check("filter_and_pool", [given("filter_and_pool", x, seed) for seed, x in enumerate(maps)])
+    # The zeros that fill a tile up must not be taken as the maximum.
+    check("filter_and_pool", given("filter_and_pool", -0.5 - draw(1, 24, (4, 5), dtype).abs()))
 
 
+@pytest.mark.numeric
 @both
 @every_dtype
 @pytest.mark.parametrize("value", [0.0, 1.5])
 def test_constant_maps(operation, value, dtype):
-    maps = [torch.full((1, 8, 4, 4), value, dtype=dtype) for _ in DRAWS[dtype]]
-    check(operation, [given(operation, x, seed) for seed, x in enumerate(maps)])
+    check(operation, given(operation, torch.full((1, 8, 4, 4), value, dtype=dtype)))
 
 
+@pytest.mark.numeric
 @every_dtype
 def test_channels_that_share_the_maximum_share_its_gradient(dtype):
-    cases = []
-    for seed in DRAWS[dtype]:
-        x = draw(2, 24, (4, 5), dtype, seed=seed)
-        x[:, 1] = x[:, 17] = x[:, 20] = 3.5
-        inputs = given("filter_and_pool", x, seed)
-        cases.append(inputs | {"gate": torch.full_like(inputs["gate"], 0.75)})
-    check("filter_and_pool", cases)
+    x = draw(2, 24, (4, 5), dtype)
+    x[:, 1] = x[:, 17] = x[:, 20] = 3.5
+    inputs = given("filter_and_pool", x)
+    check("filter_and_pool", inputs | {"gate": torch.full_like(inputs["gate"], 0.75)})
 
 
 @both

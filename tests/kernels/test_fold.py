@@ -2,14 +2,15 @@
 
 import pytest
 import torch
-from precision import cast
+from draws import multi_branch_weights
+from precision import assert_accurate, cast, expected
 from torch import nn
 
 from fer_edge.kernels import fold_dcif, fold_multi_branch, reference
-from fer_edge.kernels.random_weights import multi_branch_weights
 from training.models.dcif import Dcif
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("concatenate", [False, True])
 def test_one_matrix_does_the_work_of_project_and_merge(concatenate):
     z = torch.randn(3, 32, 5, 4, dtype=torch.float64)
@@ -33,18 +34,19 @@ def test_gradients_pass_through_the_fold(concatenate):
     assert torch.autograd.gradcheck(output, folded)
 
 
-def test_half_precision_is_rounded_once():
-    exact = fold_multi_branch(multi_branch_weights(64))
-    half = fold_multi_branch(cast(multi_branch_weights(64), torch.float16))
-    rounded = fold_multi_branch(cast(cast(multi_branch_weights(64), torch.float16), torch.float64))
-    assert half.merged_w.dtype == torch.float16
-    torch.testing.assert_close(half.merged_w.double(), rounded.merged_w, rtol=2**-11, atol=1e-7)
-    torch.testing.assert_close(half.merged_w.double(), exact.merged_w, rtol=0, atol=2e-3)
+@pytest.mark.numeric
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+def test_products_are_rounded_once(dtype):
+    weights = cast(multi_branch_weights(64), dtype)
+    wide = cast(weights, torch.float64)
+    exact = expected(lambda: fold_multi_branch(wide)._asdict(), dtype, stored=torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        under = fold_multi_branch(cast(multi_branch_weights(64), torch.float32))
-    torch.testing.assert_close(under.merged_w.double(), exact.merged_w, rtol=1e-5, atol=1e-6)
+        folded = fold_multi_branch(weights)
+    for name, values in folded._asdict().items():
+        assert_accurate(name, values, exact[name])
 
 
+@pytest.mark.numeric
 def test_batch_norm_is_folded_into_the_layer_before_it():
     torch.manual_seed(0)
     block = Dcif(32).double()

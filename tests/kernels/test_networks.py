@@ -1,9 +1,12 @@
 """The networks behind their switch: the same weights, answers and gradients whatever runs."""
 
+import functools
 from typing import Any
 
 import pytest
 import torch
+from draws import SHIFT, normal
+from precision import Expected, assert_accurate, expected
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -12,15 +15,17 @@ from training.models.dcif import Dcif
 from training.models.tafe import Tafe
 
 TINY: dict[str, dict[str, Any]] = {
-    "tkfnet": {"size": 56, "width": 16, "fusion": "concatenate"},
+    "tkfnet": {"size": 56, "width": 8, "fusion": "concatenate"},
     "tkfnet-nano": {"widths": (8, 16, 32), "dropout": 0.0},
     "conv-cut": {"variant": "atto", "size": 56, "tokens_width": 32, "dropout": 0.0, "layer_scale": 0.5},
 }
+# Of the signs of rounding errors: a network takes long.
+DRAWS = 4
 every_network = pytest.mark.parametrize("name", TINY)
 
 
 def network(name: str) -> nn.Module:
-    torch.manual_seed(0)
+    torch.manual_seed(SHIFT)
     model = build(name, **TINY[name])
     with torch.no_grad():
         for parameter in model.parameters():
@@ -29,65 +34,76 @@ def network(name: str) -> nn.Module:
 
 
 def pictures(model: nn.Module, count: int = 3) -> Tensor:
-    draw = torch.Generator().manual_seed(1)
-    return torch.randn(count, 1, model.size, model.size, generator=draw)
+    return normal(count, 1, model.size, model.size, dtype=torch.float32, seed=1)
 
 
+@functools.cache
+def expected_answer(name: str, dtype: torch.dtype) -> Expected:
+    """Of the network in evaluation, where blocks and convolutions have the dtype."""
+    model = use_kernels(network(name), "reference").eval().double()
+    x = pictures(model).double()
+    with torch.no_grad():
+        return expected(lambda: {"answer": model(x)}, dtype, draws=DRAWS)["answer"]
+
+
+@pytest.mark.numeric
+@pytest.mark.slow
 @every_network
 def test_evaluation(name):
     model = network(name).eval()
     x = pictures(model)
     with torch.no_grad():
-        expected = model(x)
+        plain = model(x)
         answer = use_kernels(model, "triton")(x)
-    assert not torch.equal(answer, expected), "the switch changed nothing"
-    torch.testing.assert_close(answer, expected, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(answer, plain), "the switch changed nothing"
+    assert_accurate("answer", answer, expected_answer(name, torch.float32))
 
 
+@pytest.mark.numeric
+@pytest.mark.slow
 @every_network
 def test_a_training_step(name):
-    found = {}
-    for kernels in ("reference", "triton"):
-        model = use_kernels(network(name), kernels).train()
-        loss = F.cross_entropy(model(pictures(model, 4)), torch.arange(4))
+    def step(kernels: str, dtype: torch.dtype) -> dict[str, Tensor]:
+        model = use_kernels(network(name), kernels).train().to(dtype)
+        loss = F.cross_entropy(model(pictures(model, 4).to(dtype)), torch.arange(4))
         loss.backward()
-        statistics = {n: b.clone() for n, b in model.named_buffers()}
-        found[kernels] = (
-            {n: p.grad for n, p in model.named_parameters()} | statistics | {"loss": loss.detach()}
-        )
-    # A bias before a batch normalisation has no gradient but rounding errors of the others'.
-    noise = 1e-4 * max(float(value.abs().max()) for value in found["reference"].values())
-    for key, expected in found["reference"].items():
-        answer = found["triton"][key]
-        difference = float((answer - expected).abs().max())
-        assert difference <= 1e-3 * float(expected.abs().max()) + min(noise, 2e-4), key
+        statistics = {n: b for n, b in model.named_buffers() if b.is_floating_point()}
+        return {n: p.grad for n, p in model.named_parameters()} | statistics | {"loss": loss.detach()}
+
+    exact = expected(lambda: step("reference", torch.float64), torch.float32, draws=DRAWS)
+    for key, values in step("triton", torch.float32).items():
+        assert_accurate(key, values, exact[key])
 
 
+@pytest.mark.numeric
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tkfnet-nano", "conv-cut"])
 def test_under_autocast_the_blocks_run_in_half_precision(name):
-    model = use_kernels(network(name), "triton")
-    x = pictures(model)
-    with torch.no_grad():
-        expected = model.eval()(x)
-        with torch.autocast("cpu", torch.float16):
-            answer = model(x)
-    torch.testing.assert_close(answer.float(), expected, rtol=0.05, atol=0.05)
+    model = use_kernels(network(name), "triton").eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.float16):
+        answer = model(pictures(model))
+    assert_accurate("answer", answer, expected_answer(name, torch.float16))
 
 
+@pytest.mark.slow
 @every_network
 def test_compiled(name):
     model = use_kernels(network(name), "triton").eval()
-    x = pictures(model)
     with torch.no_grad():
-        compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
-        torch.testing.assert_close(compiled(x), model(x), rtol=1e-5, atol=1e-6)
+        answer = torch.compile(model, backend="aot_eager", fullgraph=True)(pictures(model))
+    assert_accurate("answer", answer, expected_answer(name, torch.float32))
 
 
+@pytest.mark.slow
 def test_the_compiler_itself_takes_an_operation():
+    torch.manual_seed(SHIFT)
     block = use_kernels(Tafe(8), "triton").eval()
-    x = torch.randn(2, 8, 4, 4)
+    x = normal(2, 8, 4, 4, dtype=torch.float32)
     with torch.no_grad():
-        torch.testing.assert_close(torch.compile(block, fullgraph=True)(x), block(x))
+        answer = torch.compile(block, fullgraph=True)(x)
+        wide = use_kernels(block, "reference").double()
+        exact = expected(lambda: {"answer": wide(x.double())}, torch.float32)
+    assert_accurate("answer", answer, exact["answer"])
 
 
 def replaced(block: nn.Module) -> None:

@@ -1,34 +1,26 @@
-"""Triton's `token_attention` against the reference in float64.
+"""Triton's `token_attention` against the reference in float64, with the tolerance of precision.py.
 
-The interpreter is right in float32 and float16; bfloat16 is left to a GPU. Tolerance: precision.py.
+The interpreter is right in float32 and float16; bfloat16 is left to a GPU.
 """
 
 import pytest
 import torch
-from precision import assert_as_exact, cast, gradients
+from draws import LAYOUTS, normal, token_attention_weights
+from precision import assert_accurate, cast, expected, gradients
 
 from fer_edge.kernels import reference
 from fer_edge.kernels.jit.launch import DTYPE_NAMES
 from fer_edge.kernels.jit.token_attention import forward_plan
-from fer_edge.kernels.random_weights import token_attention_weights
 from fer_edge.kernels.triton_ops import token_attention
 
 pytestmark = pytest.mark.usefixtures("nan_in_new_memory")
 PRECISIONS = (torch.float32, torch.float16)
-LAYOUTS = ("contiguous", "channels_last", "strided")
 EPSILON = 1e-5
-# The largest error of a few numbers is luck: every comparison is over so many draws of map and weights.
-DRAWS = range(4)
 
 
 def draw(images, channels, size, dtype, layout="contiguous", seed=0):
-    """Normal x [images, channels, *size], with numbers exact in the dtype; strided is neither layout."""
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(images, channels, *size, generator=generator, dtype=torch.float64).to(dtype)
-    if layout == "strided":
-        return torch.stack([x, x], dim=-1)[..., 0]
-    last = layout == "channels_last"
-    return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+    """Normal x [images, channels, *size]."""
+    return normal(images, channels, *size, dtype=dtype, layout=layout, seed=seed)
 
 
 def leaves(x, weights):
@@ -44,22 +36,23 @@ def computed(function, inputs, upstream, heads, epsilon=EPSILON):
     return {"y": y.detach()} | gradients(y, upstream, inputs)
 
 
-def check(maps, heads, epsilon=EPSILON, changed=lambda weights: weights):
-    """The output and all gradients for some maps with weights of their own, compared as one."""
-    got, rounded, exact = [], [], []
-    for seed, x in enumerate(maps):
-        upstream = draw(*x.shape[:2], x.shape[2:], x.dtype, seed=100 + seed)
-        weights = cast(changed(token_attention_weights(x.shape[1], seed)), x.dtype)
-        got.append(computed(token_attention, leaves(x, weights), upstream, heads, epsilon))
-        rounded.append(computed(reference.token_attention, leaves(x, weights), upstream, heads, epsilon))
-        wide = leaves(x.double(), cast(weights, torch.float64))
-        exact.append(computed(reference.token_attention, wide, upstream, heads, epsilon))
-    for name in exact[0]:
-        assert_as_exact(
-            name, *(torch.stack([each[name] for each in found]) for found in (got, rounded, exact))
-        )
+def forward(x, weights, heads):
+    """The output that is expected of x, without gradients."""
+    wide = x.double(), cast(weights, torch.float64)
+    return expected(lambda: {"y": reference.token_attention(*wide, heads, EPSILON)}, x.dtype)["y"]
 
 
+def check(x, heads, epsilon=EPSILON, changed=lambda weights: weights):
+    """The output and all gradients."""
+    upstream = draw(*x.shape[:2], x.shape[2:], x.dtype, seed=100)
+    weights = cast(changed(token_attention_weights(x.shape[1])), x.dtype)
+    wide = leaves(x.double(), cast(weights, torch.float64))
+    exact = expected(lambda: computed(reference.token_attention, wide, upstream, heads, epsilon), x.dtype)
+    for name, values in computed(token_attention, leaves(x, weights), upstream, heads, epsilon).items():
+        assert_accurate(name, values, exact[name])
+
+
+@pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize(
     ("channels", "heads", "size", "images"),
@@ -72,7 +65,7 @@ def check(maps, heads, epsilon=EPSILON, changed=lambda weights: weights):
     ],
 )
 def test_output_and_gradients(channels, heads, size, images, dtype):
-    check([draw(images, channels, size, dtype, seed=seed) for seed in DRAWS], heads)
+    check(draw(images, channels, size, dtype), heads)
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
@@ -89,27 +82,22 @@ def test_every_layout_gives_the_same_bits(layout, dtype):
     assert got["y"].stride() == got["x"].stride() == expected.stride()
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 def test_one_place(dtype):
-    x, weights = draw(3, 64, (1, 1), dtype), cast(token_attention_weights(64), dtype)
-    exact = reference.token_attention(x.double(), cast(weights, torch.float64), 2)
-    assert_as_exact("y", token_attention(x, weights, 2), reference.token_attention(x, weights, 2), exact)
+    check(draw(3, 64, (1, 1), dtype), 2)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS[:2])
 def test_kernels_for_many_channels(layout, dtype):
     plan = forward_plan(40, 3, 5, 5, EPSILON, DTYPE_NAMES[dtype], layout == "channels_last", fused_channels=0)
     assert [launch.kernel.__name__ for launch in plan.launches] == ["project", "mix", "join", "normalize"]
-    got, rounded, exact = [], [], []
-    for seed in DRAWS:
-        x = draw(2, 40, (3, 5), dtype, layout, seed)
-        weights = cast(token_attention_weights(40, seed), dtype)
-        got.append(plan.run(2, x=x, **weights._asdict())["y"])
-        assert got[-1].stride() == x.stride()
-        rounded.append(reference.token_attention(x, weights, 5, EPSILON))
-        exact.append(reference.token_attention(x.double(), cast(weights, torch.float64), 5, EPSILON))
-    assert_as_exact("y", *map(torch.stack, (got, rounded, exact)))
+    x, weights = draw(2, 40, (3, 5), dtype, layout), cast(token_attention_weights(40), dtype)
+    y = plan.run(2, x=x, **weights._asdict())["y"]
+    assert y.stride() == x.stride()
+    assert_accurate("y", y, forward(x, weights, 5))
 
 
 @pytest.mark.parametrize(("channels", "launches"), [(8, 2), (256, 2), (264, 4), (2048, 4)])
@@ -117,17 +105,19 @@ def test_launches(channels, launches):
     assert len(forward_plan(channels, 4, 4, 8, EPSILON, "fp16", False).launches) == launches
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize(
     ("factor", "dtype"),
     [(1e3, torch.float32), (1e-4, torch.float32), (8.0, torch.float16), (1e-3, torch.float16)],
 )
 def test_saturated_softmax_and_small_numbers(factor, dtype):
-    check([(draw(1, 64, (4, 4), torch.float64, seed=seed) * factor).to(dtype) for seed in DRAWS], 2)
+    check((draw(1, 64, (4, 4), torch.float64) * factor).to(dtype), 2)
 
 
+@pytest.mark.numeric
 def test_scores_beyond_the_range_of_float16():
-    # Every query and key is 400 in 8 channels: their product is 1.28e6, where float16 ends at 65504, and as
-    # they are all the same it does not matter. The reference in float16 can have them smaller only.
+    # Every query and key is 400 in 8 channels: their product is 1.28e6, beyond the largest float16, 65504.
+    # All scores are the same, so the output is that of queries and keys as they were.
     weights, x = token_attention_weights(8), draw(1, 8, (4, 4), torch.float16)
     weights = weights._replace(
         qkv_w=weights.qkv_w * torch.tensor([0.0, 0.0, 1.0]).repeat_interleave(8)[:, None]
@@ -135,24 +125,26 @@ def test_scores_beyond_the_range_of_float16():
     large = torch.cat([torch.full((16,), 400.0, dtype=torch.float64), weights.qkv_b[16:]])
     y = token_attention(x, cast(weights._replace(qkv_b=large), torch.float16), 1)
     half = cast(weights, torch.float16)
-    exact = reference.token_attention(x.double(), cast(half, torch.float64), 1)
-    assert_as_exact("y", y, reference.token_attention(x, half, 1), exact)
+    assert_accurate("y", y, forward(x, half, 1))
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 def test_maps_that_are_constant_over_places(dtype):
-    check([draw(1, 64, (1, 1), dtype, seed=seed).expand(1, 64, 3, 5).contiguous() for seed in DRAWS], 2)
+    check(draw(1, 64, (1, 1), dtype).expand(1, 64, 3, 5).contiguous(), 2)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 def test_places_without_variance_over_channels(dtype):
-    maps = [torch.full((1, 64, 4, 4), 1.5, dtype=dtype) for _ in DRAWS]
+    x = torch.full((1, 64, 4, 4), 1.5, dtype=dtype)
     # LayerNorm's argument is 2 everywhere.
-    check(maps, 2, changed=lambda w: w._replace(out_w=w.out_w * 0, out_b=w.out_b * 0 + 0.5))
+    check(x, 2, changed=lambda w: w._replace(out_w=w.out_w * 0, out_b=w.out_b * 0 + 0.5))
 
 
+@pytest.mark.numeric
 def test_another_epsilon():
-    check([draw(1, 64, (4, 4), torch.float32, seed=seed) for seed in DRAWS], 2, epsilon=1.0)
+    check(draw(1, 64, (4, 4), torch.float32), 2, epsilon=1.0)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
