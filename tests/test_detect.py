@@ -1,6 +1,7 @@
 """The detector's way from frame to network and back, on a network whose faces are known exactly."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import LANDMARKS, frame_with_cells
+from tiny import DETECTOR_SPEC, LANDMARKS, detector_graph, frame_with_cells
 
 from fer_edge import models
 from fer_edge.backends.ort import OrtBackend
@@ -61,13 +62,13 @@ def test_boxes_are_clipped_to_the_frame(make_detector: Callable[..., Detector]) 
 class Scripted(OrtBackend):
     """The tiny network, with faces of 32 network pixels put into its answers by the width of the input."""
 
-    faces: dict[int, list[tuple[int, int]]]
+    faces: dict[int, list[tuple[int, int, float]]]
 
     def run(self) -> list[np.ndarray]:
-        """Adds the faces, given as (column, row) of the stride-8 grid."""
+        """Adds the faces, given as (column, row) of the stride-8 grid and the score's logit."""
         outputs = super().run()
-        for column, row in self.faces[8 * outputs[0].shape[3]]:
-            outputs[0][0, 0, row, column] = 10
+        for column, row, logit in self.faces[8 * outputs[0].shape[3]]:
+            outputs[0][0, 0, row, column] = logit
         return outputs
 
 
@@ -76,9 +77,9 @@ def scripted(detector_file: Path) -> Callable[..., Detector]:
     """A detector whose passes find what they are told to."""
     model = models.load(detector_file, "detector")
 
-    def make(faces: dict[int, list[tuple[int, int]]]) -> Detector:
+    def make(faces: dict[int, list[tuple[int, ...]]]) -> Detector:
         backend = Scripted(model, 1)
-        backend.faces = faces
+        backend.faces = {width: [(*face, 10)[:3] for face in found] for width, found in faces.items()}
         return Detector(backend, model.spec, threshold=0.5, min_face=16, max_faces=64)
 
     return make
@@ -88,6 +89,38 @@ def test_nothing_is_found_in_the_padding(scripted: Callable[..., Detector]) -> N
     # The frame is 140 wide, and the last of the input's 20 columns stands for a face from 140 on.
     assert len(scripted({160: [(19, 5)]})(np.zeros((100, 140), np.uint8))) == 0
     assert len(scripted({160: [(18, 5)]})(np.zeros((100, 140), np.uint8))) == 1
+
+
+def test_a_face_keeps_its_landmarks_and_score_when_one_before_it_goes(
+    scripted: Callable[..., Detector],
+) -> None:
+    found = scripted({160: [(19, 5, 9), (5, 4, 3), (12, 7, 6)]})(np.zeros((100, 140), np.uint8))
+    np.testing.assert_allclose(found.boxes, [[84, 44, 116, 76], [28, 20, 60, 52]], atol=1e-3)
+    centres = np.array([[[100, 60]], [[44, 36]]])
+    np.testing.assert_allclose(found.landmarks, LANDMARKS + centres, atol=1e-3)
+    np.testing.assert_allclose(found.scores, 1 / (1 + np.exp([-6.0, -3.0])), rtol=1e-5)
+
+
+def test_max_faces_cuts_boxes_landmarks_and_scores_alike(make_detector: Callable[..., Detector]) -> None:
+    frame = np.maximum(frame_with_cells((5, 5), grey=200), frame_with_cells((15, 5), (25, 9)))
+    found = make_detector(max_faces=2)(frame)
+    np.testing.assert_allclose(found.boxes[:, 0], [8 * 15 - 12, 8 * 25 - 12], atol=1e-3)
+    np.testing.assert_allclose(found.landmarks[1], LANDMARKS + np.array([204, 76]), atol=1e-3)
+    assert len(found.scores) == len(found.landmarks) == len(found) == 2
+    assert len(make_detector(max_faces=3)(frame)) == 3
+
+
+def test_the_padding_has_the_mean_of_the_spec(write_model: Callable[..., Path]) -> None:
+    # White becomes 0 and black 1: what is black in the network's input is a face.
+    spec = replace(DETECTOR_SPEC, mean=255.0, scale=-1 / 255)
+    model = models.load(write_model(detector_graph(), spec), "detector")
+    detector = Detector(OrtBackend(model, 1), spec, threshold=0.5, min_face=16, max_faces=64)
+    plane = np.full((100, 140), 255, np.uint8)
+    # Two black lines at the edges fill a quarter of a cell; repeated into the padding they would fill more.
+    plane[:, -2:] = plane[-2:] = 0
+    assert len(detector(plane)) == 0
+    plane[40:48, 80:88] = 0
+    assert len(detector(plane)) == 1
 
 
 @pytest.mark.parametrize("factor", [2, 3])
@@ -110,6 +143,15 @@ def test_min_face_sets_the_scale(make_detector: Callable[..., Detector], factor:
         (640, 200, [192 / 640, 0.2]),
         (140, 200, [1.0]),
         (100, 4, [4.0, 1.28]),
+        # The widest input of the network is 2560.
+        (2560, 16, [1.0, 1 / 6, 0.05]),
+        (10000, 4, [0.256, 0.256 / 6, 0.0128]),
+        (5000, 8, [0.512, 0.512 / 6, 0.0256]),
+        # 144 px of the network's input hold the whole frame in one pass, 145 do not.
+        (144, 16, [1.0]),
+        (145, 16, [1.0, 128 / 145]),
+        (160, None, [2.0, 0.8]),
+        (161, None, [320 / 161, 128 / 161]),
     ],
 )
 def test_scales(long_px: int, min_face: float | None, expected: list[float]) -> None:
@@ -149,6 +191,18 @@ def test_passes_find_faces_of_different_sizes_once(scripted: Callable[..., Detec
         [[68, 68, 100, 100], [456, 264, 648, 456], [668, 388, 700, 420]],
         atol=0.01,
     )
+
+
+def test_all_three_passes_are_made_and_merged(scripted: Callable[..., Detector]) -> None:
+    # Faces of 32, 192 and 320 frame pixels; the first pass sees a part of the second's.
+    passes = {1280: [(100, 10, 2.0), (43, 42, 1.0)], 224: [(7, 7, 3.0)], 128: [(11, 5, 4.0)]}
+    found = scripted(passes)(np.zeros((640, 1280), np.uint8))
+    expected = [(760, 280, 1080, 600), (264, 264, 456, 456), (788, 68, 820, 100)]
+    np.testing.assert_allclose(found.boxes, expected, atol=0.01)
+    centres = np.array([(920, 440), (360, 360), (804, 84)])
+    for points, centre, factor in zip(found.landmarks, centres, (10, 6, 1), strict=True):
+        np.testing.assert_allclose(points, LANDMARKS * factor + centre, atol=0.01)
+    np.testing.assert_allclose(found.scores, 1 / (1 + np.exp([-4.0, -3.0, -2.0])), rtol=1e-5)
 
 
 def _detections(rows: list[tuple[float, float, float, float]], mark: int = 0) -> Detections:

@@ -99,6 +99,18 @@ def test_a_missing_model_lists_the_embedded_ones(tmp_path: Path) -> None:
         models.load(tmp_path / "none.onnx", "expression")
 
 
+def test_an_embedded_name_wins_over_a_local_file(
+    expression_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("tkfnet-nano", "tkfnet-nano.onnx", "mine"):
+        (tmp_path / name).write_bytes(expression_file.read_bytes())
+    assert models.load("tkfnet-nano", "expression").path == models.WEIGHTS / "tkfnet-nano.onnx"
+    # A path is the file that it says.
+    for name in ("tkfnet-nano.onnx", "./tkfnet-nano", "mine"):
+        assert models.load(name, "expression").spec == EXPRESSION_SPEC
+
+
 def test_a_folder_or_unreadable_file_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot read model .*: Is a directory"):
         models.load(tmp_path, "expression")

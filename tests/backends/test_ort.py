@@ -1,18 +1,22 @@
 """ONNX Runtime behind the backend's methods, the choice of a backend, and models that break their word."""
 
 import dataclasses
+import gc
 import logging
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph
 
 from fer_edge import backends, models
+from fer_edge.backends import ort
 from fer_edge.backends.ort import OrtBackend
 from fer_edge.backends.warmup import warm_up
 from fer_edge.models import ModelError
@@ -47,8 +51,53 @@ def test_no_faces_are_a_batch_of_zero(backend: OrtBackend) -> None:
 
 
 def test_info_says_what_runs(backend: OrtBackend) -> None:
-    info = backend.info()
-    assert (info["backend"], info["provider"], info["threads"]) == ("onnxruntime", "CPUExecutionProvider", 1)
+    assert backend.info() == {
+        "backend": "onnxruntime",
+        "version": onnxruntime.__version__,
+        "provider": "CPUExecutionProvider",
+        "threads": 1,
+    }
+
+
+def test_the_engines_options(expression_file: Path) -> None:
+    # There is no other way to see them: all change memory or time, and none the result.
+    session = OrtBackend(models.load(expression_file, "expression"), 3)._session
+    options = session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.enable_mem_pattern is False
+    assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    assert options.log_severity_level == 4
+
+
+def test_closing_frees_the_session(backend: OrtBackend) -> None:
+    session = weakref.ref(backend._session)
+    backend.close()
+    gc.collect()
+    assert session() is None
+
+
+def test_a_session_on_another_provider_is_refused(
+    expression_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A double of the engine's answer: it stands in for a wheel that cannot run on the CPU.
+    monkeypatch.setattr(onnxruntime.InferenceSession, "get_providers", lambda _: ["NpuProvider", "Other"])
+    with pytest.raises(RuntimeError, match="asked for CPUExecutionProvider, but runs on NpuProvider, Other"):
+        OrtBackend(models.load(expression_file, "expression"), 1)
+
+
+def test_all_errors_of_the_engine_are_caught() -> None:
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    names = (
+        "Fail",
+        "InvalidArgument",
+        "InvalidGraph",
+        "InvalidProtobuf",
+        "NoSuchFile",
+        "NotImplemented",
+        "RuntimeException",
+    )
+    assert {getattr(state, name) for name in names} == set(ort._ERRORS)
 
 
 def test_an_unknown_backend_lists_the_known() -> None:
@@ -76,6 +125,12 @@ def test_auto_falls_through_and_says_so_once(
     assert [r.getMessage() for r in caplog.records] == [
         "backend 'auto' runs on onnxruntime, because of fast: libfast is not there; pip install fast"
     ]
+    caplog.clear()
+    monkeypatch.setattr(
+        backends, "LOADERS", {"onnxruntime": backends.LOADERS["onnxruntime"], "fast": missing}
+    )
+    assert backends.opener_for("auto") is OrtBackend
+    assert not caplog.records
     with pytest.raises(ImportError, match="libfast"):
         backends.opener_for("fast")
 
