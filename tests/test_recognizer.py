@@ -259,6 +259,7 @@ def test_40_different_crops_are_read_each(recognizer: Recognizer, with_landmarks
     for number, (face, grey) in enumerate(zip(faces, greys, strict=True)):
         assert list(face.probabilities.values()) == pytest.approx(_probabilities(grey / 255), abs=1e-4)
         assert face.box == (0, 0, 30, 20 + number)
+        assert {type(value) for value in (*face.box, face.score, face.confidence)} == {float}
         assert face.score == 1
         if with_landmarks:
             np.testing.assert_allclose(face.landmarks, LANDMARKS + 10 + number)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph
 
 from fer_edge import backends, models
@@ -122,6 +122,7 @@ def test_auto_falls_through_and_says_so_once(
     monkeypatch.setattr(backends, "LOADERS", {"fast": missing, **backends.LOADERS})
     with caplog.at_level(logging.WARNING, "fer_edge"):
         assert backends.opener_for("auto") is OrtBackend
+    assert {record.name for record in caplog.records} == {"fer_edge"}
     assert [r.getMessage() for r in caplog.records] == [
         "backend 'auto' runs on onnxruntime, because of fast: libfast is not there; pip install fast"
     ]
@@ -152,11 +153,27 @@ def test_a_network_with_a_fixed_batch(write_model: WriteModel) -> None:
     _refused(path, "expression", r"cannot run on float32 \[2, 1, 16, 16\]")
 
 
-def test_a_detector_with_a_fixed_size(write_model: WriteModel) -> None:
+@pytest.mark.parametrize(("fixed", "refused"), [((256, 320), "64, 32"), ((64, 32), "256, 320")])
+def test_a_detector_with_a_fixed_size(write_model: WriteModel, fixed: tuple[int, int], refused: str) -> None:
     graph = detector_graph()
-    for dim, size in zip(graph.input[0].type.tensor_type.shape.dim, (1, 1, 256, 320), strict=True):
+    for dim, size in zip(graph.input[0].type.tensor_type.shape.dim, (1, 1, *fixed), strict=True):
         dim.dim_value = size
-    _refused(write_model(graph, DETECTOR_SPEC), "detector", r"cannot run on float32 \[1, 1, 64, 32\]")
+    _refused(write_model(graph, DETECTOR_SPEC), "detector", rf"cannot run on float32 \[1, 1, {refused}\]")
+
+
+def test_a_network_that_cannot_stand_an_empty_input(write_model: WriteModel) -> None:
+    graph = expression_graph()
+    graph.node[1].input[0] = "logarithm"
+    graph.node.insert(1, helper.make_node("Log", ["mean"], ["logarithm"]))
+    _refused(write_model(graph, EXPRESSION_SPEC), "expression", "gives NaN or infinity on an empty input")
+
+
+def test_a_detector_with_one_output_of_another_type(write_model: WriteModel) -> None:
+    graph = detector_graph()
+    graph.node[1].output[0] = "float"
+    graph.node.append(helper.make_node("Cast", ["float"], ["stride16"], to=TensorProto.DOUBLE))
+    graph.output[1].type.tensor_type.elem_type = TensorProto.DOUBLE
+    _refused(write_model(graph, DETECTOR_SPEC), "detector", r"must give .*, got .*, float64 \[1, 15, 4, 2\]")
 
 
 def test_a_network_with_other_classes_than_its_labels(write_model: WriteModel) -> None:
@@ -173,6 +190,48 @@ def test_a_network_that_is_not_of_the_role_its_spec_claims(write_model: WriteMod
 
 def test_a_network_that_gives_nan(write_model: WriteModel) -> None:
     _refused(write_model(detector_graph(float("nan")), DETECTOR_SPEC), "detector", "gives NaN or infinity")
+
+
+@pytest.mark.parametrize("kind", [TensorProto.DOUBLE, TensorProto.FLOAT16])
+def test_a_network_with_an_output_of_another_type(write_model: WriteModel, kind: int) -> None:
+    graph = expression_graph()
+    graph.node[-1].output[0] = "float"
+    graph.node.append(helper.make_node("Cast", ["float"], ["logits"], to=kind))
+    graph.output[0].type.tensor_type.elem_type = kind
+    name = "float64" if kind == TensorProto.DOUBLE else "float16"
+    _refused(
+        write_model(graph, EXPRESSION_SPEC), "expression", rf"must give float32 \[2, 8\], got {name} \[2, 8\]"
+    )
+
+
+@pytest.mark.parametrize("output", [1, 2])
+def test_a_detector_with_nan_in_any_of_its_outputs(write_model: WriteModel, output: int) -> None:
+    graph = detector_graph()
+    bias = graph.initializer[2 * output + 1]
+    values = numpy_helper.to_array(bias).copy()
+    values[-1] = np.inf
+    bias.CopyFrom(numpy_helper.from_array(values, bias.name))
+    _refused(write_model(graph, DETECTOR_SPEC), "detector", "gives NaN or infinity on an empty input")
+
+
+def test_a_detector_with_maps_of_other_strides(write_model: WriteModel) -> None:
+    graph = detector_graph()
+    graph.node[0].output[0], graph.node[1].output[0] = "stride16", "stride8"
+    _refused(
+        write_model(graph, DETECTOR_SPEC),
+        "detector",
+        r"must give float32 \[1, 15, 8, 4\], float32 \[1, 15, 4, 2\]",
+    )
+
+
+def test_a_network_with_two_inputs(write_model: WriteModel) -> None:
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("a", "b", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["y"])], "two", value[:2], value[2:])
+    _refused(
+        write_model(graph, EXPRESSION_SPEC),
+        "expression",
+        r"must have one input, tensor\(float\), got a: tensor\(float\), b: tensor\(float\)",
+    )
 
 
 def test_a_network_with_an_input_of_another_type(write_model: WriteModel) -> None:

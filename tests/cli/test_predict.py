@@ -48,6 +48,26 @@ def test_an_argument_that_stands_for_nothing_is_a_failure(
         assert [record["file"] for record in records[1:]] == [str(path) for path in two]
 
 
+def test_every_argument_that_stands_for_nothing_is_told(predict: Predict, two: TwoPictures) -> None:
+    done = predict("none*.png", two[1], "none*.jpg")
+    assert done.err.splitlines() == [
+        "fer-edge: none*.png: no file matches",
+        "fer-edge: none*.jpg: no file matches",
+    ]
+    assert done.code == 1
+
+
+def test_a_copy_larger_than_a_jpeg_can_be_is_one_failure(
+    predict: Predict, two: TwoPictures, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((2, 65501, 3), np.uint8))
+    done = predict("--draw", tmp_path / "new", tmp_path / "wide.png", two[1])
+    assert done.code == 1
+    (line,) = done.err.splitlines()
+    assert line.endswith(" cannot be written: a JPEG holds at most 65500 pixels a side, got 65501 x 2")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["zero-faces.jpg"]
+
+
 def test_a_picture_that_the_model_cannot_run_on_is_one_failure(
     predict: Predict, two: TwoPictures, tmp_path: Path, write_model: Callable[..., Path]
 ) -> None:

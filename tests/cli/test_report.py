@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from tiny import LABELS, write_picture
 
+from fer_edge.cli.report import CsvReport, JsonReport, TableReport
+from fer_edge.result import Face
+
 Predict = Callable[..., Any]
 TwoPictures = tuple[Path, Path]
 
@@ -79,3 +82,60 @@ def test_the_table_cuts_long_names_in_front(predict: Predict, tmp_path: Path) ->
     assert second.startswith(f"...{str(long)[-45:]}     -  no face")
     assert head.index("face") == 50
     assert len({line.index("no face") for line in (first, second)} | {head.index("expression")}) == 1
+
+
+def _face(**changes: Any) -> Face:
+    fields = {"label": "b", "confidence": 0.876, "probabilities": {"a": 0.25, "b": 0.75}, "score": 0.5}
+    return Face(**({"box": (1.6, 20, 300, 4000.4), "landmarks": ()} | fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "widths"),
+    [
+        (["a"], ["a", "b"], (4, 10)),
+        (["12345"], ["a", "b" * 10], (5, 10)),
+        (["a", "a" * 47, "b"], ["a", "b" * 11], (47, 11)),
+        (["a" * 48], ["a"], (48, 10)),
+        (["a" * 49, "a" * 100], ["c" * 30], (48, 30)),
+    ],
+)
+def test_the_columns_are_as_wide_as_they_must_be(
+    names: list[str], labels: list[str], widths: tuple[int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = TableReport([Path(name) for name in names], labels)
+    for name in names:
+        report.picture(Path(name), [_face(), _face(abstain_reason="too far", confidence=1)], None)
+    report.picture(Path(names[0]), [], Path("copy.jpg"))
+    report.failure(names[0], "is told on stderr")
+    first, second = widths
+    expected = [f"{'file':{first}}  face  {'expression':{second}}  conf.  box (x0 y0 x1 y1)    note"]
+    for name in names:
+        shown = name if len(name) <= 48 else "..." + name[-45:]
+        expected.append(f"{shown:{first}}     1  {'b':{second}}    88%     2   20  300 4000")
+        expected.append(f"{shown:{first}}     2  {'b':{second}}   100%     2   20  300 4000  too far")
+    shown = names[0] if len(names[0]) <= 48 else "..." + names[0][-45:]
+    expected += [f"{shown:{first}}     -  no face", "  drawn: copy.jpg"]
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_the_text_of_the_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    report = CsvReport(["a", "b"])
+    report.picture(Path("x,y.jpg"), [_face(), _face(abstain_reason="too far")], Path("copy.jpg"))
+    report.picture(Path("z.jpg"), [], None)
+    report.failure("w.jpg", "is told on stderr")
+    assert capsys.readouterr().out == (
+        "file,face,label,confidence,abstain_reason,score,x0,y0,x1,y1,a,b\n"
+        '"x,y.jpg",1,b,0.8760,,0.5000,1.6000,20.0000,300.0000,4000.4000,0.2500,0.7500\n'
+        '"x,y.jpg",2,b,0.8760,too far,0.5000,1.6000,20.0000,300.0000,4000.4000,0.2500,0.7500\n'
+        "z.jpg,,,,,,,,,,,\n"
+    )
+
+
+def test_the_records_of_the_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    report = JsonReport()
+    report.picture(Path("x.jpg"), [_face()], Path("copy.jpg"))
+    report.picture(Path("y.jpg"), [], None)
+    report.failure("z.jpg", "is damaged")
+    first, *rest = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == {"file": "x.jpg", "faces": [_face().to_dict()], "drawn": "copy.jpg"}
+    assert rest == [{"file": "y.jpg", "faces": []}, {"file": "z.jpg", "error": "is damaged"}]
