@@ -10,7 +10,9 @@ import functools
 import gc
 import importlib
 import itertools
+import math
 import os
+import pickle
 import resource
 import signal
 import sys
@@ -88,11 +90,13 @@ class Runner:
         if not tests:
             return None
         if function:
-            self._pipe.send((tests, file, function, source, timeout_s))
+            # An endless loop should not take as long as all tests together: each test has its own limit.
+            limits = [math.ceil(5 + 10 * self._reached.seconds[test]) for test in tests]
+            self._pipe.send((tests, limits, file, function, source, timeout_s))
             code = self._pipe.recv()
         else:
             code = _in_a_fork(lambda: _pytest_anew(tests), timeout_s)
-        return {0: None, None: "timeout"}.get(code, "killed")
+        return {0: None, None: "timeout", -signal.SIGALRM: "timeout"}.get(code, "killed")
 
     def close(self) -> None:
         """Ends the other process."""
@@ -108,34 +112,38 @@ class _Collected:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Sends which test calls what; then plants one fault after the other, until None comes."""
         gc.freeze()
-        reading, writing = Pipe(duplex=False)
-        code = _in_a_fork(lambda: _record(session, writing), 600, reading)
-        self._pipe.send(code if isinstance(code, dict) else None)
+        record = Path("reached.pickle").resolve()
+        failed = _in_a_fork(lambda: _record(session, record), timeout_s=1200) != 0
+        self._pipe.send(None if failed else pickle.loads(record.read_bytes()))
         items = {item.nodeid: item for item in session.items}
         while (request := self._pipe.recv()) is not None:
-            tests, *fault, timeout_s = request
-            run = functools.partial(_run_swapped, session, [items[test] for test in tests], *fault)
+            tests, limits, *fault, timeout_s = request
+            timed = [(items[test], limit) for test, limit in zip(tests, limits, strict=True)]
+            run = functools.partial(_run_swapped, session, timed, *fault)
             self._pipe.send(_in_a_fork(run, timeout_s))
         return True
 
 
-def _record(session: pytest.Session, pipe: Connection) -> int:
+def _record(session: pytest.Session, path: Path) -> int:
     recorder = Recorder()
     session.config.pluginmanager.register(recorder)
-    _run_items(session, session.items)
-    pipe.send(None if session.testsfailed else recorder.rows)
+    _run_items(session, [(item, 0) for item in session.items])
+    path.write_bytes(pickle.dumps(recorder.rows))
     return session.testsfailed
 
 
-def _run_items(session: pytest.Session, items: list[pytest.Item]) -> None:
-    for item, following in zip(items, [*items[1:], None], strict=True):
-        session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+def _run_items(session: pytest.Session, timed: list[tuple[pytest.Item, int]]) -> None:
+    """Runs tests, each with its limit in seconds (0: none), up to the first failure."""
+    following = [item for item, _ in timed[1:]] + [None]
+    for (item, limit_s), next_item in zip(timed, following, strict=True):
+        signal.alarm(limit_s)
+        session.config.hook.pytest_runtest_protocol(item=item, nextitem=next_item)
         if session.testsfailed:
             return
 
 
 def _run_swapped(
-    session: pytest.Session, items: list[pytest.Item], file: str, function: str, source: str
+    session: pytest.Session, timed: list[tuple[pytest.Item, int]], file: str, function: str, source: str
 ) -> int:
     module = sys.modules[file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")]
     found: Any = module
@@ -146,7 +154,7 @@ def _run_swapped(
     found = getattr(found, "__wrapped__", getattr(found, "fget", getattr(found, "__func__", found)))
     assert isinstance(found, FunctionType)
     found.__code__ = _code_of(compile(source, str(Path(file).resolve()), "exec"), function.split("."))
-    _run_items(session, items)
+    _run_items(session, timed)
     return session.testsfailed
 
 
@@ -172,8 +180,8 @@ class _Exit:
         os._exit(exitstatus)
 
 
-def _in_a_fork(work: Callable[[], int], timeout_s: float, answer: Connection | None = None) -> Any:
-    """Does the work in a forked process; returns its exit code or its answer, None when it is late."""
+def _in_a_fork(work: Callable[[], int], timeout_s: float) -> int | None:
+    """Does the work in a forked process; returns its exit code, None when it is late."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
@@ -187,10 +195,6 @@ def _in_a_fork(work: Callable[[], int], timeout_s: float, answer: Connection | N
             code = int(bool(work()))
         finally:
             os._exit(code)
-    if answer is not None:
-        received = answer.recv() if answer.poll(timeout_s) else None
-        os.waitpid(child, 0)
-        return received
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
