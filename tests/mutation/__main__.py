@@ -3,7 +3,7 @@
     python -m tests.mutation                        # everything; an hour or so
     python -m tests.mutation --file detect.py       # every fault of the files whose path ends like this
     python -m tests.mutation --sample 200           # a random sample over all files, the same for each seed
-    python -m tests.mutation --again                # without those that an earlier run has killed
+    python -m tests.mutation --again                # only those that no earlier run has noticed
     python -m tests.mutation --limit 2              # quicker: few tests besides the file's own
 
 A fault is planted in a temporary copy of the tree, never in the checkout. The tests that reach the changed
@@ -65,7 +65,9 @@ def main() -> int:
     parser.add_argument("--file", action="append", default=[], help="end of a path, such as cli/draw.py")
     parser.add_argument("--sample", type=int, metavar="N", help="plant N faults, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (%(default)s)")
-    parser.add_argument("--again", action="store_true", help="leave out what was killed in earlier runs")
+    parser.add_argument(
+        "--again", action="store_true", help="believe earlier runs where they noticed a fault"
+    )
     parser.add_argument("--tests-from", metavar="COMMIT", help="judge the tests of another commit")
     parser.add_argument(
         "--limit", type=float, metavar="S", help="seconds of tests of other modules for a fault"
@@ -80,7 +82,7 @@ def main() -> int:
         _copy_tree(tree, options.tests_from)
         os.chdir(tree)
         runner = Runner(_test_files(), options.limit)
-        results = _run_all(planted, runner, listed)
+        results = _run_all(planted, runner, listed, _noticed_before() if options.again else {})
         runner.close()
     return _report(results)
 
@@ -91,10 +93,6 @@ def _planted(options: argparse.Namespace) -> list[Planted]:
     if options.file:
         names = [name for name in names if name.endswith(tuple(options.file))]
     planted = [Planted(name, m) for name in names for m in mutants_of_source((ROOT / name).read_text())]
-    if options.again:
-        lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-        killed = {line["name"] for line in lines if line["outcome"] != "survived"}
-        planted = [one for one in planted if one.name not in killed]
     if options.sample is not None and options.sample < len(planted):
         planted = random.Random(options.seed).sample(planted, options.sample)
     return planted
@@ -128,14 +126,24 @@ def _test_files() -> list[str]:
     return [*top, *TESTS]
 
 
-def _run_all(planted: list[Planted], runner: Runner, listed: list[str]) -> list[tuple[Planted, str]]:
+def _noticed_before() -> dict[str, str]:
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    outcomes = {row["name"]: row["outcome"] for row in map(json.loads, lines)}
+    return {name: outcome for name, outcome in outcomes.items() if outcome in ("killed", "timeout")}
+
+
+def _run_all(
+    planted: list[Planted], runner: Runner, listed: list[str], noticed: dict[str, str]
+) -> list[tuple[Planted, str]]:
     RESULTS.parent.mkdir(exist_ok=True)
     results, start = [], time.monotonic()
     with RESULTS.open("a") as log:
         for number, one in enumerate(planted, 1):
             listed_too = any(_is_named(one.name, name) for name in listed)
-            outcome = "equivalent" if listed_too else _outcome(one, runner)
+            outcome = "equivalent" if listed_too else noticed.get(one.name) or _outcome(one, runner)
             results.append((one, outcome))
+            if one.name in noticed:
+                continue
             print(
                 json.dumps({"name": one.name, "line": one.mutant.line, "outcome": outcome}),
                 file=log,
