@@ -6,13 +6,14 @@ DEMO := build/demo
 # Pinned: each new release of these finds something else.
 LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5
 
-.PHONY: help demo test test-fast test-isa lint bench documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-isa lint faults bench documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then name the expressions on a real photo"
 	@echo "make test    set up, then run the tests"
 	@echo "make test-fast    the tests but the slow ones, for daily work"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
 	@echo "make lint    ruff, mypy, clang-format"
+	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (an hour)"
 	@echo "make bench   latency by stage, with its context"
 	@echo "make documents   write the documents' figures from the result files"
 	@echo "make soak    20,000 frames; resident memory must stay flat"
@@ -57,6 +58,9 @@ lint: .venv/lint.stamp
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/clang-format --dry-run --Werror $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.inl csrc/*/*.cu csrc/*/*.cuh csrc/cuda/emulator/*)
+
+faults: .venv/test.stamp
+	$(PY) -m tests.mutation
 
 bench: .venv/test.stamp
 	$(PY) -m benchmarks.ops --json build/ops.json

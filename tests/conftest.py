@@ -106,7 +106,7 @@ def predict(
     def run(*arguments: object) -> Done:
         capsys.readouterr()
         models = ("--model", expression_file, "--detector", detector_file, "--threads", 1)
-        code = main(["predict", *map(str, (*arguments, *models))])
+        code = main(["predict", *map(str, (*models, *arguments))])
         return Done(code, *capsys.readouterr())
 
     return run

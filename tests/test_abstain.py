@@ -1,5 +1,6 @@
 """The measures behind an abstention react to what they are named for, and to nothing else."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -18,11 +19,18 @@ def _face(points: np.ndarray) -> np.ndarray:
     return points.astype(np.float32)[None]
 
 
-@given(st.floats(-math.pi, math.pi), st.floats(0.2, 5), st.floats(-900, 900))
-def test_turn_and_eye_distance_of_a_moved_face(angle: float, scale: float, shift: float) -> None:
+@given(
+    st.floats(-math.pi, math.pi),
+    st.floats(0.2, 5),
+    st.floats(-900, 900),
+    # The nose 0.6 of the way from the middle to the side, to the eyes, and both ways at once.
+    st.sampled_from([(10.5, 0), (-10.5, 0), (0, -12), (0, 12), (10.5, 6), (-5, -12)]),
+)
+def test_turn_and_eye_distance_of_a_moved_face(
+    angle: float, scale: float, shift: float, nose: tuple[float, float]
+) -> None:
     turned = FRONTAL.copy()
-    # The nose 0.6 of the way from the middle to the side.
-    turned[2, 0] = 0.6 * (20 + 15) / 2
+    turned[2] = nose
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     eye_px, turn, _ = measure(_face(scale * turned @ rotation.T + shift), PLANE)
     assert eye_px[0] == pytest.approx(40 * scale, rel=1e-3)
@@ -89,3 +97,53 @@ def test_every_check_can_be_switched_off() -> None:
     off = Limits(min_eye_px=0, max_turn=math.inf, min_sharpness=0, min_confidence=0)
     worst = [np.array([value], np.float32) for value in (0, 1e9, 0, 0)]
     assert reasons(off, *worst) == [None]
+
+
+@pytest.mark.parametrize(
+    ("measures", "reason"),
+    [
+        ((9.99, 0, 1, 1), "face too small"),
+        ((10, 0, 1, 1), None),
+        ((20, 1.01, 1, 1), "face too far turned"),
+        ((20, 1, 1, 1), None),
+        ((20, 0, 0.0499, 1), "face too blurred"),
+        ((20, 0, 0.0501, 0), None),
+    ],
+)
+def test_the_default_limits(measures: tuple[float, ...], reason: str | None) -> None:
+    assert reasons(Limits(), *(np.array([value], np.float32) for value in measures)) == [reason]
+
+
+@pytest.mark.parametrize("name", ["min_eye_px", "max_turn", "min_sharpness", "min_confidence"])
+def test_limits_are_checked_and_cannot_be_changed(name: str) -> None:
+    for value in (-1e-6, math.nan):
+        with pytest.raises(ValueError, match=f"{name} must be .*, got {value!r}"):
+            Limits(**{name: value})
+    assert getattr(Limits(**{name: 0}), name) == 0
+    if name == "min_confidence":
+        assert Limits(min_confidence=1).min_confidence == 1
+        with pytest.raises(ValueError, match=r"between 0 and 1, got 1\.01"):
+            Limits(min_confidence=1.01)
+    else:
+        assert getattr(Limits(**{name: math.inf}), name) == math.inf
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(Limits(), name, 1)
+    assert not hasattr(Limits(), "__dict__")
+
+
+@pytest.mark.parametrize("points", [0, 5])
+def test_measures_are_float32_and_one_a_face(points: int) -> None:
+    landmarks = np.tile(FRONTAL[:points], (3, 1, 1)).reshape(3, points, 2)
+    for values in measure(landmarks, np.repeat(PLANE, 3, axis=0)):
+        assert (values.dtype, values.shape) == (np.float32, (3,))
+
+
+def test_sharpness_by_hand() -> None:
+    crop = np.zeros((1, 1, 5, 4), np.float32)
+    crop[0, 0, 1, 1], crop[0, 0, 3, 2] = 1, 2
+    # Laplacian of the 3 x 2 inner pixels: -4 1 / 1 2 / 2 -8; their mean absolute value is 3.
+    # Mean 3 / 20, mean of squares 5 / 20.
+    expected = 3 / math.sqrt(5 / 20 - (3 / 20) ** 2)
+    assert measure(_face(FRONTAL), crop)[2][0] == pytest.approx(expected, rel=1e-5)
+    pair = np.concatenate([crop * 7 + 1, np.ones_like(crop)])
+    assert measure(np.stack([FRONTAL, FRONTAL]), pair)[2] == pytest.approx([expected, 0], rel=1e-4)

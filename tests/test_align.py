@@ -100,3 +100,10 @@ def test_boxes_are_stretched_over_the_crop(box: tuple[int, int, int, int]) -> No
     matrix = matrices_from_boxes(np.array([box], np.float32), SIZE)[0]
     corners = matrix @ np.array([[0, SIZE], [0, SIZE], [1, 1]], np.float32)
     np.testing.assert_allclose(corners.T.ravel(), box, atol=1e-5)
+
+
+def test_a_template_may_be_any_sequence_of_numbers() -> None:
+    landmarks = _moved_template(0.3, 1.5, (100, 90))
+    expected = matrices_from_landmarks(landmarks, TEMPLATE, SIZE)
+    for template in (TEMPLATE.astype(np.float64), TEMPLATE.tolist()):
+        np.testing.assert_array_equal(matrices_from_landmarks(landmarks, template, SIZE), expected)

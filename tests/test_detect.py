@@ -1,6 +1,7 @@
 """The detector's way from frame to network and back, on a network whose faces are known exactly."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,12 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import LANDMARKS, frame_with_cells
+from tiny import DETECTOR_SPEC, LANDMARKS, detector_graph, frame_with_cells
 
 from fer_edge import models
 from fer_edge.backends.ort import OrtBackend
-from fer_edge.detect import CONTAINED, NETWORK_FACE_PX, OVERLAP, Detector, letterbox, merge, scales_from_frame
-from fer_edge.result import Detections
+from fer_edge.detect import NETWORK_FACE_PX, Detector, letterbox, scales_from_frame
 
 SIDES = st.integers(1, 5000)
 
@@ -37,6 +37,7 @@ def test_a_bright_cell_is_a_face_of_32_px(make_detector: Callable[..., Detector]
     np.testing.assert_allclose(found.boxes, [[68, 44, 100, 76]], atol=1e-3)
     np.testing.assert_allclose(found.landmarks, [LANDMARKS + centre], atol=1e-3)
     assert found.scores[0] == pytest.approx(1 / (1 + np.exp(-10)))
+    assert found.boxes.dtype == found.landmarks.dtype == found.scores.dtype == np.float32
 
 
 def test_faces_come_by_falling_score_and_the_best_are_kept(make_detector: Callable[..., Detector]) -> None:
@@ -61,24 +62,33 @@ def test_boxes_are_clipped_to_the_frame(make_detector: Callable[..., Detector]) 
 class Scripted(OrtBackend):
     """The tiny network, with faces of 32 network pixels put into its answers by the width of the input."""
 
-    faces: dict[int, list[tuple[int, int]]]
+    faces: dict[int, list[tuple[int, int, float]]]
+    widths: list[int]
 
     def run(self) -> list[np.ndarray]:
-        """Adds the faces, given as (column, row) of the stride-8 grid."""
+        """Adds the faces, given as (column, row) of the stride-8 grid and the score's logit."""
         outputs = super().run()
-        for column, row in self.faces[8 * outputs[0].shape[3]]:
-            outputs[0][0, 0, row, column] = 10
+        self.widths.append(8 * outputs[0].shape[3])
+        for column, row, logit in self.faces[8 * outputs[0].shape[3]]:
+            outputs[0][0, 0, row, column] = logit
         return outputs
 
 
 @pytest.fixture
-def scripted(detector_file: Path) -> Callable[..., Detector]:
+def widths() -> list[int]:
+    """The widths of the inputs that a scripted network has run on."""
+    return []
+
+
+@pytest.fixture
+def scripted(detector_file: Path, widths: list[int]) -> Callable[..., Detector]:
     """A detector whose passes find what they are told to."""
     model = models.load(detector_file, "detector")
 
-    def make(faces: dict[int, list[tuple[int, int]]]) -> Detector:
+    def make(faces: dict[int, list[tuple[int, ...]]]) -> Detector:
         backend = Scripted(model, 1)
-        backend.faces = faces
+        backend.widths = widths
+        backend.faces = {width: [(*face, 10)[:3] for face in found] for width, found in faces.items()}
         return Detector(backend, model.spec, threshold=0.5, min_face=16, max_faces=64)
 
     return make
@@ -88,6 +98,51 @@ def test_nothing_is_found_in_the_padding(scripted: Callable[..., Detector]) -> N
     # The frame is 140 wide, and the last of the input's 20 columns stands for a face from 140 on.
     assert len(scripted({160: [(19, 5)]})(np.zeros((100, 140), np.uint8))) == 0
     assert len(scripted({160: [(18, 5)]})(np.zeros((100, 140), np.uint8))) == 1
+    # It is 100 high: likewise row 14 of 16, which stands for a face from 100 on.
+    assert len(scripted({160: [(5, 14)]})(np.zeros((100, 140), np.uint8))) == 0
+    assert len(scripted({160: [(5, 13)]})(np.zeros((100, 140), np.uint8))) == 1
+
+
+def test_a_face_keeps_its_landmarks_and_score_when_one_before_it_goes(
+    scripted: Callable[..., Detector],
+) -> None:
+    found = scripted({160: [(19, 5, 9), (5, 4, 3), (12, 7, 6)]})(np.zeros((100, 140), np.uint8))
+    np.testing.assert_allclose(found.boxes, [[84, 44, 116, 76], [28, 20, 60, 52]], atol=1e-3)
+    centres = np.array([[[100, 60]], [[44, 36]]])
+    np.testing.assert_allclose(found.landmarks, LANDMARKS + centres, atol=1e-3)
+    np.testing.assert_allclose(found.scores, 1 / (1 + np.exp([-6.0, -3.0])), rtol=1e-5)
+
+
+def test_max_faces_cuts_boxes_landmarks_and_scores_alike(make_detector: Callable[..., Detector]) -> None:
+    frame = np.maximum(frame_with_cells((5, 5), grey=200), frame_with_cells((15, 5), (25, 9)))
+    found = make_detector(max_faces=2)(frame)
+    np.testing.assert_allclose(found.boxes[:, 0], [8 * 15 - 12, 8 * 25 - 12], atol=1e-3)
+    np.testing.assert_allclose(found.landmarks[1], LANDMARKS + np.array([204, 76]), atol=1e-3)
+    assert len(found.scores) == len(found.landmarks) == len(found) == 2
+    assert len(make_detector(max_faces=3)(frame)) == 3
+
+
+def test_the_padding_has_the_mean_of_the_spec(write_model: Callable[..., Path]) -> None:
+    # White becomes 0 and black 1: what is black in the network's input is a face.
+    spec = replace(DETECTOR_SPEC, mean=255.0, scale=-1 / 255)
+    model = models.load(write_model(detector_graph(), spec), "detector")
+    detector = Detector(OrtBackend(model, 1), spec, threshold=0.5, min_face=16, max_faces=64)
+    plane = np.full((100, 140), 255, np.uint8)
+    # Two black lines at the edges fill a quarter of a cell; repeated into the padding they would fill more.
+    plane[:, -2:] = plane[-2:] = 0
+    assert len(detector(plane)) == 0
+    plane[40:48, 80:88] = 0
+    assert len(detector(plane)) == 1
+
+
+def test_of_equal_scores_the_finer_pass_has_the_face(scripted: Callable[..., Detector]) -> None:
+    found = scripted({768: [(58, 42)], 128: [(9, 7)]})(np.zeros((512, 768), np.uint8))
+    np.testing.assert_allclose(found.boxes, [[452, 324, 484, 356]], atol=1e-3)
+
+
+def test_a_tall_frame_is_scaled_by_its_height(make_detector: Callable[..., Detector]) -> None:
+    frame = np.kron(frame_with_cells((10, 7), width=160, height=320), np.ones((2, 2), np.uint8))
+    np.testing.assert_allclose(make_detector()(frame).boxes, [[136, 88, 200, 152]], atol=1e-2)
 
 
 @pytest.mark.parametrize("factor", [2, 3])
@@ -110,6 +165,15 @@ def test_min_face_sets_the_scale(make_detector: Callable[..., Detector], factor:
         (640, 200, [192 / 640, 0.2]),
         (140, 200, [1.0]),
         (100, 4, [4.0, 1.28]),
+        # The widest input of the network is 2560.
+        (2560, 16, [1.0, 1 / 6, 0.05]),
+        (10000, 4, [0.256, 0.256 / 6, 0.0128]),
+        (5000, 8, [0.512, 0.512 / 6, 0.0256]),
+        # 144 px of the network's input hold the whole frame in one pass, 145 do not.
+        (144, 16, [1.0]),
+        (145, 16, [1.0, 128 / 145]),
+        (160, None, [2.0, 0.8]),
+        (161, None, [320 / 161, 128 / 161]),
     ],
 )
 def test_scales(long_px: int, min_face: float | None, expected: list[float]) -> None:
@@ -141,6 +205,16 @@ def test_letterbox_round_trip(height: int, width: int, scale: float) -> None:
     np.testing.assert_array_equal(matrix[0] @ np.array([0, 0, 1]), [0, 0])
 
 
+@pytest.mark.parametrize(
+    ("shape", "scale", "expected"),
+    [((32, 64), 1, (32, 64)), ((33, 65), 1, (64, 96)), ((100, 10), 0.64, (64, 32)), ((1, 1), 1e-9, (32, 32))],
+)
+def test_the_networks_input(shape: tuple[int, int], scale: float, expected: tuple[int, int]) -> None:
+    matrix, size = letterbox(shape, scale, 32)
+    assert size == expected
+    assert (matrix.dtype, matrix.shape) == (np.float32, (1, 2, 3))
+
+
 def test_passes_find_faces_of_different_sizes_once(scripted: Callable[..., Detector]) -> None:
     # The second pass sees a sixth of the resolution: its faces have 192 frame pixels, the first's have 32.
     found = scripted({768: [(10, 10), (85, 50)], 128: [(11, 7)]})(np.zeros((512, 768), np.uint8))
@@ -151,54 +225,14 @@ def test_passes_find_faces_of_different_sizes_once(scripted: Callable[..., Detec
     )
 
 
-def _detections(rows: list[tuple[float, float, float, float]], mark: int = 0) -> Detections:
-    """Square boxes from (x, y, side, score); the landmarks carry a mark that tells the passes apart."""
-    x, y, side, score = np.array(rows, np.float32).reshape(-1, 4).T
-    boxes = np.stack([x, y, x + side, y + side], axis=1)
-    return Detections(boxes, np.full((len(x), 5, 2), mark, np.float32), score)
-
-
-def test_merge_keeps_the_better_of_two_on_one_face() -> None:
-    fine = _detections([(0, 0, 10, 0.6), (50, 0, 10, 0.9)])
-    coarse = _detections([(1, 0, 10, 0.7), (51, 0, 10, 0.8)])
-    merged = merge(fine, coarse)
-    np.testing.assert_allclose(merged.scores, [0.9, 0.7])
-    np.testing.assert_allclose(merged.boxes[:, 0], [50, 1])
-
-
-def test_merge_drops_the_part_of_a_face() -> None:
-    merged = merge(_detections([(5, 5, 4, 0.6), (9, 9, 4, 0.6)]), _detections([(0, 0, 10, 0.7)]))
-    # The second lies in the face by a sixteenth only.
-    np.testing.assert_allclose(merged.boxes[:, 0], [0, 9])
-
-
-def test_what_only_a_dropped_box_overlaps_stays() -> None:
-    # The coarse box overlaps both fine ones; the better of them drops it, so the other has no rival.
-    merged = merge(_detections([(0, 0, 10, 0.6), (8, 0, 10, 0.9)]), _detections([(4, 0, 10, 0.8)]))
-    np.testing.assert_allclose(merged.boxes[:, 0], [8, 0])
-
-
-def test_merge_of_a_tie_keeps_one() -> None:
-    assert len(merge(_detections([(0, 0, 10, 0.6)]), _detections([(0, 0, 10, 0.6)]))) == 1
-
-
-ROWS = st.lists(
-    st.tuples(st.integers(0, 20), st.integers(0, 20), st.integers(1, 30), st.floats(0.125, 1, width=16)),
-    max_size=6,
-)
-
-
-@given(ROWS, ROWS)
-def test_merge_never_keeps_two_of_one_face_nor_loses_the_best(fine: list, coarse: list) -> None:
-    merged = merge(_detections(fine), _detections(coarse, mark=1))
-    assert len(merged.boxes) == len(merged.landmarks) == len(merged.scores) <= len(fine) + len(coarse)
-    assert (np.diff(merged.scores) <= 0).all()
-    if fine or coarse:
-        assert merged.scores[0] == max(row[3] for row in fine + coarse)
-    marks = merged.landmarks[:, 0, 0]
-    for one in merged.boxes[marks == 0]:
-        for other in merged.boxes[marks == 1]:
-            sides = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
-            areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-            assert sides.prod() <= OVERLAP * (sum(areas) - sides.prod()) + 1e-3
-            assert sides.prod() <= CONTAINED * min(areas) + 1e-3
+def test_all_three_passes_are_made_and_merged(scripted: Callable[..., Detector], widths: list[int]) -> None:
+    # Faces of 32, 192 and 320 frame pixels; the first pass sees a part of the second's.
+    passes = {1280: [(100, 10, 2.0), (43, 42, 1.0)], 224: [(7, 7, 3.0)], 128: [(11, 5, 4.0)]}
+    found = scripted(passes)(np.zeros((640, 1280), np.uint8))
+    assert widths == [1280, 224, 128]
+    expected = [(760, 280, 1080, 600), (264, 264, 456, 456), (788, 68, 820, 100)]
+    np.testing.assert_allclose(found.boxes, expected, atol=0.01)
+    centres = np.array([(920, 440), (360, 360), (804, 84)])
+    for points, centre, factor in zip(found.landmarks, centres, (10, 6, 1), strict=True):
+        np.testing.assert_allclose(points, LANDMARKS * factor + centre, atol=0.01)
+    np.testing.assert_allclose(found.scores, 1 / (1 + np.exp([-4.0, -3.0, -2.0])), rtol=1e-5)

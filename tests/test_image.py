@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_edge import ops
-from fer_edge.image import layout_of_frame, luma_from_frame, planes_from_crops
+from fer_edge.image import checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
 
 RNG = np.random.default_rng(3)
 BGR = RNG.integers(0, 256, (6, 8, 3), np.uint8)
@@ -118,3 +118,70 @@ def test_crops_of_both_kinds_and_any_size() -> None:
 def test_bad_crops_are_named(crops: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         planes_from_crops(crops)
+
+
+@pytest.mark.parametrize(("frame", "layout"), [(GREY, "grey"), (BGR, "bgr"), (GREY[:1, :1], "grey")])
+def test_the_layout_is_told_by_the_shape_or_given(frame: np.ndarray, layout: Any) -> None:
+    assert layout_of_frame(frame, None) == layout_of_frame(frame, layout) == layout
+
+
+@pytest.mark.parametrize("height", [4, 5, 7, 8])
+def test_nv12_has_three_rows_for_two(height: int) -> None:
+    with pytest.raises(ValueError, match="an NV12 frame must be"):
+        layout_of_frame(np.zeros((height, 8), np.uint8), "nv12")
+    assert layout_of_frame(np.zeros((3 * height, 8), np.uint8), "nv12") == "nv12"
+
+
+def test_one_column_is_a_view_too() -> None:
+    column = np.zeros((5, 1), np.uint8)
+    assert np.shares_memory(_luma(column), column)
+
+
+@pytest.mark.parametrize("crops", [None, 3, {"a": GREY}, iter([GREY])])
+def test_what_is_no_sequence_of_crops(crops: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^crops must be a sequence of .*, got {type(crops).__name__}$"):
+        planes_from_crops(crops)
+
+
+def test_crops_in_one_array_may_be_three_pixels_wide() -> None:
+    assert [plane.shape for plane in planes_from_crops(np.zeros((2, 4, 3, 3), np.uint8))] == [(4, 3)] * 2
+    assert [plane.shape for plane in planes_from_crops(np.zeros((2, 4, 5), np.uint8))] == [(4, 5)] * 2
+
+
+def test_one_landmark_that_is_not_finite_is_enough() -> None:
+    points = np.zeros((2, 5, 2))
+    for kind in (np.float32, np.int64, np.uint8):
+        assert checked_landmarks(points.astype(kind), 2).dtype == np.float32
+    for value in (np.nan, np.inf):
+        points[1, 4, 1] = value
+        with pytest.raises(ValueError, match="got NaN or infinity"):
+            checked_landmarks(points, 2)
+    with pytest.raises(TypeError, match="landmarks must be finite numbers"):
+        checked_landmarks(np.zeros((2, 5, 2), bool), 2)
+
+
+@pytest.mark.parametrize(
+    ("frame", "end"),
+    [
+        (None, "got None; cv2.imread and VideoCapture.read give None when they fail"),
+        ([], "got list"),
+        (np.zeros(3, np.uint8), "got uint8 [3]"),
+        (np.zeros((2, 2, 2), np.uint8), "got uint8 [2, 2, 2]"),
+        (np.zeros((2, 2, 4), np.uint8), "got uint8 [2, 2, 4]; drop the alpha with [..., :3]"),
+        (np.zeros((2, 2, 1), np.uint8), "got uint8 [2, 2, 1]; drop the last axis with [..., 0]"),
+        (np.zeros((2, 2, 2, 4), np.uint8), "got uint8 [2, 2, 2, 4]"),
+        (np.full((2, 2), 1.0), "got float64 [2, 2]; multiply by 255 and cast"),
+        (np.full((2, 2), 1.5), "got float64 [2, 2]; cast with .astype(numpy.uint8)"),
+        (np.empty((0, 2)), "got float64 [0, 2]; cast with .astype(numpy.uint8)"),
+        (
+            np.array([[1.0, np.inf]]),
+            "got float64 [1, 2]; it holds NaN or infinity, so look where it was made",
+        ),
+        (np.zeros((2, 2), np.uint16), "take the upper byte: (frame >> 8).astype(numpy.uint8)"),
+        (np.zeros((2, 2), np.int32), "got int32 [2, 2]; cast with .astype(numpy.uint8)"),
+    ],
+)
+def test_how_the_messages_end(frame: Any, end: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        layout_of_frame(frame, None)
+    assert str(caught.value).endswith(end)

@@ -1,5 +1,6 @@
 """`import fer_edge` costs nothing, and the public names are where the documentation says."""
 
+import re
 import subprocess
 import sys
 
@@ -19,7 +20,15 @@ def test_import_loads_no_engine_and_no_opencv() -> None:
     assert done.stdout.split("\n")[:2] == ["[]", "[]"]
 
 
+def test_the_models_come_on_first_use_too() -> None:
+    code = "import fer_edge; print(fer_edge.models.embedded())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "tkfnet-nano" in done.stdout
+
+
 def test_public_names_exist_and_are_listed() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", fer_edge.__version__)
+    assert fer_edge.__all__ == sorted(fer_edge.__all__)
     assert set(fer_edge.__all__) == {"Face", "ModelError", "Recognizer", "__version__", "models"}
     assert dir(fer_edge) == sorted(fer_edge.__all__)
     assert fer_edge.models.ModelError is fer_edge.ModelError

@@ -247,3 +247,29 @@ def test_use_after_close_raises(make_recognizer: MakeRecognizer) -> None:
         with pytest.raises(RuntimeError, match="this Recognizer was closed; make a new one"):
             use()
     assert "closed" in repr(recognizer)
+
+
+@pytest.mark.parametrize("with_landmarks", [False, True])
+def test_40_different_crops_are_read_each(recognizer: Recognizer, with_landmarks: bool) -> None:
+    greys = [6 * number for number in range(40)]
+    crops = [np.full((20 + number, 30), grey, np.uint8) for number, grey in enumerate(greys)]
+    landmarks = LANDMARKS + 10 + np.arange(40)[:, None, None] if with_landmarks else None
+    faces = recognizer.recognize_crops(crops, landmarks)
+    assert len(faces) == 40 > BATCH
+    for number, (face, grey) in enumerate(zip(faces, greys, strict=True)):
+        assert list(face.probabilities.values()) == pytest.approx(_probabilities(grey / 255), abs=1e-4)
+        assert face.box == (0, 0, 30, 20 + number)
+        assert {type(value) for value in (*face.box, face.score, face.confidence)} == {float}
+        assert face.score == 1
+        if with_landmarks:
+            np.testing.assert_allclose(face.landmarks, LANDMARKS + 10 + number)
+        else:
+            assert face.landmarks == ()
+
+
+def test_an_exact_batch_and_one_more(recognizer: Recognizer) -> None:
+    for count in (BATCH, BATCH + 1):
+        crops = [np.full((8, 8), number, np.uint8) for number in range(count)]
+        happiness = [face.probabilities["happiness"] for face in recognizer.recognize_crops(crops)]
+        assert happiness == sorted(happiness)
+        assert len(set(happiness)) == count

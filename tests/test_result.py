@@ -74,6 +74,39 @@ def test_faces_from_arrays_keeps_order_and_names_the_best() -> None:
     assert list(first.probabilities) == list(LABELS)
 
 
+def test_the_fields_of_a_face_as_json_and_in_memory() -> None:
+    face = Face(
+        (0, 1, 2, 3), ((4, 5), (6, 7)), 0.5, "fear", 0.25, {"fear": 0.75, "anger": 0.25}, "face too small"
+    )
+    assert list(face.to_dict().items()) == [
+        ("box", [0, 1, 2, 3]),
+        ("landmarks", [[4, 5], [6, 7]]),
+        ("score", 0.5),
+        ("label", "fear"),
+        ("confidence", 0.25),
+        ("probabilities", {"fear": 0.75, "anger": 0.25}),
+        ("abstain_reason", "face too small"),
+    ]
+    assert Face((0, 0, 1, 1), (), 1.0, "fear", 1.0, {}).abstain_reason is None
+    for record in (face, Detections(*np.zeros((3, 1), np.float32))):
+        assert not hasattr(record, "__dict__")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Detections(*np.zeros((3, 1), np.float32)).scores = None
+    # Probabilities take no part in the hash, because a mapping has none.
+    assert hash(face) == hash(dataclasses.replace(face, probabilities={"fear": 1.0}))
+
+
+def test_every_face_has_a_row_of_each_array() -> None:
+    found = Detections(np.zeros((2, 4), np.float32), np.zeros((2, 0, 2), np.float32), np.ones(2, np.float32))
+    one, two = np.zeros((1, 3), np.float32), np.zeros((2, 3), np.float32)
+    sure = np.zeros(2, np.float32)
+    for arrays in ((one, sure, [None] * 2), (two, sure[:1], [None] * 2), (two, sure, [None])):
+        with pytest.raises(ValueError, match="zip"):
+            faces_from_arrays(found, arrays[0], arrays[1], LABELS, arrays[2])
+    with pytest.raises(ValueError, match="zip"):
+        faces_from_arrays(found, two, sure, LABELS[:2], [None] * 2)
+
+
 def test_no_faces_from_empty_arrays() -> None:
     none = Detections(np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32))
     assert faces_from_arrays(none, np.empty((0, 3), np.float32), np.empty(0, np.float32), LABELS, []) == []

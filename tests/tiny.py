@@ -66,6 +66,23 @@ def detector_graph(stride8_logit: float = -10.0) -> onnx.GraphProto:
     return helper.make_graph(nodes, "detector", [_value("input", ["n", 1, "h", "w"])], outputs, weights)
 
 
+def limited_detector_graph(tallest: int = 256) -> onnx.GraphProto:
+    """The tiny detector, which cannot run on an input taller than this."""
+    graph = detector_graph()
+    nodes = [
+        helper.make_node("Shape", ["input"], ["shape"], start=2, end=3),
+        # No entry of the table, no answer.
+        helper.make_node("Gather", ["table", "shape"], ["zero"]),
+        helper.make_node("Add", ["input", "zero"], ["checked"]),
+    ]
+    table = numpy_helper.from_array(np.zeros(tallest + 1, np.float32), "table")
+    for node in graph.node:
+        node.input[0] = "checked"
+    return helper.make_graph(
+        [*nodes, *graph.node], "limited", graph.input, graph.output, [*graph.initializer, table]
+    )
+
+
 def expression_graph(batch: object = "n", classes: int = len(LABELS)) -> onnx.GraphProto:
     """Logits: neutral 2, happiness 8 * brightness of the crop, all others 0."""
     kernel, bias = np.zeros((1, classes), np.float32), np.zeros(classes, np.float32)

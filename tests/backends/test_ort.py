@@ -1,18 +1,22 @@
 """ONNX Runtime behind the backend's methods, the choice of a backend, and models that break their word."""
 
 import dataclasses
+import gc
 import logging
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph
 
 from fer_edge import backends, models
+from fer_edge.backends import ort
 from fer_edge.backends.ort import OrtBackend
 from fer_edge.backends.warmup import warm_up
 from fer_edge.models import ModelError
@@ -47,8 +51,53 @@ def test_no_faces_are_a_batch_of_zero(backend: OrtBackend) -> None:
 
 
 def test_info_says_what_runs(backend: OrtBackend) -> None:
-    info = backend.info()
-    assert (info["backend"], info["provider"], info["threads"]) == ("onnxruntime", "CPUExecutionProvider", 1)
+    assert backend.info() == {
+        "backend": "onnxruntime",
+        "version": onnxruntime.__version__,
+        "provider": "CPUExecutionProvider",
+        "threads": 1,
+    }
+
+
+def test_the_engines_options(expression_file: Path) -> None:
+    # There is no other way to see them: all change memory or time, and none the result.
+    session = OrtBackend(models.load(expression_file, "expression"), 3)._session
+    options = session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.enable_mem_pattern is False
+    assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    assert options.log_severity_level == 4
+
+
+def test_closing_frees_the_session(backend: OrtBackend) -> None:
+    session = weakref.ref(backend._session)
+    backend.close()
+    gc.collect()
+    assert session() is None
+
+
+def test_a_session_on_another_provider_is_refused(
+    expression_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A double of the engine's answer: it stands in for a wheel that cannot run on the CPU.
+    monkeypatch.setattr(onnxruntime.InferenceSession, "get_providers", lambda _: ["NpuProvider", "Other"])
+    with pytest.raises(RuntimeError, match="asked for CPUExecutionProvider, but runs on NpuProvider, Other"):
+        OrtBackend(models.load(expression_file, "expression"), 1)
+
+
+def test_all_errors_of_the_engine_are_caught() -> None:
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    names = (
+        "Fail",
+        "InvalidArgument",
+        "InvalidGraph",
+        "InvalidProtobuf",
+        "NoSuchFile",
+        "NotImplemented",
+        "RuntimeException",
+    )
+    assert {getattr(state, name) for name in names} == set(ort._ERRORS)
 
 
 def test_an_unknown_backend_lists_the_known() -> None:
@@ -73,9 +122,16 @@ def test_auto_falls_through_and_says_so_once(
     monkeypatch.setattr(backends, "LOADERS", {"fast": missing, **backends.LOADERS})
     with caplog.at_level(logging.WARNING, "fer_edge"):
         assert backends.opener_for("auto") is OrtBackend
+    assert {record.name for record in caplog.records} == {"fer_edge"}
     assert [r.getMessage() for r in caplog.records] == [
         "backend 'auto' runs on onnxruntime, because of fast: libfast is not there; pip install fast"
     ]
+    caplog.clear()
+    monkeypatch.setattr(
+        backends, "LOADERS", {"onnxruntime": backends.LOADERS["onnxruntime"], "fast": missing}
+    )
+    assert backends.opener_for("auto") is OrtBackend
+    assert not caplog.records
     with pytest.raises(ImportError, match="libfast"):
         backends.opener_for("fast")
 
@@ -97,11 +153,27 @@ def test_a_network_with_a_fixed_batch(write_model: WriteModel) -> None:
     _refused(path, "expression", r"cannot run on float32 \[2, 1, 16, 16\]")
 
 
-def test_a_detector_with_a_fixed_size(write_model: WriteModel) -> None:
+@pytest.mark.parametrize(("fixed", "refused"), [((256, 320), "64, 32"), ((64, 32), "256, 320")])
+def test_a_detector_with_a_fixed_size(write_model: WriteModel, fixed: tuple[int, int], refused: str) -> None:
     graph = detector_graph()
-    for dim, size in zip(graph.input[0].type.tensor_type.shape.dim, (1, 1, 256, 320), strict=True):
+    for dim, size in zip(graph.input[0].type.tensor_type.shape.dim, (1, 1, *fixed), strict=True):
         dim.dim_value = size
-    _refused(write_model(graph, DETECTOR_SPEC), "detector", r"cannot run on float32 \[1, 1, 64, 32\]")
+    _refused(write_model(graph, DETECTOR_SPEC), "detector", rf"cannot run on float32 \[1, 1, {refused}\]")
+
+
+def test_a_network_that_cannot_stand_an_empty_input(write_model: WriteModel) -> None:
+    graph = expression_graph()
+    graph.node[1].input[0] = "logarithm"
+    graph.node.insert(1, helper.make_node("Log", ["mean"], ["logarithm"]))
+    _refused(write_model(graph, EXPRESSION_SPEC), "expression", "gives NaN or infinity on an empty input")
+
+
+def test_a_detector_with_one_output_of_another_type(write_model: WriteModel) -> None:
+    graph = detector_graph()
+    graph.node[1].output[0] = "float"
+    graph.node.append(helper.make_node("Cast", ["float"], ["stride16"], to=TensorProto.DOUBLE))
+    graph.output[1].type.tensor_type.elem_type = TensorProto.DOUBLE
+    _refused(write_model(graph, DETECTOR_SPEC), "detector", r"must give .*, got .*, float64 \[1, 15, 4, 2\]")
 
 
 def test_a_network_with_other_classes_than_its_labels(write_model: WriteModel) -> None:
@@ -118,6 +190,48 @@ def test_a_network_that_is_not_of_the_role_its_spec_claims(write_model: WriteMod
 
 def test_a_network_that_gives_nan(write_model: WriteModel) -> None:
     _refused(write_model(detector_graph(float("nan")), DETECTOR_SPEC), "detector", "gives NaN or infinity")
+
+
+@pytest.mark.parametrize("kind", [TensorProto.DOUBLE, TensorProto.FLOAT16])
+def test_a_network_with_an_output_of_another_type(write_model: WriteModel, kind: int) -> None:
+    graph = expression_graph()
+    graph.node[-1].output[0] = "float"
+    graph.node.append(helper.make_node("Cast", ["float"], ["logits"], to=kind))
+    graph.output[0].type.tensor_type.elem_type = kind
+    name = "float64" if kind == TensorProto.DOUBLE else "float16"
+    _refused(
+        write_model(graph, EXPRESSION_SPEC), "expression", rf"must give float32 \[2, 8\], got {name} \[2, 8\]"
+    )
+
+
+@pytest.mark.parametrize("output", [1, 2])
+def test_a_detector_with_nan_in_any_of_its_outputs(write_model: WriteModel, output: int) -> None:
+    graph = detector_graph()
+    bias = graph.initializer[2 * output + 1]
+    values = numpy_helper.to_array(bias).copy()
+    values[-1] = np.inf
+    bias.CopyFrom(numpy_helper.from_array(values, bias.name))
+    _refused(write_model(graph, DETECTOR_SPEC), "detector", "gives NaN or infinity on an empty input")
+
+
+def test_a_detector_with_maps_of_other_strides(write_model: WriteModel) -> None:
+    graph = detector_graph()
+    graph.node[0].output[0], graph.node[1].output[0] = "stride16", "stride8"
+    _refused(
+        write_model(graph, DETECTOR_SPEC),
+        "detector",
+        r"must give float32 \[1, 15, 8, 4\], float32 \[1, 15, 4, 2\]",
+    )
+
+
+def test_a_network_with_two_inputs(write_model: WriteModel) -> None:
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("a", "b", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["y"])], "two", value[:2], value[2:])
+    _refused(
+        write_model(graph, EXPRESSION_SPEC),
+        "expression",
+        r"must have one input, tensor\(float\), got a: tensor\(float\), b: tensor\(float\)",
+    )
 
 
 def test_a_network_with_an_input_of_another_type(write_model: WriteModel) -> None:

@@ -1,31 +1,22 @@
-"""`fer-edge doctor` and `fer-edge models`: what they find, what they miss, and the command that fixes it."""
+"""`fer-edge doctor`: what it finds, what it misses, and the command that fixes it."""
 
 import hashlib
-import json
+import os
+import platform
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
+import onnxruntime
 import pytest
 
-from fer_edge import models
+import fer_edge
+from fer_edge import models, ops
 from fer_edge.cli import doctor, main
-
-
-@pytest.fixture
-def installed(
-    detector_file: Path, expression_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """An installation whose embedded models are the tiny networks."""
-    lines = []
-    for path, name in ((detector_file, "face-luma.onnx"), (expression_file, "tkfnet-nano.onnx")):
-        shutil.copy(path, tmp_path / name)
-        lines.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n")
-    (tmp_path / "SHA256SUMS").write_text("".join(lines))
-    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
-    monkeypatch.setattr(doctor, "SUMS", tmp_path / "SHA256SUMS")
-    return tmp_path
-
 
 Output = pytest.CaptureFixture[str]
 
@@ -85,22 +76,183 @@ def test_a_missing_library_is_found(
     assert f"fix: {command}" in out
 
 
+def _lines(out: str) -> dict[str, tuple[str, str, str]]:
+    """What doctor says: name -> state, detail, command that fixes it."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for line in out.splitlines()[1:]:
+        if line.startswith(" " * 24 + "fix: "):
+            name = list(found)[-1]
+            found[name] = (*found[name][:2], line.removeprefix(" " * 24 + "fix: "))
+        elif line.startswith("  "):
+            state, name, detail = line[2:9].rstrip(), line[11:23].rstrip(), line[24:]
+            assert line[9:11] == "  "
+            found[name] = (state, detail, "")
+    return found
+
+
+NAMES = ["python", "numpy", "kernels", "onnxruntime", "cv2", "face-luma", "tkfnet-nano"]
+
+
 @pytest.mark.usefixtures("installed")
-def test_models_as_text_and_json(capsys: Output) -> None:
-    assert main(["models"]) == 0
-    text = capsys.readouterr().out
-    assert main(["models", "--json"]) == 0
-    records = json.loads(capsys.readouterr().out)
-    assert [record["role"] for record in records] == ["detector", "expression"]
-    for record in records:
-        assert record["sha256"] in text
-        assert f"{record['parameters']:,} parameters" in text
-        assert record["licence"] in text
-        assert Path(record["path"]).stat().st_size == record["size_bytes"]
+def test_each_finding_has_state_name_and_detail(installed: Path, capsys: Output) -> None:
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"fer-edge {fer_edge.__version__} in {installed.parent}\n")
+    found = _lines(out)
+    assert "fix:" not in out
+    assert list(found) == NAMES
+    assert {(state, fix) for state, _, fix in found.values()} == {("ok", "")}
+    assert found["python"][1].startswith(f"{platform.python_version()} on {platform.platform()}, ")
+    assert found["python"][1].endswith(f" {os.cpu_count()} cores")
+    assert found["numpy"][1] == np.__version__
+    assert found["cv2"][1] == cv2.__version__
+    assert found["kernels"][1] == f"{ops.target} (this machine runs: {', '.join(ops.targets())})"
+    providers = ", ".join(onnxruntime.get_available_providers())
+    assert found["onnxruntime"][1] == f"{onnxruntime.__version__} (offers {providers})"
+    for name in NAMES[-2:]:
+        sha256 = hashlib.sha256((installed / f"{name}.onnx").read_bytes()).hexdigest()
+        assert found[name][1] == f"version 0, sha256 {sha256[:12]}... as shipped"
+    assert re.search(r"^would run: Recognizer\(.*\), ready in [1-9]\d* ms$", out, re.MULTILINE)
 
 
-def test_models_without_any(installed: Path, capsys: Output) -> None:
-    for path in installed.glob("*.onnx"):
-        path.unlink()
-    assert main(["models"]) == 2
-    assert "pip install --force-reinstall" in capsys.readouterr().err
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("module", ["numpy", "cv2", "onnxruntime"])
+def test_a_missing_library_is_one_finding(
+    module: str, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    found = _lines(out)
+    assert list(found) == NAMES
+    package = {"cv2": "opencv-python-headless"}.get(module, module)
+    state, detail, fix = found.pop(module)
+    assert (state, fix) == ("missing", f"pip install {package}")
+    assert module in detail
+    assert {state for state, _, _ in found.values()} == {"ok"}
+    assert out.endswith("would not run\n")
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("targets", "target", "expected"),
+    [
+        # A double of the machine: only one CPU is there.
+        (
+            ["best", "scalar", "reference"],
+            "best",
+            ("ok", "best (this machine runs: best, scalar, reference)", ""),
+        ),
+        (
+            ["best", "scalar", "reference"],
+            "scalar",
+            (
+                "slow",
+                "scalar (this machine runs: best, scalar, reference); FER_EDGE_OPS asks for it",
+                "unset FER_EDGE_OPS",
+            ),
+        ),
+        (
+            ["reference"],
+            "reference",
+            (
+                "slow",
+                "reference (this machine runs: reference); the compiled core is not built",
+                doctor.REINSTALL,
+            ),
+        ),
+    ],
+)
+def test_slow_kernels_are_found_and_no_reason_to_fail(
+    targets: list[str],
+    target: str,
+    expected: tuple[str, str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Output,
+) -> None:
+    monkeypatch.setattr(ops, "targets", lambda: targets)
+    monkeypatch.setattr(ops, "target", target)
+    assert main(["doctor"]) == 0
+    assert _lines(capsys.readouterr().out)["kernels"] == expected
+
+
+@pytest.mark.parametrize("target", ["abacus", "scalar"])
+def test_kernels_that_cannot_be_chosen_are_missing(target: str, tmp_path: Path) -> None:
+    # In a fresh interpreter, because the choice is made once; without the extension, "scalar" cannot be had.
+    code = (
+        "import sys\n"
+        "if sys.argv[1] == 'scalar': sys.modules['fer_edge._core'] = None\n"
+        "from fer_edge.cli import main; sys.exit(main(['doctor']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, target],
+        env={**os.environ, "FER_EDGE_OPS": target},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    state, detail, fix = _lines(done.stdout)["kernels"]
+    assert (done.returncode, state, fix) == (1, "missing", "unset FER_EDGE_OPS")
+    assert detail.startswith(
+        "FER_EDGE_OPS must be one of" if target == "abacus" else "the target 'scalar' needs"
+    )
+
+
+def test_each_broken_model_is_one_finding(installed: Path, capsys: Output) -> None:
+    (installed / "face-luma.onnx").write_bytes(b"\x08")
+    with (installed / "tkfnet-nano.onnx").open("ab") as file:
+        file.write(b"\x72\x00")
+    assert main(["doctor"]) == 1
+    found = _lines(capsys.readouterr().out)
+    assert list(found) == NAMES
+    assert found["face-luma"][::2] == found["tkfnet-nano"][::2] == ("broken", doctor.RESTORE)
+    (installed / "face-luma.onnx").unlink()
+    (installed / "SHA256SUMS").unlink()
+    assert main(["doctor"]) == 1
+    found = _lines(capsys.readouterr().out)
+    assert list(found) == NAMES
+    assert found["face-luma"] == ("missing", "the file is not there", doctor.RESTORE)
+    assert found["tkfnet-nano"][::2] == ("broken", doctor.RESTORE)
+    assert f"is not the one in {installed / 'SHA256SUMS'}" in found["tkfnet-nano"][1]
+
+
+def test_the_commands_that_fix_fit_an_installation(tmp_path: Path) -> None:
+    package = Path(fer_edge.__file__).parent
+    shutil.copytree(package, tmp_path / "fer_edge", ignore=shutil.ignore_patterns("weights", "*.so", "*.pyc"))
+    code = (
+        "from fer_edge.cli import doctor\n"
+        "print(doctor.IN_CHECKOUT, doctor.REINSTALL, doctor.RESTORE, sep='|')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    command = "pip install --force-reinstall --no-deps fer_edge"
+    assert done.stdout == f"False|{command}|{command}\n"
+
+
+@pytest.mark.parametrize("error", [models.ModelError, ImportError, RuntimeError])
+@pytest.mark.usefixtures("installed")
+def test_what_cannot_be_made_would_not_run(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    def fail() -> None:
+        raise error("no such luck")
+
+    monkeypatch.setattr("fer_edge.recognizer.Recognizer", fail)
+    assert main(["doctor"]) == 1
+    captured = capsys.readouterr()
+    assert "would run" not in captured.out
+    assert captured.err == "would not run: no such luck\n"
+
+
+def test_the_commands_that_fix_fit_a_checkout() -> None:
+    root = Path(fer_edge.__file__).parent.parent
+    assert doctor.IN_CHECKOUT
+    assert f"pip install -e {root}" == doctor.REINSTALL
+    assert f"git -C {root} restore fer_edge/weights" == doctor.RESTORE
+    assert models.WEIGHTS / "SHA256SUMS" == doctor.SUMS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny import LABELS
 
-from fer_edge.cli.draw import DIM, annotated
+from fer_edge.cli.draw import COLOURS, DIM, annotated
 from fer_edge.result import Face
 
 
@@ -85,3 +85,69 @@ def test_labels_of_a_users_own_model_have_colours_too() -> None:
     labels = [f"label {number}" for number in range(20)]
     face = Face((10, 10, 90, 90), (), 1.0, labels[-1], 0.5, dict.fromkeys(labels, 0.05))
     assert annotated(np.zeros((100, 640, 3), np.uint8), [face], labels).any()
+
+
+def _at(picture: np.ndarray, x: float, y: float) -> tuple[int, ...]:
+    return tuple(picture[round(y), round(x)].tolist())
+
+
+@pytest.mark.parametrize(("side", "factor"), [(640, 1), (320, 2), (214, 3)])
+def test_landmarks_and_box_are_drawn_where_they_are(side: int, factor: int) -> None:
+    picture = np.full((side, side, 3), 90, np.uint8)
+    face = _face((60, 80, 180, 200))
+    drawn = annotated(picture, [face], LABELS)
+    colour = COLOURS[LABELS.index("happiness")]
+    for x, y in face.landmarks:
+        assert _at(drawn, x * factor, y * factor) == colour
+    for x, y in ((60, 140), (180, 140), (120, 80), (120, 200)):
+        assert _at(drawn, x * factor, y * factor) == colour
+    # The points have a dark rim, and between them the face is as it was.
+    (x, y), radius = face.landmarks[0], 3
+    assert _at(drawn, x * factor + radius + 1, y * factor) != (90, 90, 90)
+    assert _at(drawn, 120 * factor, 128 * factor) == (90, 90, 90)
+
+
+def test_charts_do_not_overlap() -> None:
+    picture = np.full((800, 1000, 3), 90, np.uint8)
+    # The chart of the first reaches down to where that of the second would stand; left is no room.
+    faces = [_face((50, 100, 350, 200)), _face((50, 240, 350, 340))]
+    both = annotated(picture, faces, LABELS)
+    first = annotated(picture, faces[:1], LABELS)
+    assert (first[120:290, 370:500] != 90).any(axis=2).mean() > 0.99
+    np.testing.assert_array_equal(both[:, 370:], first[:, 370:])
+    # With room for both, both are drawn.
+    apart = [_face((50, 100, 350, 200)), _face((50, 440, 350, 540))]
+    drawn = annotated(picture, apart, LABELS)
+    for top in (120, 460):
+        assert (drawn[top : top + 170, 370:500] != 90).any(axis=2).mean() > 0.99
+
+
+def test_no_chart_covers_a_caption() -> None:
+    picture = np.full((800, 1000, 3), 90, np.uint8)
+    faces = [_face((50, 300, 250, 500)), _face((270, 610, 470, 790))]
+    # The second's caption stands above its box, at y 580 to 610, and wide to the right.
+    alone = annotated(picture, faces[1:], LABELS)
+    both = annotated(picture, faces, LABELS)
+    np.testing.assert_array_equal(both[580:610, 270:470], alone[580:610, 270:470])
+
+
+def _caption_of(drawn: np.ndarray, top: int, bottom: int) -> np.ndarray:
+    """The part of these rows that is not ground, cut to its columns."""
+    rows = drawn[top:bottom]
+    columns = np.flatnonzero((rows != 90).any(axis=(0, 2)))
+    return rows[:, columns[0] : columns[-1] + 1]
+
+
+def test_captions_are_whole_at_every_edge() -> None:
+    picture = np.full((480, 640, 3), 90, np.uint8)
+    # Rows above the box and its rim hold nothing but the caption; it is 19 px high.
+    expected = _caption_of(annotated(picture, [_face((200, 100, 240, 140))], LABELS), 81, 97)
+    assert expected.shape[1] > 80
+    for x0 in (0, 300, 600, 620):
+        drawn = annotated(picture, [_face((x0, 100, x0 + 40, 140))], LABELS)
+        np.testing.assert_array_equal(_caption_of(drawn, 81, 97), expected)
+    # Without room above it stands below, without room there too inside, at the top.
+    below = annotated(picture, [_face((200, 5, 240, 140))], LABELS)
+    np.testing.assert_array_equal(below[140:156, 200 : 200 + expected.shape[1]], expected)
+    inside = annotated(picture, [_face((0, 0, 640, 480))], LABELS)
+    np.testing.assert_array_equal(inside[:16, : expected.shape[1]], expected)

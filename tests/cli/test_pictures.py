@@ -1,14 +1,19 @@
 """Which files are meant, and what becomes of the strange ones among them."""
 
+import os
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from fer_edge.cli.pictures import message_of, pictures_from_arguments, read_picture
+from fer_edge.cli.pictures import message_of, opencv, pictures_from_arguments, read_picture, shown
 
 PICTURE = cv2.GaussianBlur(np.random.default_rng(5).integers(0, 256, (40, 60, 3), np.uint8), (0, 0), 3)
+VIDEO_SUFFIXES = ["mp4", "mov", "avi", "mkv", "webm", "m4v", "mpg", "mpeg", "wmv", "flv", "3gp"]
 FORMATS = (".jpg", ".png", ".webp", ".bmp", ".tiff")
 
 
@@ -110,45 +115,123 @@ def test_an_unreadable_file_and_folder(locked: Path) -> None:
     assert pictures_from_arguments([str(locked)]) == ([], [(str(locked), "Permission denied")])
 
 
+@pytest.mark.parametrize("suffix", VIDEO_SUFFIXES)
+def test_every_kind_of_video_is_named_one(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="videos are not supported yet"):
+        read_picture(tmp_path / f"film.{suffix}")
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder, the current one, with some files."""
-    for name in ("b.PNG", "a.jpg", "notes.txt", "film.mp4", "sub/c.jpg", "sub/deep/d.jpg", "odd[1].jpg"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    (tmp_path / "bare").mkdir()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def opencv_4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A double of the OpenCV that paints the missing part of a JPEG grey; only one version is installed."""
+    monkeypatch.setattr(cv2, "imdecode", lambda data, flags: PICTURE)
+
+
+@pytest.mark.usefixtures("opencv_4")
+@pytest.mark.parametrize("thumbnail", [0, 8, 60])
+def test_a_jpeg_without_its_end_is_told_by_its_segments(thumbnail: int, tmp_path: Path) -> None:
+    jpeg, header = _encoded(".jpg"), b""
+    if thumbnail:
+        # As large as it may be: the length takes both of its bytes. It has a start and an end of its own.
+        small = b"Exif\x00\x00" + _encoded(".jpg", np.tile(PICTURE, (3, 3, 1))[:thumbnail, :thumbnail])
+        header = b"\xff\xe1" + (len(small) + 2).to_bytes(2, "big") + small
+    whole = jpeg[:2] + header + jpeg[2:]
+    path = tmp_path / "a.jpg"
+    path.write_bytes(whole)
+    assert read_picture(path).shape == PICTURE.shape
+    scan = len(header) + jpeg.index(b"\xff\xda")
+    for length in (len(whole) - 1, len(whole) - 2, scan + 20, scan + 2):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="is damaged or cut short"):
+            read_picture(path)
+    # What is cut before the scan, or has bytes between its segments, is left to OpenCV.
+    for data in (whole[:scan], whole[:2] + b"\x00" + whole[2:-2]):
+        path.write_bytes(data)
+        assert read_picture(path).shape == PICTURE.shape
+
+
+@pytest.mark.usefixtures("opencv_4")
+def test_no_other_format_is_taken_for_a_jpeg(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    # A segment where a JPEG would have one, but no JPEG before it.
+    path.write_bytes(b"\x89P\xff\xda\x00\x08 and no end")
+    assert read_picture(path).shape == PICTURE.shape
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
+    ("head", "damaged"),
     [
-        (["a.jpg"], ["a.jpg"]),
-        (["none.jpg"], ["none.jpg"]),
-        (["notes.txt"], ["notes.txt"]),
-        (["."], ["a.jpg", "b.PNG", "film.mp4", "odd[1].jpg"]),
-        (["*.jpg"], ["a.jpg", "odd[1].jpg"]),
-        (["**/*.jpg"], ["a.jpg", "odd[1].jpg", "sub/c.jpg", "sub/deep/d.jpg"]),
-        (["odd[1].jpg"], ["odd[1].jpg"]),
-        (["sub", "a.jpg", "sub/c.jpg"], ["sub/c.jpg", "a.jpg"]),
+        (b"\xff\xd8\xff\xe0", True),
+        (b"\xff\xd8\xfe\xe0", False),
+        (b"\x89PNG", True),
+        (b"\x89PNX", False),
+        (b"BM", True),
+        (b"GIF89a", True),
+        (b"GIF7", False),
+        (b"II*\0", True),
+        (b"MM\0*", True),
+        (b"MM*\0", False),
+        (b"\0\0\0\x0cjP  ", True),
+        (b"RIFF\0\0\0\0WEBP", True),
+        (b"RIFF\0\0\0WEBP", False),
+        (b"RIFF\0\0\0\0WAVE", False),
     ],
 )
-def test_what_arguments_stand_for(arguments: list[str], expected: list[str], folder: Path) -> None:
-    files, failures = pictures_from_arguments(arguments)
-    assert [str(path) for path in files] == expected
-    assert failures == []
+def test_what_cannot_be_decoded_is_damaged_or_no_picture(head: bytes, damaged: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(head + bytes(40))
+    with pytest.raises(ValueError, match="is damaged or cut" if damaged else "is not a picture that OpenCV"):
+        read_picture(path)
 
 
-def test_an_absolute_glob(folder: Path) -> None:
-    files, _ = pictures_from_arguments([f"{folder}/s*/*.jpg"])
-    assert files == [folder / "sub" / "c.jpg"]
+def test_a_picture_beyond_opencvs_limits_is_one_line(tmp_path: Path) -> None:
+    header = b"IHDR" + (100_000).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
+    path = tmp_path / "huge.png"
+    chunk = (13).to_bytes(4, "big") + header + zlib.crc32(header).to_bytes(4, "big")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    with pytest.raises(ValueError, match=r"cannot be decoded: .+|damaged or cut short"):
+        read_picture(path)
 
 
-def test_arguments_that_stand_for_nothing(folder: Path) -> None:
-    files, failures = pictures_from_arguments(["bare", "*.gif", "a.jpg"])
-    assert files == [Path("a.jpg")]
-    assert [name for name, _ in failures] == ["bare", "*.gif"]
-    assert "no pictures in this folder" in failures[0][1]
-    assert "no file matches" in failures[1][1]
+def test_an_error_of_opencv_is_told_without_its_place_in_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A double, because the limits differ from version to version.
+    error = cv2.error("OpenCV(4.8.0) loadsave.cpp:71: error: (-215) too large in function 'f'")
+    error.err = "too large"
+
+    def fail(data: np.ndarray, flags: int) -> None:
+        raise error
+
+    monkeypatch.setattr(cv2, "imdecode", fail)
+    path = tmp_path / "a.png"
+    path.write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"^cannot be decoded: too large$"):
+        read_picture(path)
+
+
+def test_messages_and_names_that_every_stream_can_print() -> None:
+    assert message_of(OSError(2, "No such file", "name")) == "No such file"
+    assert message_of(OSError("only a text")) == "only a text"
+    assert message_of(ValueError("a text")) == "a text"
+    assert shown(Path("a\u00e4.jpg")) == "a\u00e4.jpg"
+    assert shown(Path(os.fsdecode(b"a\xff.jpg"))) == "a\ufffd.jpg"
+
+
+def test_opencv_is_silent_unless_the_user_says_otherwise() -> None:
+    code = (
+        "from fer_edge.cli.pictures import opencv; opencv(); import os; print(os.environ['OPENCV_LOG_LEVEL'])"
+    )
+    for level, expected in ((None, "SILENT"), ("ERROR", "ERROR")):
+        environment = {k: v for k, v in os.environ.items() if k != "OPENCV_LOG_LEVEL"}
+        environment |= {"OPENCV_LOG_LEVEL": level} if level else {}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == expected
+
+
+def test_without_opencv_the_pip_line_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(ImportError, match="pip install opencv-python-headless"):
+        opencv()

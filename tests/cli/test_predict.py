@@ -1,7 +1,5 @@
 """`fer-edge predict`: its three forms, annotated copies, and every error as one line without a traceback."""
 
-import csv
-import io
 import json
 import os
 import subprocess
@@ -11,31 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
-from tiny import LABELS, write_picture
+from tiny import DETECTOR_SPEC, LABELS, limited_detector_graph, write_picture
 
 from fer_edge.cli import main
+from fer_edge.models import ModelError
 
 Predict = Callable[..., Any]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TwoPictures = tuple[Path, Path]
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> TwoPictures:
-    """A picture with two faces and one with none."""
-    return write_picture(tmp_path / "two.png", (10, 7), (25, 20)), write_picture(tmp_path / "zero.png")
-
-
-def test_table(predict: Predict, two: TwoPictures) -> None:
-    done = predict(*two)
-    head, first, second, none = done.out.splitlines()
-    assert (done.code, done.err) == (0, "")
-    assert head.split() == ["file", "face", "expression", "conf.", "box", "(x0", "y0", "x1", "y1)", "note"]
-    assert first.split()[1:8] == ["1", "neutral", "49%", "68", "44", "100", "76"]
-    assert second.split()[1] == "2"
-    assert none.split()[1:] == ["-", "no", "face"]
-    assert head.index("expression") == first.index("neutral") == none.index("no face")
 
 
 def test_json_lines(predict: Predict, two: TwoPictures, tmp_path: Path) -> None:
@@ -50,18 +33,80 @@ def test_json_lines(predict: Predict, two: TwoPictures, tmp_path: Path) -> None:
     assert face["label"] == "neutral"
 
 
-def test_csv(predict: Predict, two: TwoPictures) -> None:
-    done = predict("--csv", *two)
-    rows = list(csv.DictReader(io.StringIO(done.out)))
-    assert done.code == 0
-    assert [(row["file"], row["face"], row["label"]) for row in rows] == [
-        (str(two[0]), "1", "neutral"),
-        (str(two[0]), "2", "neutral"),
-        (str(two[1]), "", ""),
+def test_an_argument_that_stands_for_nothing_is_a_failure(
+    predict: Predict, two: TwoPictures, tmp_path: Path
+) -> None:
+    assert predict(*two).code == 0
+    for argument in (f"{tmp_path}/*.gif", str(tmp_path / "bare")):
+        (tmp_path / "bare").mkdir(exist_ok=True)
+        done = predict("--json", argument, *two)
+        assert done.code == 1
+        assert done.err.startswith(f"fer-edge: {argument}: ")
+        records = [json.loads(line) for line in done.out.splitlines()]
+        assert records[0]["file"] == argument
+        assert "error" in records[0]
+        assert [record["file"] for record in records[1:]] == [str(path) for path in two]
+
+
+def test_every_argument_that_stands_for_nothing_is_told(predict: Predict, two: TwoPictures) -> None:
+    done = predict("none*.png", two[1], "none*.jpg")
+    assert done.err.splitlines() == [
+        "fer-edge: none*.png: no file matches",
+        "fer-edge: none*.jpg: no file matches",
     ]
-    assert float(rows[0]["x0"]) == pytest.approx(68, abs=1e-3)
-    assert sum(float(rows[0][label]) for label in LABELS) == pytest.approx(1, abs=1e-3)
-    assert rows[0]["confidence"] == rows[0]["neutral"]
+    assert done.code == 1
+
+
+def test_a_copy_larger_than_a_jpeg_can_be_is_one_failure(
+    predict: Predict, two: TwoPictures, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((2, 65501, 3), np.uint8))
+    done = predict("--draw", tmp_path / "new", tmp_path / "wide.png", two[1])
+    assert done.code == 1
+    (line,) = done.err.splitlines()
+    assert line.endswith(" cannot be written: a JPEG holds at most 65500 pixels a side, got 65501 x 2")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["zero-faces.jpg"]
+
+
+def test_a_picture_that_the_model_cannot_run_on_is_one_failure(
+    predict: Predict, two: TwoPictures, tmp_path: Path, write_model: Callable[..., Path]
+) -> None:
+    detector = write_model(limited_detector_graph(256), DETECTOR_SPEC)
+    tall = tmp_path / "tall.png"
+    cv2.imwrite(str(tall), np.zeros((320, 320, 3), np.uint8))
+    done = predict("--json", two[0], tall, two[0], two[1], "--detector", detector)
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 1
+    assert [len(record.get("faces", "-")) for record in records] == [2, 1, 0]
+    assert records[1]["file"] == str(tall)
+    assert "cannot run on float32 [1, 1, 320, 320]" in records[1]["error"]
+    assert done.err.startswith(f"fer-edge: {tall}: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], {"threads": None, "min_face": None, "threshold": None, "backend": "auto"}),
+        (["--threads", "3"], {"threads": 3}),
+        (["--min-face", "33.5"], {"min_face": 33.5}),
+        (["--threshold", "0.25"], {"threshold": 0.25}),
+        (["--backend", "onnxruntime"], {"backend": "onnxruntime"}),
+        (["--model", "m.onnx", "--detector", "d.onnx"], {"model": "m.onnx", "detector": "d.onnx"}),
+        ([], {"model": "tkfnet-nano", "detector": "face-luma"}),
+    ],
+)
+def test_options_reach_the_recognizer(
+    arguments: list[str], expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch, two: TwoPictures
+) -> None:
+    given: dict[str, Any] = {}
+
+    def refuse(model: str, **settings: Any) -> None:
+        given.update(settings, model=model)
+        raise ModelError("seen enough")
+
+    monkeypatch.setattr("fer_edge.recognizer.Recognizer", refuse)
+    assert main(["predict", str(two[0]), *arguments]) == 2
+    assert given | expected == given
 
 
 def test_an_abstention_is_noted(predict: Predict, two: TwoPictures) -> None:

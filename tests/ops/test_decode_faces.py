@@ -182,6 +182,24 @@ def kept_with(channel, value):
     return channel in (3, 4) and not np.isnan(value)
 
 
+@pytest.mark.parametrize(
+    ("log_side", "bounded"), [(7.9, 7.9), (8.0, 8.0), (8.1, 8.0), (1e30, 8.0), (-3.0, -3.0)]
+)
+def test_sides_are_bounded_above(operations, log_side, bounded):
+    maps = empty_maps()
+    maps[2][0, 1, 1], maps[2][3, 1, 1] = 5, log_side
+    boxes, _, _ = operations.decode_faces(maps, threshold=0.5, overlap=0.3)
+    np.testing.assert_allclose(boxes[0, 2] - boxes[0, 0], 32 * math.exp(bounded), rtol=1e-5)
+    np.testing.assert_allclose(boxes[0, 3] - boxes[0, 1], 32, rtol=1e-5)
+
+
+def test_scores_of_any_logit_are_finite(operations):
+    maps = empty_maps()
+    maps[0][0, 1, 1], maps[0][0, 5, 9] = -3e38, 3e38
+    _, _, scores = operations.decode_faces(maps, threshold=0, overlap=1)
+    assert (scores[0], scores[-1]) == (1, 0)
+
+
 def test_no_face_has_the_right_shapes(operations):
     boxes, landmarks, scores = operations.decode_faces(empty_maps(), threshold=0.5, overlap=0.3)
     assert (boxes.shape, landmarks.shape, scores.shape) == ((0, 4), (0, 5, 2), (0,))

@@ -195,6 +195,15 @@ def test_shrinking_by_powers_of_two_is_the_area_average(operations, scale, halvi
     np.testing.assert_allclose(got, expected, atol=0.5 * halvings)
 
 
+def test_the_widest_prefilter(operations):
+    plane = random_plane(256, 384)
+    expected = plane.reshape(2, 128, 3, 128).mean(axis=(1, 3))
+    np.testing.assert_allclose(warped(operations, plane, similarity(128), (2, 3))[0], expected, atol=3)
+    # Beyond it the plane is read as it is: no picture is shrunk so far on purpose.
+    sample = warped(operations, plane, similarity(128.01), (1, 1))[0, 0, 0]
+    assert plane[63:65, 63:65].min() <= sample <= plane[63:65, 63:65].max()
+
+
 def test_shrinking_a_natural_picture_agrees_with_inter_area(operations):
     rng = np.random.default_rng(5)
     plane = cv2.GaussianBlur(rng.integers(0, 256, (400, 600)).astype(np.uint8), (0, 0), 1.5)

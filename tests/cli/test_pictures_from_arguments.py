@@ -1,0 +1,81 @@
+"""Which files the arguments of the command line stand for."""
+
+from pathlib import Path
+
+import pytest
+
+from fer_edge.cli.pictures import pictures_from_arguments
+
+PICTURE_SUFFIXES = ["jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff", "gif", "avif", "jp2", "ppm", "pgm"]
+VIDEO_SUFFIXES = ["mp4", "mov", "avi", "mkv", "webm", "m4v", "mpg", "mpeg", "wmv", "flv", "3gp"]
+SUFFIXES = PICTURE_SUFFIXES + VIDEO_SUFFIXES
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, the current one, with some files."""
+    for name in ("b.PNG", "a.jpg", "notes.txt", "film.mp4", "sub/c.jpg", "sub/deep/d.jpg", "odd[1].jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "bare").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["a.jpg"], ["a.jpg"]),
+        (["none.jpg"], ["none.jpg"]),
+        (["X.jpg"], ["X.jpg"]),
+        (["notes.txt"], ["notes.txt"]),
+        (["."], ["a.jpg", "b.PNG", "film.mp4", "odd[1].jpg"]),
+        (["*.jpg"], ["a.jpg", "odd[1].jpg"]),
+        (["**/*.jpg"], ["a.jpg", "odd[1].jpg", "sub/c.jpg", "sub/deep/d.jpg"]),
+        (["odd[1].jpg"], ["odd[1].jpg"]),
+        (["sub", "a.jpg", "sub/c.jpg"], ["sub/c.jpg", "a.jpg"]),
+    ],
+)
+def test_what_arguments_stand_for(arguments: list[str], expected: list[str], folder: Path) -> None:
+    files, failures = pictures_from_arguments(arguments)
+    assert [str(path) for path in files] == expected
+    assert failures == []
+
+
+def test_an_absolute_glob(folder: Path) -> None:
+    files, _ = pictures_from_arguments([f"{folder}/s*/*.jpg"])
+    assert files == [folder / "sub" / "c.jpg"]
+
+
+def test_arguments_that_stand_for_nothing(folder: Path) -> None:
+    files, failures = pictures_from_arguments(["bare", "*.gif", "a.jpg"])
+    assert files == [Path("a.jpg")]
+    assert [name for name, _ in failures] == ["bare", "*.gif"]
+    assert "no pictures in this folder" in failures[0][1]
+    assert "no file matches" in failures[1][1]
+
+
+def test_a_folder_stands_for_every_kind_of_picture_and_video(tmp_path: Path) -> None:
+    for number, suffix in enumerate(SUFFIXES):
+        (tmp_path / f"{number:02}.{suffix.upper() if number % 2 else suffix}").touch()
+    for name in ("x.txt", "x.jpg.bak", "jpg", "y.heic"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.jpg").mkdir()
+    files, failures = pictures_from_arguments([str(tmp_path)])
+    assert [path.name[:2] for path in files] == [f"{number:02}" for number in range(len(SUFFIXES))]
+    assert failures == []
+
+
+def test_a_glob_stands_for_files_only_and_a_name_for_itself(folder: Path) -> None:
+    (folder / "what?.jpg").touch()
+    (folder / "dir.jpg").mkdir()
+    files, failures = pictures_from_arguments(["what?.jpg", "*.jpg", "sub/*", "[ab].???"])
+    assert [str(path) for path in files] == [
+        "what?.jpg",
+        "a.jpg",
+        "odd[1].jpg",
+        "sub/c.jpg",
+        "b.PNG",
+    ]
+    assert failures == []

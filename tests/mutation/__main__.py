@@ -1,0 +1,209 @@
+"""Plants faults in the runtime, one at a time, and reports which of them no test notices.
+
+    python -m tests.mutation                        # everything; an hour or so
+    python -m tests.mutation --file detect.py       # every fault of the files whose path ends like this
+    python -m tests.mutation --sample 200           # a random sample over all files, the same for each seed
+    python -m tests.mutation --again                # only those that no earlier run has noticed
+    python -m tests.mutation --limit 2              # quicker: few tests besides the file's own
+
+A fault is planted in a temporary copy of the tree, never in the checkout. The tests that reach the changed
+function run in a forked process, in which all libraries are loaded already: first those of the own test
+module, the fastest first, up to the first failure. A run that takes too long counts as a failure, because a
+fault may loop forever. A test that starts a process is run for all faults in the folder that it mirrors.
+
+The results are added to build/mutation.jsonl; an interrupted run goes on with --again. Survivors that are no
+fault (the changed code does the same) stand with a reason in equivalent.toml beside this file; they are not
+planted and are counted apart.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.mutation.operators import Mutant, mutants_of_source
+from tests.mutation.runner import Runner
+
+try:
+    import tomllib
+except ImportError:  # Python 3.10
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "build" / "mutation.jsonl"
+PACKAGES = ("fer_edge", "fer_edge/backends", "fer_edge/cli", "fer_edge/ops")
+TESTS = ("tests/backends", "tests/cli", "tests/ops")
+# Their functions are called while fer_edge is imported.
+IMPORTED_ONCE = ("fer_edge/ops/__init__.py", "fer_edge/backends/ort.py")
+# What the tests need besides the sources that git knows: the compiled core.
+BUILT = "fer_edge/*.so"
+
+
+class Planted(NamedTuple):
+    """A fault and the file it is planted in."""
+
+    file: str
+    mutant: Mutant
+
+    @property
+    def name(self) -> str:
+        """Recognises the fault in later runs, also when lines above it have moved."""
+        return f"{self.file}: {self.mutant.scope}: {self.mutant.before} -> {self.mutant.after}"
+
+
+def main() -> int:
+    """Plants the faults that the command line asks for; 1 when one survived that is not listed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--file", action="append", default=[], help="end of a path, such as cli/draw.py")
+    parser.add_argument("--sample", type=int, metavar="N", help="plant N faults, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample (%(default)s)")
+    parser.add_argument(
+        "--again", action="store_true", help="believe earlier runs where they noticed a fault"
+    )
+    parser.add_argument("--tests-from", metavar="COMMIT", help="judge the tests of another commit")
+    parser.add_argument(
+        "--limit", type=float, metavar="S", help="seconds of tests of other modules for a fault"
+    )
+    options = parser.parse_args()
+    planted = _planted(options)
+    equivalent = tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text())
+    listed = [f"{file}: {change}" for file, changes in equivalent.items() for change in changes]
+    _one_thread_each()
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        _copy_tree(tree, options.tests_from)
+        os.chdir(tree)
+        runner = Runner(_test_files(), options.limit)
+        results = _run_all(planted, runner, listed, _noticed_before() if options.again else {})
+        runner.close()
+    return _report(results)
+
+
+def _planted(options: argparse.Namespace) -> list[Planted]:
+    files = sorted(path for package in PACKAGES for path in (ROOT / package).glob("*.py"))
+    names = [path.relative_to(ROOT).as_posix() for path in files]
+    if options.file:
+        names = [name for name in names if name.endswith(tuple(options.file))]
+    planted = [Planted(name, m) for name in names for m in mutants_of_source((ROOT / name).read_text())]
+    if options.sample is not None and options.sample < len(planted):
+        planted = random.Random(options.seed).sample(planted, options.sample)
+    return planted
+
+
+def _one_thread_each() -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    os.environ["OPENCV_LOG_LEVEL"] = "SILENT"
+
+
+def _copy_tree(tree: Path, tests_from: str | None) -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    paths = [ROOT / line for line in listed.stdout.splitlines()] + list(ROOT.glob(BUILT))
+    for path in paths:
+        if path.exists():
+            copy = tree / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+    if tests_from:
+        shutil.rmtree(tree / "tests")
+        archive = subprocess.run(
+            ["git", "archive", tests_from, "tests"], cwd=ROOT, capture_output=True, check=True
+        )
+        subprocess.run(["tar", "-x"], cwd=tree, input=archive.stdout, check=True)
+    os.environ["PYTHONPATH"] = str(tree)
+
+
+def _test_files() -> list[str]:
+    top = sorted(str(path) for path in Path("tests").glob("test_*.py"))
+    return [*top, *TESTS]
+
+
+def _noticed_before() -> dict[str, str]:
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    outcomes = {row["name"]: row["outcome"] for row in map(json.loads, lines)}
+    return {name: outcome for name, outcome in outcomes.items() if outcome in ("killed", "timeout")}
+
+
+def _run_all(
+    planted: list[Planted], runner: Runner, listed: list[str], noticed: dict[str, str]
+) -> list[tuple[Planted, str]]:
+    RESULTS.parent.mkdir(exist_ok=True)
+    results, start = [], time.monotonic()
+    with RESULTS.open("a") as log:
+        for number, one in enumerate(planted, 1):
+            listed_too = any(_is_named(one.name, name) for name in listed)
+            outcome = "equivalent" if listed_too else noticed.get(one.name) or _outcome(one, runner)
+            results.append((one, outcome))
+            if one.name in noticed:
+                continue
+            print(
+                json.dumps({"name": one.name, "line": one.mutant.line, "outcome": outcome}),
+                file=log,
+                flush=True,
+            )
+            survived = sum(outcome == "survived" for _, outcome in results)
+            seconds = time.monotonic() - start
+            print(
+                f"\r{number}/{len(planted)}  {survived} survived  {seconds:.0f} s  {one.file:30}",
+                end="",
+                flush=True,
+            )
+    print()
+    return results
+
+
+def _outcome(one: Planted, runner: Runner) -> str:
+    """Returns killed, timeout or survived."""
+    path = Path(one.file)
+    original = path.read_bytes()
+    function = "" if one.file in IMPORTED_ONCE else one.mutant.swappable
+    path.write_text(one.mutant.source)
+    try:
+        for tests in runner.tests_for(one.file, one.mutant.function):
+            if outcome := runner.fails(tests, one.file, function, one.mutant.source):
+                return outcome
+    finally:
+        path.write_bytes(original)
+    return "survived"
+
+
+def _is_named(name: str, listed: str) -> bool:
+    """Whether an entry of the list means this fault; one that ends in * means all that begin like it."""
+    return name.startswith(listed[:-1]) if listed.endswith("*") else name == listed
+
+
+def _report(results: list[tuple[Planted, str]]) -> int:
+    counts: dict[str, Counter[str]] = {}
+    unlisted = 0
+    for one, outcome in results:
+        counts.setdefault(one.file, Counter())[outcome] += 1
+        if outcome == "survived":
+            unlisted += 1
+            print(f"{one.file}:{one.mutant.line} {one.mutant.scope}")
+            print(f"  - {one.mutant.before}\n  + {one.mutant.after}")
+    total: Counter[str] = sum(counts.values(), Counter())
+    print(f"{'file':32} killed  timeout  survived  equivalent")
+    for file, count in [*sorted(counts.items()), ("all", total)]:
+        numbers = "".join(
+            f"{count[kind]:>{width}}"
+            for kind, width in (("killed", 6), ("timeout", 9), ("survived", 10), ("equivalent", 12))
+        )
+        print(f"{file:32} {numbers}")
+    noticed = total["killed"] + total["timeout"]
+    print(
+        f"{noticed / max(1, total.total()):.1%} noticed of {total.total()}; "
+        f"{noticed / max(1, total.total() - total['equivalent']):.1%} without the equivalent ones"
+    )
+    return 1 if unlisted else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

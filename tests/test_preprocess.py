@@ -1,0 +1,30 @@
+"""Faces cut out of frames and crops: the numbers of the spec, and edges that are repeated."""
+
+from dataclasses import replace
+
+import numpy as np
+from tiny import EXPRESSION_SPEC
+
+from fer_edge.preprocess import fill_from_crops, fill_from_frame
+
+SPEC = replace(EXPRESSION_SPEC, mean=100.0, scale=0.5)
+IDENTITY = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
+
+
+def test_mean_scale_and_repeated_edges() -> None:
+    plane = np.arange(100, 106, dtype=np.uint8).reshape(2, 3)
+    out = np.full((2, 1, 3, 4), np.nan, np.float32)
+    shifted = IDENTITY - np.array([[[0, 0, 1], [0, 0, 0]]], np.float32)
+    fill_from_frame(plane, np.concatenate([IDENTITY, shifted]), SPEC, out)
+    np.testing.assert_allclose(out[0, 0], [[0, 0.5, 1, 1], [1.5, 2, 2.5, 2.5], [1.5, 2, 2.5, 2.5]])
+    np.testing.assert_allclose(out[1, 0], [[0, 0, 0.5, 1], [1.5, 1.5, 2, 2.5], [1.5, 1.5, 2, 2.5]])
+
+
+def test_each_crop_has_its_matrix_and_its_row() -> None:
+    planes = [np.full((2 + number, 3), 100 + number, np.uint8) for number in range(3)]
+    planes[1] = np.array([[100, 200]], np.uint8)
+    matrices = np.repeat(IDENTITY, 3, axis=0)
+    matrices[1, 0, 2] = 1
+    out = np.full((3, 1, 1, 2), np.nan, np.float32)
+    fill_from_crops(planes, matrices, SPEC, out)
+    np.testing.assert_allclose(out[:, 0, 0], [[0, 0], [50, 50], [1, 1]])
