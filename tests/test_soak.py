@@ -4,12 +4,14 @@ import mmap
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from tiny import frame_with_cells
 
 from benchmarks.soak import GROWTH_MB, resident_mb, soak
 from fer_edge import Recognizer
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(make_recognizer: Callable[..., Recognizer]) -> None:
     shapes = [(256, 320), (480, 640), (120, 333), (720, 1280), (64, 48)]
     frames = [np.repeat(frame_with_cells((3, 3), width=w, height=h)[..., None], 3, axis=2) for h, w in shapes]

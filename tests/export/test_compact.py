@@ -25,6 +25,7 @@ def matrix_graph(weight: np.ndarray) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weights", "bytes_each"), [("float16", 2), ("int8", 1)])
 def test_command_writes_a_small_file_that_is_restored_at_load(
     weights: str, bytes_each: int, nano_file: Path, faces: Path, tmp_path: Path, command, capsys

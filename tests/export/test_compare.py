@@ -9,6 +9,7 @@ from export import compare
 from fer_edge import models
 
 
+@pytest.mark.slow
 def test_a_file_beside_itself_differs_in_nothing(
     nano_file: Path, faces: Path, tmp_path: Path, command, monkeypatch
 ):

@@ -114,6 +114,7 @@ def test_pairs_run_both_files_and_order_their_quartiles(converted):
     assert min(pairs.first_ms, pairs.second_ms) > 0
 
 
+@pytest.mark.slow
 def test_command_writes_file_and_certificate(
     nano_file: Path, faces: Path, tmp_path: Path, command, monkeypatch
 ):

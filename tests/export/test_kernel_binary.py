@@ -56,6 +56,7 @@ def tried() -> dict[str, list[str | int] | str]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_twice(tried: dict[str, list[str | int] | str]) -> None:
     assert tried["once"] == tried["twice"]
     cubin, ptx, threads, shared = tried["once"]

@@ -21,6 +21,8 @@ from fer_edge.aot import CompiledKernels
 from fer_edge.aot.__main__ import main as check
 from fer_edge.aot.manifest import NAME, Manifest, blocks_from_grid, read
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PROGRESS = "progress.jsonl"
 

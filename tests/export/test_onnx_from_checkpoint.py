@@ -20,6 +20,8 @@ from training.loop.checkpoint import save_checkpoint
 from training.models import EXPRESSION_MODELS
 from training.models.face_luma import FaceLuma
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=["face-luma", *EXPRESSION_MODELS])
 def exported(request: pytest.FixtureRequest):

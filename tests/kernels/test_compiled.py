@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 KERNELS = {
     *("depthwise_and_moments", "pointwise_and_gate", "merge"),
     *("joined_gradients", "map_gradients", "tap_gradients"),

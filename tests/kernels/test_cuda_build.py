@@ -57,6 +57,7 @@ def built():
     return BUILT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", toolkit.sources(), ids=lambda path: path.stem)
 def test_no_kernel_spills(built, source):
     resources = resources_of((built / "cuda" / f"{source.stem}.log").read_text())
@@ -68,6 +69,7 @@ def test_no_kernel_spills(built, source):
     assert not spilling
 
 
+@pytest.mark.slow
 def test_importable_and_callable_without_a_driver(built):
     path = os.pathsep.join([str(built / "fer_edge"), str(ROOT)])
     program = f"import fer_edge\nfer_edge.__path__.insert(0, {str(built / 'fer_edge')!r})\n{CALLS}"

@@ -8,6 +8,8 @@ from precision import assert_accurate, cast, expected
 
 from fer_edge.kernels import reference
 
+pytestmark = pytest.mark.slow
+
 # Too little for any map here, enough for everything else.
 NOT_RESIDENT = 12 * 1024
 FLOATS = [torch.float32, torch.float16, torch.bfloat16]

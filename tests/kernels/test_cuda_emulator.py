@@ -7,6 +7,8 @@ import pytest
 import torch
 from cuda_emulator import EmulatedError, Emulator, in_every_order
 
+pytestmark = pytest.mark.slow
+
 KERNELS = (
     "prefix_sums",
     "without_a_barrier",

@@ -19,6 +19,8 @@ from precision import assert_accurate, cast, expected
 import fer_edge
 from fer_edge.kernels import fold_multi_branch, reference
 
+pytestmark = pytest.mark.slow
+
 FLOATS = [torch.float32, torch.float16, torch.bfloat16]
 C, HIDDEN, HEADS = 16, 4, 2
 # More than any array of these tests has.

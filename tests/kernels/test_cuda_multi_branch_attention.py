@@ -9,6 +9,8 @@ from precision import assert_accurate, cast, expected
 from fer_edge.kernels import reference
 from fer_edge.kernels.fold import fold_multi_branch
 
+pytestmark = pytest.mark.slow
+
 OPERATION = "multi_branch_attention"
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
 # Channels, map, images: with up to 256 places the kernels take their small tiles.
@@ -81,14 +83,12 @@ def test_concatenated_branches(images, dtype):
     check(draw(images, 24, (7, 7), dtype), concatenate=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 def test_many_channels(dtype):
     check(draw(1, 264, (4, 4), dtype))
 
 
 # Neither asynchronous copies nor tensor cores for bfloat16.
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("images", [3, 6], ids=["small tiles", "large tiles"])
 def test_compute_capability_7_5(images, dtype):

@@ -8,6 +8,8 @@ from precision import assert_accurate, cast, expected
 
 from fer_edge.kernels import reference
 
+pytestmark = pytest.mark.slow
+
 OPERATION = "token_attention"
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
 # Channels, heads, map, images: with up to 256 places the projection takes its small tiles.
@@ -70,7 +72,6 @@ def test_shapes(channels, heads, size, images, dtype, channels_last):
 
 
 # A head wider than a chunk, and fewer rows in the last launch.
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("channels, heads, size", [(264, 8, (4, 4)), (264, 2, (7, 7)), (1032, 8, (2, 3))])
 def test_many_channels(channels, heads, size, dtype):
@@ -78,7 +79,6 @@ def test_many_channels(channels, heads, size, dtype):
 
 
 # Neither asynchronous copies nor tensor cores for bfloat16.
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("images", [3, 6], ids=["small tiles", "large tiles"])
 def test_compute_capability_7_5(images, dtype):

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from fer_edge.ops import reference
 
+pytestmark = pytest.mark.slow
+
 
 def random_plane(height, width, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)

@@ -72,6 +72,7 @@ def test_output_and_gradients(operation, channels, size, images, dtype, seed):
     check(operation, given(operation, draw(images, channels, size, dtype, seed=seed), seed))
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @both
 @every_dtype
@@ -79,6 +80,7 @@ def test_the_largest_map(operation, dtype):
     check(operation, given(operation, draw(1, 72, (14, 14), dtype)))
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @both
 @every_dtype
@@ -122,6 +124,7 @@ class InChunks(torch.autograd.Function):
         return made["dx"], made["dgate"].to(x.dtype), taps.view(2, 7, 7).to(x.dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @every_dtype
 @pytest.mark.parametrize("layout", LAYOUTS[:2])
@@ -146,6 +149,7 @@ def test_a_map_and_hidden_units_in_chunks(layout, dtype):
     assert_accurate("out", plan.run(1, x=x, **weights._asdict())["out"], exact["out"])
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @both
 @pytest.mark.parametrize(
@@ -163,6 +167,7 @@ def test_maps_below_zero(dtype):
     check("filter_and_pool", given("filter_and_pool", -0.5 - draw(1, 24, (4, 5), dtype).abs()))
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @both
 @every_dtype
@@ -232,6 +237,7 @@ def test_gradients_of_the_reference(operation):
     assert torch.autograd.gradcheck(FUNCTIONS[operation][1], leaves, fast_mode=True)
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("layout", LAYOUTS[1:])
 def test_opcheck(operation, layout):
@@ -243,6 +249,7 @@ def test_opcheck(operation, layout):
     torch.library.opcheck(backward, (draw(2, 8, (), torch.float32), *plain))
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("layout", LAYOUTS[:2])
 def test_compiled_by_pytorch(operation, layout):

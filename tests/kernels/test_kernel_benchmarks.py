@@ -10,6 +10,8 @@ from benchmarks import kernels
 from benchmarks.kernel_cases import CASES
 from benchmarks.kernel_costs import GPUS, Part, costs
 
+pytestmark = pytest.mark.slow
+
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     monkeypatch.setattr(sys, "argv", ["kernels", *map(str, arguments)])

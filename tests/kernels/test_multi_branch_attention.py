@@ -66,6 +66,7 @@ def drawn(shape, dtype, layout="contiguous", concatenate=False, factor=1.0, cent
     return z, weights_of(shape[0], dtype, concatenate=concatenate)
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("concatenate", [False, True], ids=["added", "concatenated"])
@@ -77,6 +78,7 @@ def test_layouts(layout, concatenate, dtype):
     assert got["z"].is_contiguous(memory_format=kept)
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize(
@@ -88,6 +90,7 @@ def test_shapes(shape, dtype):
     check(*drawn(shape, dtype, "channels_last" if shape[2] == 3 else "contiguous"))
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 def test_more_images_than_a_block_of_the_gate_or_chunks(dtype):
@@ -104,6 +107,7 @@ def test_all_tiles(images, dtype):
     assert_accurate("out", out, expected_of(z, weights)["out"])
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize(("factor", "centre"), [(1e-3, 0.0), (5.0, 0.0), (0.2, 5.0)])
@@ -111,11 +115,13 @@ def test_magnitudes(factor, centre, dtype):
     check(*drawn((24, (4, 4), 2), dtype, factor=factor, centre=centre))
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 def test_large_values_of_float32():
     check(*drawn((24, (4, 4), 2), torch.float32, factor=1e5))
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 def test_constant_maps_have_no_variance(dtype):
@@ -138,6 +144,7 @@ def test_variance_may_exceed_the_largest_float16():
     assert_accurate("out", multi_branch_attention(large, scaled), expected_of(large, scaled)["out"])
 
 
+@pytest.mark.slow
 def test_gradients_of_the_reference():
     z = draw(8, (2, 3), 2, torch.float64).requires_grad_()
     weights = [w.requires_grad_() for w in weights_of(8, torch.float64)]
@@ -147,6 +154,7 @@ def test_gradients_of_the_reference():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layout", "training"), [("contiguous", True), ("channels_last", False), ("strided", True)]
 )
@@ -156,6 +164,7 @@ def test_is_a_good_operator(layout, training):
     torch.library.opcheck(OPERATOR, (*leaves, training))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["channels_last", "strided"])
 def test_compiled_by_pytorch(layout):
     z, weights = draw(*SMALL, torch.float32, layout), weights_of(8, torch.float32)

@@ -52,6 +52,7 @@ def check(x, heads, epsilon=EPSILON, changed=lambda weights: weights):
         assert_accurate(name, values, exact[name])
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize(
@@ -105,6 +106,7 @@ def test_launches(channels, launches):
     assert len(forward_plan(channels, 4, 4, 8, EPSILON, "fp16", False).launches) == launches
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize(
     ("factor", "dtype"),
@@ -193,6 +195,7 @@ def test_gradients_of_the_reference():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS[:2])
 def test_opcheck(layout):
     x = draw(1, 8, (4, 4), torch.float32, layout)
@@ -207,6 +210,7 @@ def test_opcheck(layout):
     torch.library.opcheck(operations.token_attention_backward, (y, *kept, 1, EPSILON))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS[:2])
 def test_compiled_by_pytorch(layout):
     weights = cast(token_attention_weights(8), torch.float32)

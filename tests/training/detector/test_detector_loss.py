@@ -1,6 +1,7 @@
 """Decoding, assignment and losses of the detector."""
 
 import numpy as np
+import pytest
 import torch
 
 from fer_edge import ops
@@ -71,6 +72,7 @@ def test_ignored_regions_cost_nothing():
     assert ignored < 0.01
 
 
+@pytest.mark.slow
 def test_a_few_steps_find_the_face():
     torch.manual_seed(0)
     model = FaceLuma()

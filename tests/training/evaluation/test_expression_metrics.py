@@ -44,6 +44,7 @@ def test_calibration_error_of_known_answers():
     assert metrics.calibration_error(sure, np.ones(10, int)) == pytest.approx(0.9)
 
 
+@pytest.mark.slow
 def test_temperature_undoes_overconfidence():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(20000, 5)) * 2

@@ -63,6 +63,7 @@ def launch(prepared: Path, out: Path, count: int) -> None:
             running.stderr.close()
 
 
+@pytest.mark.slow
 def test_two_processes_follow_the_loss_of_one(prepared: Path, tmp_path: Path):
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir(), two.mkdir()

@@ -129,6 +129,7 @@ def exported(model: nn.Module, name: str, path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [
