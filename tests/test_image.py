@@ -175,7 +175,7 @@ def test_one_landmark_that_is_not_finite_is_enough() -> None:
         (np.empty((0, 2)), "got float64 [0, 2]; cast with .astype(numpy.uint8)"),
         (
             np.array([[1.0, np.inf]]),
-            "got float64 [1, 2]; it holds NaN or infinity, so look where it was made",
+            "got float64 [1, 2]; it holds NaN or infinity; check where it comes from",
         ),
         (np.zeros((2, 2), np.uint16), "take the upper byte: (frame >> 8).astype(numpy.uint8)"),
         (np.zeros((2, 2), np.int32), "got int32 [2, 2]; cast with .astype(numpy.uint8)"),

@@ -63,7 +63,8 @@ def test_models_as_json_have_all_fields(installed: Path, capsys: Output) -> None
         model = models.read(installed / f"{name}.onnx")
         spec = json.loads(model.spec.to_json())
         facts = {"size_bytes": model.size_bytes, "parameters": model.parameters, "precision": "float32"}
-        assert record == {**spec, **facts, "path": str(model.path), "sha256": model.sha256}
+        hashes = {"sha256": model.sha256, "graph_sha256": model.graph_sha256}
+        assert record == {**spec, **facts, **hashes, "path": str(model.path)}
 
 
 def test_a_model_with_metrics(installed: Path, write_model: Callable[..., Path], capsys: Output) -> None:
