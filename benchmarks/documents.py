@@ -27,7 +27,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
     "docs/building.md": {"operations": latency_figures.operations},
     "docs/results.md": {
         "networks": expression_figures.networks,
-        "bars": expression_figures.bars,
+        "targets": expression_figures.targets,
         "precisions": expression_figures.precisions,
         "int8-latency": expression_figures.int8_latency,
         "copies": expression_figures.copies,
