@@ -16,7 +16,7 @@ from benchmarks import card_figures, detector_figures, expression_figures, laten
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(
-    r"(<!-- figures: (?P<name>[a-z-]+) -->\n)(?P<content>.*?)(<!-- end of figures -->)", re.DOTALL
+    r"(<!-- figures: (?P<name>[a-z0-9-]+) -->\n)(?P<content>.*?)(<!-- end of figures -->)", re.DOTALL
 )
 DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {
