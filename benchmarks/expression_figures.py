@@ -126,7 +126,7 @@ def precisions() -> str:
 
 
 def int8_latency() -> str:
-    """The certificate of the int8 file: time against the float32 file, and the differences of the probabilities."""
+    """Times and probabilities of the int8 file beside the float32 file, from its certificate."""
     certificate = json.loads((DOCS / "tkfnet-nano-int8.json").read_text(encoding="utf-8"))
     context = certificate["context"]
     rows = [
