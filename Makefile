@@ -1,19 +1,19 @@
-# The verbs of the project. Each sets up what it needs in .venv; none needs a GPU.
+# The verbs of the project. Each sets up what it needs in .venv; only test-cuda and bench-cuda need a GPU.
 PYTHON ?= python3
 PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check --quiet
 DEMO := build/demo
-# Pinned: each new release of these finds something else.
+# Pinned, because a new release of these may report new problems.
 LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5
 
 .PHONY: help demo test test-fast test-isa lint faults bench documents soak test-cuda bench-cuda clean
 help:
-	@echo "make demo    set up, then name the expressions on a real photo"
+	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
-	@echo "make test-fast    the tests but the slow ones, for daily work"
+	@echo "make test-fast    the tests without the marker slow, for daily work"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
 	@echo "make lint    ruff, mypy, clang-format"
-	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (an hour)"
+	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
 	@echo "make bench   latency by stage, with its context"
 	@echo "make documents   write the documents' figures from the result files"
 	@echo "make soak    20,000 frames; resident memory must stay flat"
@@ -23,7 +23,7 @@ help:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-# A stamp for each set of extras: a change of the metadata or of the C++ installs again.
+# One stamp file for each set of extras, so that a change of pyproject.toml, setup.py or the C++ installs again.
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.* csrc/cpu/*.*)
 .venv/demo.stamp: $(SOURCES) | .venv/bin/python
 	$(PIP) install -e '.[demo]'
@@ -41,7 +41,7 @@ demo: .venv/demo.stamp
 	  shutil.copy(pathlib.Path(skimage.__file__).parent / 'data' / 'astronaut.png', '$(DEMO)/astronaut.png')"
 	.venv/bin/fer-edge predict $(DEMO)/astronaut.png --draw $(DEMO)/annotated
 
-# Workers of one thread each; every core has one.
+# One worker for each core, each with one thread.
 WORKERS ?= auto
 PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
 test: .venv/test.stamp
@@ -72,7 +72,7 @@ documents: .venv/test.stamp
 soak: .venv/test.stamp
 	$(PY) -m benchmarks.soak --frames 20000
 
-# The kernels on a GPU. Neither can pass without one: nothing there is skipped.
+# The kernels on a GPU. Without one, both verbs fail: nothing is skipped.
 .venv/test-cuda.stamp: $(SOURCES) $(wildcard csrc/cuda/*.*) | .venv/bin/python
 	FER_EDGE_CUDA=1 $(PIP) install -e '.[test,train,export,kernels,aot]'
 	@touch $@

@@ -1,9 +1,10 @@
 """Builds the extension `fer_edge._core`; everything else about the package is in pyproject.toml.
 
 Each file in csrc/cpu is compiled once for every target of the machine, with that target's flags, and linked
-into the one extension; setuptools has no per-file flags, hence the subclass. FER_EDGE_CORE=0 builds without
-the extension, for machines that have no C++ compiler: the NumPy reference then does the work. FER_EDGE_CUDA=1
-builds `fer_edge._cuda` as well, with the CUDA toolkit, for the architectures in FER_EDGE_CUDA_ARCHITECTURES.
+into one extension. setuptools has no flags per file, so `build_ext` is subclassed. FER_EDGE_CORE=0 builds
+without the extension, for machines that have no C++ compiler: the NumPy reference then computes everything.
+FER_EDGE_CUDA=1 builds `fer_edge._cuda` as well, with the CUDA toolkit, for the architectures in
+FER_EDGE_CUDA_ARCHITECTURES.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""Time, memory and size, each figure with its context; nothing imports this package but its tests."""
+"""Time, memory and size, each figure with its context. Only tests import this package."""

@@ -16,7 +16,7 @@ from benchmarks import card_figures, detector_figures, expression_figures, laten
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(
-    r"(<!-- figures: (?P<name>[a-z-]+) -->\n)(?P<content>.*?)(<!-- end of figures -->)", re.DOTALL
+    r"(<!-- figures: (?P<name>[a-z0-9-]+) -->\n)(?P<content>.*?)(<!-- end of figures -->)", re.DOTALL
 )
 DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {
@@ -27,7 +27,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
     "docs/building.md": {"operations": latency_figures.operations},
     "docs/results.md": {
         "networks": expression_figures.networks,
-        "bars": expression_figures.bars,
+        "targets": expression_figures.targets,
         "precisions": expression_figures.precisions,
         "int8-latency": expression_figures.int8_latency,
         "copies": expression_figures.copies,

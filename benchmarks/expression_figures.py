@@ -19,7 +19,7 @@ NETWORKS = {
 
 
 def quality() -> str:
-    """What the embedded default files reach, for the README."""
+    """Metrics of the embedded default files, for the README."""
     nano = read_metrics("tkfnet-nano")
     note = ROW_NOTE.format(rows=nano["rows"])
     rows = [
@@ -27,7 +27,7 @@ def quality() -> str:
         (
             "expression: balanced accuracy",
             share_with_interval(nano, "balanced_accuracy"),
-            "the same rows; contempt and disgust are hardly ever named, see the model card",
+            "the same rows; contempt and disgust are rarely predicted, see the model card",
         ),
         (
             "expression: calibration error",
@@ -57,8 +57,8 @@ def networks() -> str:
     return table(rows)
 
 
-def bars() -> str:
-    """What was asked of nano, and what its default file reaches."""
+def targets() -> str:
+    """The targets that were set for nano, and the values that its default file reaches."""
     nano = read_metrics("tkfnet-nano")
     rare = ", ".join(f"{name} {nano['recall'][name]:.0%}" for name in ("contempt", "disgust", "fear"))
     lost = {
@@ -66,7 +66,7 @@ def bars() -> str:
         for name, way in (("rotation", "left in the crop"), ("face size", "aligned by landmarks"))
         for row in nano["robustness"][name]["ways"][way]
     }
-    asked: Sequence[tuple[str, float, float, bool, str]] = (
+    values: Sequence[tuple[str, float, float, bool, str]] = (
         ("accuracy, % (at least)", 100 * nano["accuracy"], 85.0, True, ""),
         ("balanced accuracy, % (at least)", 100 * nano["balanced_accuracy"], 70.0, True, rare),
         ("calibration error (at most)", nano["calibration_error"], 0.02, False, ""),
@@ -95,12 +95,12 @@ def bars() -> str:
     rows = [
         {
             "tkfnet-nano, default file": name,
-            "asked for": f"{bar:g}",
+            "target": f"{target:g}",
             "reached": f"{reached:.4g}",
-            "": "met" if (reached >= bar) == at_least else "**missed**",
+            "": "met" if (reached >= target) == at_least else "**missed**",
             "note": note,
         }
-        for name, reached, bar, at_least, note in asked
+        for name, reached, target, at_least, note in values
     ]
     return table(rows)
 
@@ -126,7 +126,7 @@ def precisions() -> str:
 
 
 def int8_latency() -> str:
-    """The certificate of the int8 file: time against the float32 file, and how far the answers differ."""
+    """Times and probabilities of the int8 file beside the float32 file, from its certificate."""
     certificate = json.loads((DOCS / "tkfnet-nano-int8.json").read_text(encoding="utf-8"))
     context = certificate["context"]
     rows = [
@@ -148,7 +148,7 @@ def int8_latency() -> str:
 
 
 def copies() -> str:
-    """How many pictures of FER+ stand in more than one split."""
+    """How many pictures of FER+ are in more than one split."""
     audit = json.loads((DOCS / "metrics" / "ferplus-audit.json").read_text(encoding="utf-8"))
     rows = []
     for name, found in audit["across"].items():

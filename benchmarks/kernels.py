@@ -108,7 +108,7 @@ def warp_times(timer: Timer, faces: int = 16) -> dict[str, Timing]:
 
 
 def measured(times: dict[str, Timing], extra: dict[str, Any]) -> dict[str, Any]:
-    """One row of the results; speed_up is the time of compile_best divided by ours, in a CUDA graph."""
+    """One row of the results; speed_up is compile_best's time divided by the kernels', in a CUDA graph."""
     ours = {name: times[name].median_us for name in ("triton_graph", "cuda_graph") if name in times}
     return {
         **extra,

@@ -2,7 +2,7 @@
 build/ops.json``.
 
 The usual way to a network's input is ``cv2.warpAffine`` (bilinear), then conversion, mean and scale in NumPy;
-for luma it is ``cv2.cvtColor``. Both of a pair are timed alternately, so that they meet the same load;
+for luma it is ``cv2.cvtColor``. Both of a pair are timed alternately, so that other load affects both alike;
 results are medians with quartiles.
 """
 
@@ -75,7 +75,7 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     lines: dict[str, list[dict[str, float]]] = {}
-    print("| operation | target | ours, us | OpenCV (+ NumPy), us | times as fast |")
+    print("| operation | target | fer_edge, us | OpenCV (+ NumPy), us | times as fast |")
     print("| --- " * 5 + "|")
     for name in ops.targets():
         target = ops.operations(name)

@@ -21,14 +21,14 @@ from fer_edge.cli import main
 from fer_edge.models import ModelSpec
 from fer_edge.recognizer import Recognizer
 
-# Without a GPU tests/gpu can only fail; `make test-cuda` runs it, and there nothing may be left out. Other
-# tests of the kernels need Triton's interpreter, which is chosen for good when Triton is first imported.
+# tests/gpu fails without a GPU; `make test-cuda` runs it and skips nothing. Other
+# tests of the kernels need Triton's interpreter, which is selected once, when Triton is first imported.
 ON_GPU = os.environ.get("FAIL_WITHOUT_CUDA") == "1"
 collect_ignore = ["kernels"] if ON_GPU else ["gpu"]
 if not ON_GPU:
     os.environ["TRITON_INTERPRET"] = "1"
 
-# No test depends on the time that it takes, or on examples that another run has found.
+# No test depends on its running time, or on examples that an earlier run has found.
 settings.register_profile("repeatable", deadline=None, database=None)
 settings.load_profile("repeatable")
 
@@ -37,7 +37,7 @@ MakeRecognizer = Callable[..., Recognizer]
 
 
 class Done(NamedTuple):
-    """What a command left behind."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -74,7 +74,7 @@ def expression_file(write_model: WriteModel) -> Path:
 
 @pytest.fixture
 def make_recognizer(detector_file: Path, expression_file: Path) -> Iterator[Callable[..., Recognizer]]:
-    """Makes recognisers on the tiny networks; settings as for Recognizer, abstention off unless asked for."""
+    """Makes recognisers on the tiny networks; abstention is off unless the test sets it."""
     made: list[Recognizer] = []
 
     def make(**settings: object) -> Recognizer:

@@ -1,8 +1,8 @@
-"""A double of pycuda.driver, for machines without CUDA: it records what is called and has no memory or GPU.
+"""A test double of pycuda.driver, for machines without CUDA: it records calls and has no memory or GPU.
 
-It has the names, signatures and errors that `fer_edge.aot` uses, as in pycuda 2026.1, and refuses what
-CUDA would: work without a current context, arguments that do not fit the format, unbalanced pops. There is no
-make_context and no autoinit on purpose.
+It has the names, signatures and errors that `fer_edge.aot` uses, as in pycuda 2026.1, and rejects what
+CUDA rejects: work without a current context, arguments that do not fit the format, unbalanced pops. It
+deliberately has no make_context and no autoinit.
 """
 
 import ctypes
@@ -33,11 +33,11 @@ class PycudaDriver(ModuleType):
         self.calls: list[tuple[Any, ...]] = []
         self.stack: list[str] = []  # CUDA's contexts, the current one last
         self.fails: dict[str, str] = {}  # call -> text of CUDA's error
-        self.refused: tuple[bytes, ...] = ()  # how modules begin that it does not take
+        self.refused: tuple[bytes, ...] = ()  # first bytes of modules that are rejected
         self.Context = SimpleNamespace(get_current=lambda: None)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Puts it where `import pycuda.driver` finds it, and CUDA's pop where ctypes finds that."""
+        """Replaces pycuda.driver in sys.modules, and CUDA's library in ctypes."""
         monkeypatch.setitem(sys.modules, "pycuda", ModuleType("pycuda"))
         monkeypatch.setitem(sys.modules, "pycuda.driver", self)
         monkeypatch.setattr(ctypes, "CDLL", self._library)
@@ -51,7 +51,7 @@ class PycudaDriver(ModuleType):
         return [tuple(rest) for called, *rest in self.calls if called == name]
 
     def note(self, name: str, *arguments: Any) -> None:
-        """Records a call, and fails where the test wants it to."""
+        """Records a call; raises if the test requests an error for it."""
         self.calls.append((name, *arguments))
         if name in self.fails:
             raise self.Error(f"{name} failed: {self.fails[name]}")
@@ -94,7 +94,7 @@ class Device:
         self._driver = driver
 
     def compute_capability(self) -> tuple[int, int]:
-        """As the test chose it."""
+        """The value that the test has set."""
         return self._driver.capability
 
     def retain_primary_context(self) -> "Context":

@@ -1,4 +1,4 @@
-"""The measures behind an abstention react to what they are named for, and to nothing else."""
+"""Each measure for abstention changes only with the property that it measures."""
 
 import dataclasses
 import math
@@ -23,7 +23,7 @@ def _face(points: np.ndarray) -> np.ndarray:
     st.floats(-math.pi, math.pi),
     st.floats(0.2, 5),
     st.floats(-900, 900),
-    # The nose 0.6 of the way from the middle to the side, to the eyes, and both ways at once.
+    # The nose moved by 0.6 of the distance to the side, to the eyes, and in both directions.
     st.sampled_from([(10.5, 0), (-10.5, 0), (0, -12), (0, 12), (10.5, 6), (-5, -12)]),
 )
 def test_turn_and_eye_distance_of_a_moved_face(

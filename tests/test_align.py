@@ -23,7 +23,7 @@ def _moved_template(angle: float, scale: float, centre: tuple[float, float]) -> 
 
 
 @given(ANGLES, SCALES, CENTRES)
-def test_template_comes_back_onto_itself(angle: float, scale: float, centre: tuple[float, float]) -> None:
+def test_the_template_is_mapped_to_itself(angle: float, scale: float, centre: tuple[float, float]) -> None:
     landmarks = _moved_template(angle, scale, centre)
     matrix = matrices_from_landmarks(landmarks, TEMPLATE, SIZE)[0]
     found = TEMPLATE * SIZE @ matrix[:, :2].T + matrix[:, 2]
@@ -39,7 +39,7 @@ def test_matrices_are_similarities_and_never_larger_than_the_points(landmarks: n
     a, b, c, d = matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 1, 0], matrices[:, 1, 1]
     np.testing.assert_array_equal(a, d)
     np.testing.assert_array_equal(b, -c)
-    # The crop's scale is the ratio of the spreads, for nonsense landmarks too.
+    # The crop's scale is the ratio of the spreads, also for random landmarks.
     spread = np.sqrt(((landmarks - landmarks.mean(axis=1, keepdims=True)) ** 2).sum(axis=(1, 2)))
     target = np.sqrt((((TEMPLATE - TEMPLATE.mean(axis=0)) * SIZE) ** 2).sum())
     np.testing.assert_allclose(np.hypot(a, c), spread / target, rtol=1e-3, atol=1e-3)
@@ -65,7 +65,7 @@ def test_a_turned_scaled_and_shifted_face_gives_the_same_crop(
 
 
 def _pattern(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Grey levels that differ from place to place and from direction to direction, in crop pixels."""
+    """Grey levels that vary with position and direction, in crop pixels."""
     return 128 + 50 * np.sin(x / 7) + 40 * np.cos(y / 9 + 1)
 
 

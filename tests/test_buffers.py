@@ -1,4 +1,4 @@
-"""Memory that is reused: by one thread from call to call, and never by two threads."""
+"""Memory is reused by the calls of one thread and never shared by two threads."""
 
 import threading
 
@@ -9,7 +9,7 @@ from fer_edge.buffers import ThreadBuffer
 
 
 @pytest.mark.parametrize("shape", [(6,), (2, 3), (1, 2, 1), (0, 4)])
-def test_what_fits_is_handed_out_again(shape: tuple[int, ...]) -> None:
+def test_memory_that_is_large_enough_is_reused(shape: tuple[int, ...]) -> None:
     buffer = ThreadBuffer(np.uint8)
     first = buffer.reserve((2, 3))
     again = buffer.reserve(shape)
@@ -18,7 +18,7 @@ def test_what_fits_is_handed_out_again(shape: tuple[int, ...]) -> None:
     assert again.__array_interface__["data"][0] == first.__array_interface__["data"][0]
 
 
-def test_what_is_larger_gets_new_memory_and_keeps_it() -> None:
+def test_a_larger_array_gets_new_memory_that_is_kept() -> None:
     buffer = ThreadBuffer(np.float32)
     small, large = buffer.reserve((3,)), buffer.reserve((4,))
     assert not np.shares_memory(small, large)

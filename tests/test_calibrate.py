@@ -1,4 +1,4 @@
-"""Softmax with temperature: a distribution, whatever the logits."""
+"""Softmax with temperature: a distribution for any logits."""
 
 import numpy as np
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The detector's way from frame to network and back, on a network whose faces are known exactly."""
+"""The detector from frame to network and back, on a network whose faces are known exactly."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +40,7 @@ def test_a_bright_cell_is_a_face_of_32_px(make_detector: Callable[..., Detector]
     assert found.boxes.dtype == found.landmarks.dtype == found.scores.dtype == np.float32
 
 
-def test_faces_come_by_falling_score_and_the_best_are_kept(make_detector: Callable[..., Detector]) -> None:
+def test_faces_are_sorted_by_score_and_the_best_are_kept(make_detector: Callable[..., Detector]) -> None:
     frame = (
         frame_with_cells((15, 5)) + frame_with_cells((5, 5), grey=180) + frame_with_cells((25, 5), grey=200)
     )
@@ -60,7 +60,7 @@ def test_boxes_are_clipped_to_the_frame(make_detector: Callable[..., Detector]) 
 
 
 class Scripted(OrtBackend):
-    """The tiny network, with faces of 32 network pixels put into its answers by the width of the input."""
+    """The tiny network; adds faces of 32 network pixels to its outputs, by the width of the input."""
 
     faces: dict[int, list[tuple[int, int, float]]]
     widths: list[int]
@@ -82,7 +82,7 @@ def widths() -> list[int]:
 
 @pytest.fixture
 def scripted(detector_file: Path, widths: list[int]) -> Callable[..., Detector]:
-    """A detector whose passes find what they are told to."""
+    """A detector whose passes find the faces that the test specifies."""
     model = models.load(detector_file, "detector")
 
     def make(faces: dict[int, list[tuple[int, ...]]]) -> Detector:
@@ -103,7 +103,7 @@ def test_nothing_is_found_in_the_padding(scripted: Callable[..., Detector]) -> N
     assert len(scripted({160: [(5, 13)]})(np.zeros((100, 140), np.uint8))) == 1
 
 
-def test_a_face_keeps_its_landmarks_and_score_when_one_before_it_goes(
+def test_a_face_keeps_its_landmarks_and_score_if_an_earlier_face_is_dropped(
     scripted: Callable[..., Detector],
 ) -> None:
     found = scripted({160: [(19, 5, 9), (5, 4, 3), (12, 7, 6)]})(np.zeros((100, 140), np.uint8))
@@ -123,7 +123,7 @@ def test_max_faces_cuts_boxes_landmarks_and_scores_alike(make_detector: Callable
 
 
 def test_the_padding_has_the_mean_of_the_spec(write_model: Callable[..., Path]) -> None:
-    # White becomes 0 and black 1: what is black in the network's input is a face.
+    # White becomes 0 and black 1, so black pixels in the network's input are a face.
     spec = replace(DETECTOR_SPEC, mean=255.0, scale=-1 / 255)
     model = models.load(write_model(detector_graph(), spec), "detector")
     detector = Detector(OrtBackend(model, 1), spec, threshold=0.5, min_face=16, max_faces=64)
@@ -135,7 +135,7 @@ def test_the_padding_has_the_mean_of_the_spec(write_model: Callable[..., Path]) 
     assert len(detector(plane)) == 1
 
 
-def test_of_equal_scores_the_finer_pass_has_the_face(scripted: Callable[..., Detector]) -> None:
+def test_of_equal_scores_the_finer_pass_keeps_the_face(scripted: Callable[..., Detector]) -> None:
     found = scripted({768: [(58, 42)], 128: [(9, 7)]})(np.zeros((512, 768), np.uint8))
     np.testing.assert_allclose(found.boxes, [[452, 324, 484, 356]], atol=1e-3)
 
@@ -169,7 +169,7 @@ def test_min_face_sets_the_scale(make_detector: Callable[..., Detector], factor:
         (2560, 16, [1.0, 1 / 6, 0.05]),
         (10000, 4, [0.256, 0.256 / 6, 0.0128]),
         (5000, 8, [0.512, 0.512 / 6, 0.0256]),
-        # 144 px of the network's input hold the whole frame in one pass, 145 do not.
+        # With a network input of 144 px one pass suffices, with 145 px it does not.
         (144, 16, [1.0]),
         (145, 16, [1.0, 128 / 145]),
         (160, None, [2.0, 0.8]),
@@ -195,7 +195,7 @@ def test_the_passes_leave_no_gap(long_px: int, min_face: float | None) -> None:
 def test_letterbox_round_trip(height: int, width: int, scale: float) -> None:
     matrix, (rows, columns) = letterbox((height, width), scale, 32)
     assert rows % 32 == columns % 32 == 0
-    # The frame's far corner lies in the input, and no whole block of 32 is padding only.
+    # The frame's lower right corner is in the input, and no whole block of 32 contains only padding.
     assert columns - 32 < width * scale + 1e-3
     assert rows - 32 < height * scale + 1e-3
     corner = np.array([width * scale, height * scale])

@@ -1,4 +1,4 @@
-"""Passes over one frame are joined: of two boxes on one face the better stays, and nothing else goes."""
+"""The passes over one frame are merged: of two boxes of one face, only the better one is kept."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from fer_edge.result import Detections
 
 
 def _detections(rows: list[tuple[float, float, float, float]], mark: int = 0) -> Detections:
-    """Square boxes from (x, y, side, score); the landmarks carry a mark that tells the passes apart."""
+    """Square boxes from (x, y, side, score); the landmarks contain a number that identifies the pass."""
     x, y, side, score = np.array(rows, np.float32).reshape(-1, 4).T
     boxes = np.stack([x, y, x + side, y + side], axis=1)
     return Detections(boxes, np.full((len(x), 5, 2), mark, np.float32), score)
@@ -30,7 +30,7 @@ def test_merge_keeps_the_better_of_two_on_one_face() -> None:
         # Two of side 10: (10 - x) / (10 + x) is 0.408 and 0.389, on either side of 0.4.
         (4.2, 10, 1),
         (4.4, 10, 2),
-        # One of side 4 across the edge of one of side 10: 0.725 and 0.675 of it are inside.
+        # A box of side 4 across the edge of a box of side 10; 0.725 and 0.675 of it are inside.
         (7.1, 4, 1),
         (7.3, 4, 2),
     ],
@@ -43,7 +43,7 @@ def test_how_much_two_faces_may_overlap(x: float, side: float, count: int) -> No
 @pytest.mark.parametrize(
     ("one", "other", "count"),
     [
-        # Exactly 4 of 10, and exactly 7 of 10: what is not above the limit stays.
+        # Exactly 4 of 10, and exactly 7 of 10: only a share above the limit drops a box.
         ((0, 0, 7, 1), (3, 0, 10, 1), 2),
         ((0, 0, 10, 1), (3, 0, 30, 1), 2),
         # Small faces that do not touch in one direction, or in both.
@@ -52,7 +52,7 @@ def test_how_much_two_faces_may_overlap(x: float, side: float, count: int) -> No
         ((0, 0, 0.5, 0.5), (5, 5, 5.5, 5.5), 2),
     ],
 )
-def test_what_does_not_overlap_enough_stays(one: tuple, other: tuple, count: int) -> None:
+def test_boxes_that_overlap_little_are_kept(one: tuple, other: tuple, count: int) -> None:
     fine, coarse = (
         Detections(np.array([box], np.float32), np.zeros((1, 5, 2), np.float32), np.ones(1, np.float32))
         for box in (one, other)
@@ -60,7 +60,7 @@ def test_what_does_not_overlap_enough_stays(one: tuple, other: tuple, count: int
     assert len(merge(fine, coarse)) == count
 
 
-def test_equal_scores_stand_in_the_order_of_the_passes() -> None:
+def test_equal_scores_are_in_the_order_of_the_passes() -> None:
     rows = [(30 * number, 0, 10, 0.5 + number % 2 / 4) for number in range(40)]
     merged = merge(_detections(rows[:20]), _detections(rows[20:]))
     expected = [30 * number for number in [*range(1, 40, 2), *range(0, 40, 2)]]
@@ -71,12 +71,12 @@ def test_equal_scores_stand_in_the_order_of_the_passes() -> None:
 
 def test_merge_drops_the_part_of_a_face() -> None:
     merged = merge(_detections([(5, 5, 4, 0.6), (9, 9, 4, 0.6)]), _detections([(0, 0, 10, 0.7)]))
-    # The second lies in the face by a sixteenth only.
+    # Only a sixteenth of the second box is inside the face.
     np.testing.assert_allclose(merged.boxes[:, 0], [0, 9])
 
 
-def test_what_only_a_dropped_box_overlaps_stays() -> None:
-    # The coarse box overlaps both fine ones; the better of them drops it, so the other has no rival.
+def test_a_box_that_only_overlaps_a_dropped_box_is_kept() -> None:
+    # The coarse box overlaps both fine boxes. The better one drops it, so the other fine box is kept.
     merged = merge(_detections([(0, 0, 10, 0.6), (8, 0, 10, 0.9)]), _detections([(4, 0, 10, 0.8)]))
     np.testing.assert_allclose(merged.boxes[:, 0], [8, 0])
 

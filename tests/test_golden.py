@@ -20,7 +20,7 @@ NO_FACE = (
     "moon",
     "page",
     "text",
-    # A dial with a bright rim and dark hands scores 0.76. Strict: the day it passes, this mark must go.
+    # A dial with a bright rim and dark hands has the score 0.76. Strict: if it passes, remove the mark.
     pytest.param(
         "clock", marks=pytest.mark.xfail(reason="face-luma 1.0 takes a dial for a face", strict=True)
     ),
@@ -36,7 +36,7 @@ def _bgr(name: str) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def embedded() -> Recognizer:
-    """The recogniser that users get."""
+    """A recogniser with the default models."""
     return Recognizer(threads=1)
 
 
@@ -45,7 +45,7 @@ def test_the_astronaut_is_one_happy_face(embedded: Recognizer) -> None:
     assert face.label == "happiness"
     assert face.confidence > 0.6
     assert face.abstain_reason is None
-    # Read off the picture by eye: box, right eye, left eye, nose tip, right and left mouth corner.
+    # Read from the picture by eye: box, right eye, left eye, nose tip, right and left mouth corner.
     assert face.box == pytest.approx((177, 62, 273, 178), abs=16)
     expected = np.array([(202, 100), (246, 102), (224, 122), (204, 140), (241, 142)])
     assert np.linalg.norm(np.array(face.landmarks) - expected, axis=1).max() < 8
@@ -78,7 +78,7 @@ def test_the_astronaut_as_grey_nv12_and_crop(embedded: Recognizer) -> None:
 
 
 @pytest.mark.parametrize("name", NO_FACE)
-def test_no_face_where_there_is_none(embedded: Recognizer, name: str) -> None:
+def test_no_face_in_pictures_without_one(embedded: Recognizer, name: str) -> None:
     assert embedded(_bgr(name)) == []
 
 
@@ -89,7 +89,7 @@ def test_no_face_in_a_tiny_or_flat_frame(embedded: Recognizer, shape: tuple[int,
     assert embedded(np.full((240, 320), grey, np.uint8)) == []
 
 
-def test_a_face_does_not_depend_on_its_company(embedded: Recognizer) -> None:
+def test_a_face_does_not_depend_on_the_other_faces(embedded: Recognizer) -> None:
     frame = _bgr("astronaut")
     (alone,) = embedded(frame)
     points = np.array([alone.landmarks])
@@ -106,7 +106,7 @@ def test_the_kernel_targets_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     from fer_edge import ops
     from fer_edge.ops import reference
 
-    # In float32: int8 would round a last digit that differs to the next level.
+    # In float32, because in int8 a difference in the last digit may become a whole level.
     exact = Recognizer("tkfnet-nano-float32", threads=1)
     (compiled,) = exact(_bgr("astronaut"))
     for name in ("luma_from_bgr", "warp_normalize", "decode_faces"):

@@ -1,4 +1,4 @@
-"""Frames of every layout become the right luma plane; all else gets one message that says what to do."""
+"""Frames of every layout become the correct luma plane; anything else raises an error with the fix."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ def test_nv12_is_a_view_of_the_upper_two_thirds() -> None:
         (np.zeros((1, 4, 4, 3), np.uint8), ValueError, r"got uint8 \[1, 4, 4, 3\]"),
     ],
 )
-def test_what_is_no_frame_is_refused(frame: Any, error: type[Exception], message: str) -> None:
+def test_other_objects_than_frames_are_rejected(frame: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         layout_of_frame(frame, None)
 
@@ -121,7 +121,7 @@ def test_bad_crops_are_named(crops: Any, error: type[Exception], message: str) -
 
 
 @pytest.mark.parametrize(("frame", "layout"), [(GREY, "grey"), (BGR, "bgr"), (GREY[:1, :1], "grey")])
-def test_the_layout_is_told_by_the_shape_or_given(frame: np.ndarray, layout: Any) -> None:
+def test_the_layout_follows_from_the_shape_or_is_given(frame: np.ndarray, layout: Any) -> None:
     assert layout_of_frame(frame, None) == layout_of_frame(frame, layout) == layout
 
 
@@ -138,7 +138,7 @@ def test_one_column_is_a_view_too() -> None:
 
 
 @pytest.mark.parametrize("crops", [None, 3, {"a": GREY}, iter([GREY])])
-def test_what_is_no_sequence_of_crops(crops: Any) -> None:
+def test_other_objects_than_sequences_of_crops(crops: Any) -> None:
     with pytest.raises(TypeError, match=rf"^crops must be a sequence of .*, got {type(crops).__name__}$"):
         planes_from_crops(crops)
 

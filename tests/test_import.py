@@ -1,4 +1,4 @@
-"""`import fer_edge` costs nothing, and the public names are where the documentation says."""
+"""`import fer_edge` loads no engine, and the public names exist as documented."""
 
 import re
 import subprocess

@@ -146,7 +146,7 @@ def test_a_missing_field_is_named(name: str) -> None:
         ModelSpec.from_json(json.dumps(values))
 
 
-def test_what_a_spec_need_not_say_has_a_default() -> None:
+def test_the_optional_fields_of_a_spec_have_defaults() -> None:
     least = {"name": "n", "role": "detector", "mean": 0, "scale": 1, "labels": ["face"]}
     spec = ModelSpec.from_json(json.dumps(least | {"input_multiple": 32, "threshold": 0.5}))
     assert json.loads(spec.to_json()) == {
@@ -209,7 +209,7 @@ def test_a_model_that_is_neither_name_nor_path(name: Any) -> None:
         ("{}", "'labels' is missing"),
     ],
 )
-def test_text_that_is_no_spec(text: str, message: str) -> None:
+def test_text_that_is_not_a_spec(text: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         ModelSpec.from_json(text)
 
@@ -266,7 +266,7 @@ def test_a_folder_or_unreadable_file_is_no_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, world", b"\x00" * 64, b"\xff" * 64, bytes(range(256))])
-def test_a_file_that_is_no_onnx(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_onnx(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "not.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"not\.onnx .*copy or download it again"):
@@ -302,7 +302,7 @@ def test_the_advice_for_a_file_without_metadata_works(write_model: WriteModel) -
     snippet = str(caught.value).split("\n", 1)[1].replace("  ", "", 3)
     lines = [line.strip() for line in snippet.split("\n")]
     assert len(lines) == 3
-    # The dots are the user's to fill in; everything else must run as printed.
+    # The user replaces the dots; everything else must run as printed.
     lines[0] = lines[0].split("fer_edge.models.ModelSpec(")[0] + "given"
     import onnx
 

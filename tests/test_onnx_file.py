@@ -1,4 +1,4 @@
-"""The walk over an ONNX file's bytes, on messages written by hand and by onnx itself."""
+"""Reading an ONNX file's bytes, on messages written by hand and by onnx itself."""
 
 import numpy as np
 import onnx
@@ -25,7 +25,7 @@ def _bytes(number: int, content: bytes) -> bytes:
 
 
 def _tensor(dims: list[int], kind: int, *, packed: bool = False) -> bytes:
-    """An initializer: its dimensions (one a field, or all in one) and its data type."""
+    """An initializer: its dimensions (one per field, or all in one field) and its data type."""
     if packed:
         sizes = _bytes(1, b"".join(map(_varint, dims)))
     else:
@@ -73,7 +73,7 @@ def test_fields_of_another_kind_than_theirs_do_not_count() -> None:
 def test_other_fields_of_a_tensor_do_not_count() -> None:
     name = _bytes(8, b"weight") + _field(14, 0, b"\x01") + _bytes(9, bytes(12))
     tensor = _bytes(5, _field(1, 0, b"\x03") + _field(2, 0, b"\x0a") + name)
-    # Nor do other fields of a graph that look like one: 4 and 6 are neighbours of the initializers.
+    # Other fields of a graph do not count either: 4 and 6 are next to the field of the initializers.
     facts = facts_from_onnx(
         _model(tensor, _bytes(4, _field(1, 0, b"\x07")), _bytes(6, _field(1, 0, b"\x07")))
     )
@@ -92,13 +92,13 @@ def test_metadata_entries_in_any_order_of_their_parts() -> None:
     assert facts.metadata == {"a": "\u00e4", "b": "2", "key only": "", "": "value only", "c": "3"}
 
 
-def test_fields_of_every_kind_are_stepped_over() -> None:
+def test_unknown_fields_of_every_kind_are_skipped() -> None:
     rest = (
         _field(1, 0, _varint(2**63))
         + _field(20, 1, b"\xff" * 8)
         + _field(21, 5, b"\xff" * 4)
         + _bytes(14, _bytes(1, b"k") + _bytes(2, b"v" * 300))
-        # A graph and an entry have a length: what has their number and none is something else.
+        # A graph and an entry have a length; a field with their number and no length is another field.
         + _field(7, 0, b"\x01")
         + _field(14, 0, b"\x01")
         + _field(14, 1, bytes(8))
@@ -127,7 +127,7 @@ def test_fields_of_every_kind_are_stepped_over() -> None:
         _model(rest=_bytes(14, _bytes(1, b"\xff"))),
     ],
 )
-def test_what_is_no_model_is_refused(data: bytes) -> None:
+def test_other_bytes_than_a_model_are_rejected(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"ONNX|utf-8"):
         facts_from_onnx(data)
 

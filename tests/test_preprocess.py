@@ -1,4 +1,4 @@
-"""Faces cut out of frames and crops: the numbers of the spec, and edges that are repeated."""
+"""Faces sampled from frames and crops: mean and scale of the spec, and repeated edge pixels."""
 
 from dataclasses import replace
 

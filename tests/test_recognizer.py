@@ -1,4 +1,4 @@
-"""The whole way from a frame to faces, on two networks whose answers are known exactly."""
+"""From a frame to faces, on two networks whose outputs are known exactly."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ MakeRecognizer = Callable[..., Recognizer]
 
 
 def _probabilities(brightness: float) -> np.ndarray:
-    """What the tiny expression network says of a crop of this mean brightness in [0, 1]."""
+    """The output of the tiny expression network for a crop of this mean brightness in [0, 1]."""
     powers = np.exp(np.array([2, 8 * brightness, 0, 0, 0, 0, 0, 0]))
     return powers / powers.sum()
 
@@ -54,7 +54,7 @@ def test_all_layouts_of_one_picture_agree(recognizer: Recognizer) -> None:
 
 
 def test_frames_that_must_not_be_written_to(recognizer: Recognizer) -> None:
-    # As numpy.frombuffer gives them, for one from a message of ROS.
+    # As from numpy.frombuffer, for example for a message of ROS.
     grey = np.frombuffer(frame_with_cells((10, 7)).tobytes(), np.uint8).reshape(256, 320)
     bgr = np.frombuffer(np.repeat(grey[..., None], 3, axis=2).tobytes(), np.uint8).reshape(256, 320, 3)
     assert recognizer(bgr) == recognizer(grey)
@@ -62,10 +62,10 @@ def test_frames_that_must_not_be_written_to(recognizer: Recognizer) -> None:
     assert len(recognizer.recognize_crops([grey, bgr])) == 2
 
 
-def test_more_faces_than_a_batch_are_read_as_if_alone(make_recognizer: MakeRecognizer) -> None:
+def test_more_faces_than_a_batch_have_the_results_of_single_faces(make_recognizer: MakeRecognizer) -> None:
     cells = [(5 * column + 2, 5 * row + 2) for row in range(6) for column in range(8)]
     frame = frame_with_cells(*cells)
-    # Each face lies on ground of its own grey.
+    # Each face has a background of a different grey.
     ground = 2 * np.add.outer(np.arange(256) // 40 * 8, np.arange(320) // 40)
     frame = np.maximum(frame, ground.astype(np.uint8))
     recognizer = make_recognizer(max_faces=100)
@@ -167,7 +167,7 @@ def test_abstentions(make_recognizer: MakeRecognizer, settings: dict[str, float]
     assert face.label == "neutral"
 
 
-def test_the_model_says_how_sure_it_must_be(
+def test_min_confidence_of_the_model(
     make_recognizer: MakeRecognizer, write_model: Callable[..., Path]
 ) -> None:
     model = write_model(expression_graph(), replace(EXPRESSION_SPEC, min_confidence=0.99))
@@ -220,7 +220,7 @@ def test_models_of_the_wrong_role(detector_file: Path, expression_file: Path) ->
         Recognizer(detector_file, detector=expression_file)
 
 
-def test_info_and_repr_say_what_runs(recognizer: Recognizer) -> None:
+def test_info_and_repr_describe_the_recognizer(recognizer: Recognizer) -> None:
     info = recognizer.info()
     assert info["backend"] == "onnxruntime"
     assert info["threads"] == 1
@@ -250,7 +250,7 @@ def test_use_after_close_raises(make_recognizer: MakeRecognizer) -> None:
 
 
 @pytest.mark.parametrize("with_landmarks", [False, True])
-def test_40_different_crops_are_read_each(recognizer: Recognizer, with_landmarks: bool) -> None:
+def test_40_different_crops_have_40_different_results(recognizer: Recognizer, with_landmarks: bool) -> None:
     greys = [6 * number for number in range(40)]
     crops = [np.full((20 + number, 30), grey, np.uint8) for number, grey in enumerate(greys)]
     landmarks = LANDMARKS + 10 + np.arange(40)[:, None, None] if with_landmarks else None

@@ -1,4 +1,4 @@
-"""Each setting of a Recognizer and each number of a model's spec reaches the stage that it is for."""
+"""Each setting of a Recognizer and each number of a model's spec reaches its stage."""
 
 import gc
 import math
@@ -18,7 +18,7 @@ FRAME = frame_with_cells((10, 7))
 
 
 def _probabilities(brightness: float, temperature: float = 1.0) -> np.ndarray:
-    """What the tiny expression network says of a crop of this mean brightness in [0, 1]."""
+    """The output of the tiny expression network for a crop of this mean brightness in [0, 1]."""
     powers = np.exp(np.array([2, 8 * brightness, 0, 0, 0, 0, 0, 0]) / temperature)
     return powers / powers.sum()
 
@@ -186,12 +186,12 @@ def _threads_of_this_process() -> int:
 
 
 @pytest.mark.parametrize(("threads", "more"), [(1, 0), (None, 0), (2, 2), (3, 4)])
-def test_both_engines_get_the_threads_and_close_gives_them_back(
+def test_both_engines_use_the_threads_and_close_ends_them(
     make_recognizer: MakeRecognizer, threads: int | None, more: int
 ) -> None:
     before = _threads_of_this_process()
     recognizer = make_recognizer(threads=threads)
-    # Of the threads of an engine one is the caller's.
+    # One of the threads of an engine is the calling thread.
     assert _threads_of_this_process() - before == more
     assert recognizer.info()["threads"] == (threads or 1)
     assert f"threads={threads or 1}" in repr(recognizer)
@@ -206,9 +206,7 @@ def test_leaving_the_with_block_closes(make_recognizer: MakeRecognizer) -> None:
     assert _threads_of_this_process() == before
 
 
-def test_both_networks_are_tried_before_the_first_frame(
-    make_recognizer: MakeRecognizer, write_model: WriteModel
-) -> None:
+def test_both_networks_are_warmed_up(make_recognizer: MakeRecognizer, write_model: WriteModel) -> None:
     with pytest.raises(ModelError, match="NaN or infinity"):
         make_recognizer(detector=write_model(detector_graph(float("nan")), DETECTOR_SPEC))
     with pytest.raises(ModelError, match=r"must give float32 \[2, 8\]"):

@@ -92,7 +92,7 @@ def test_the_fields_of_a_face_as_json_and_in_memory() -> None:
         assert not hasattr(record, "__dict__")
     with pytest.raises(dataclasses.FrozenInstanceError):
         Detections(*np.zeros((3, 1), np.float32)).scores = None
-    # Probabilities take no part in the hash, because a mapping has none.
+    # Probabilities are not part of the hash, because a mapping has no hash.
     assert hash(face) == hash(dataclasses.replace(face, probabilities={"fear": 1.0}))
 
 

@@ -1,4 +1,4 @@
-"""The short soak: frames of changing size leave the memory flat. `make soak` is the long one."""
+"""A short soak test: memory does not grow with frames of changing size. `make soak` is the long one."""
 
 import mmap
 from collections.abc import Callable
@@ -18,11 +18,11 @@ def test_memory_stays_flat(make_recognizer: Callable[..., Recognizer]) -> None:
     assert soak(make_recognizer(), frames, 1500) < GROWTH_MB
 
 
-def test_the_measure_sees_a_leak(make_recognizer: Callable[..., Recognizer]) -> None:
+def test_a_leak_is_detected(make_recognizer: Callable[..., Recognizer]) -> None:
     kept: list[mmap.mmap] = []
 
     class Leaking:
-        """Keeps 300 kB of every frame, in pages of its own: the heap has room that earlier tests left."""
+        """Keeps 300 kB per frame in new pages, because the heap has free space from earlier tests."""
 
         def __call__(self, frame: np.ndarray) -> list[object]:
             kept.append(mmap.mmap(-1, 300_000))

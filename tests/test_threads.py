@@ -1,4 +1,4 @@
-"""One recogniser, many threads: each gets what it would get alone."""
+"""One recogniser in many threads: each thread gets the same results as one thread alone."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ def test_eight_threads_give_the_results_of_one(make_recognizer: Callable[..., Re
     rng = np.random.default_rng(11)
     frames = []
     for number in range(64):
-        # Sizes, layouts and numbers of faces differ, so that mixed-up buffers cannot go unseen.
+        # Sizes, layouts and numbers of faces differ, so that mixed-up buffers change the result.
         cells = {(2 + 5 * int(c), 2 + 5 * int(r)) for c, r in rng.integers(0, (7, 5), (number % 7, 2))}
         frame = frame_with_cells(*cells, height=192 + 8 * (number % 9))
         frame = np.maximum(frame, np.uint8(number))

@@ -1,4 +1,4 @@
-"""Two tiny networks whose answers are known exactly, so that the runtime can be tested to the digit.
+"""Two tiny networks whose outputs are known exactly, so that results can be compared exactly.
 
 The detector finds a face of 32 network pixels wherever an 8 x 8 cell of its input is bright; the expression
 network says happiness for bright crops and neutral for dark ones.
@@ -16,7 +16,7 @@ from fer_edge.models import ModelSpec
 
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 TEMPLATE = ((0.3, 0.35), (0.7, 0.35), (0.5, 0.55), (0.35, 0.75), (0.65, 0.75))
-# Where the tiny detector puts the landmarks, in network pixels from the centre of the bright cell.
+# Landmarks of the tiny detector, in network pixels from the centre of the bright cell.
 LANDMARKS = np.array([[-6, -5], [6, -5], [0.5, 1], [-4, 7], [4, 7]], np.float32)
 DETECTOR_SPEC = ModelSpec(
     name="bright-cells",
@@ -43,7 +43,7 @@ def _value(name: str, shape: list[object]) -> onnx.ValueInfoProto:
 
 
 def detector_graph(stride8_logit: float = -10.0) -> onnx.GraphProto:
-    """Score logit = 20 * brightness of the cell - 10 at stride 8; the coarser maps stay silent."""
+    """Score logit = 20 * brightness of the cell - 10 at stride 8; the coarser maps contain no face."""
     nodes, weights, outputs = [], [], []
     for stride in (8, 16, 32):
         kernel = np.zeros((15, 1, stride, stride), np.float32)
@@ -71,7 +71,7 @@ def limited_detector_graph(tallest: int = 256) -> onnx.GraphProto:
     graph = detector_graph()
     nodes = [
         helper.make_node("Shape", ["input"], ["shape"], start=2, end=3),
-        # No entry of the table, no answer.
+        # Gather fails for an index outside the table.
         helper.make_node("Gather", ["table", "shape"], ["zero"]),
         helper.make_node("Add", ["input", "zero"], ["checked"]),
     ]
@@ -110,7 +110,7 @@ def expression_graph(batch: object = "n", classes: int = len(LABELS)) -> onnx.Gr
 def frame_with_cells(
     *cells: tuple[int, int], width: int = 320, height: int = 256, grey: int = 255
 ) -> np.ndarray:
-    """A black frame with bright 8 x 8 cells at (column, row) of the stride-8 grid; seen unscaled."""
+    """A black frame with bright 8 x 8 cells at (column, row) of the stride-8 grid; it is not scaled."""
     frame = np.zeros((height, width), np.uint8)
     for column, row in cells:
         frame[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = grey

@@ -63,9 +63,7 @@ def count_detections(photos: Sequence[Photo], detect: DetectFunction) -> Detecti
 
 
 def threshold_for_precision(counts: DetectionCounts) -> float:
-    """The lowest threshold, in steps of 0.01, with the target precision, so that recall is as high as it can
-    be.
-    """
+    """The lowest threshold, in steps of 0.01, with the target precision: it gives the highest recall."""
     for threshold in np.arange(0.2, 0.9, 0.01):
         if counts.metrics_at(threshold)["precision"] >= TARGET_PRECISION:
             return float(np.round(threshold, 2))
@@ -75,7 +73,7 @@ def threshold_for_precision(counts: DetectionCounts) -> float:
 
 
 def latency_ms(student: RuntimeDetector, teacher: YuNet) -> dict[str, dict[str, float]]:
-    """Median time of the bare networks on one thread, run alternately, so that both meet the same load."""
+    """Median time of the bare networks on one thread, run alternately: other load affects both alike."""
     result: dict[str, dict[str, float]] = {}
     for height, width in SPEED_SIZES:
         student.backend.reserve((1, 1, height, width)).fill(0)

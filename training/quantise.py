@@ -82,9 +82,9 @@ def insert_rounding(run: Run) -> None:
     averaged = quantised_layers(run.ema.model)
     for name, layer in quantised_layers(run.model).items():
         rounded = RoundedInput()
-        for twin in (layer, averaged[name]):
-            twin.register_forward_pre_hook(rounded)
-            parametrize.register_parametrization(twin, "weight", RoundedWeight())
+        for module in (layer, averaged[name]):
+            module.register_forward_pre_hook(rounded)
+            parametrize.register_parametrization(module, "weight", RoundedWeight())
 
 
 def fix_weights(model: nn.Module) -> None:

@@ -246,7 +246,7 @@ def main() -> None:
     parser.add_argument(
         "--init",
         type=Path,
-        help="start weights: a file of torchvision, a checkpoint of ours or an exported ONNX file",
+        help="start weights: a file of torchvision, a checkpoint of training.train or an exported ONNX file",
     )
     parser.add_argument("--views", type=Path, help="views of training.distill to learn from")
     parser.add_argument("--seed", type=int, help="short for --set seed=SEED")

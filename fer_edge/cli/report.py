@@ -14,7 +14,7 @@ MAX_NAME_WIDTH = 48
 
 
 class Report(Protocol):
-    """Prints each result as soon as it is there, in the order of the inputs."""
+    """Prints each result as soon as it is available, in the order of the inputs."""
 
     def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None) -> None:
         """Prints the faces of a picture and the path of its annotated copy."""

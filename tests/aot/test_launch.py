@@ -1,4 +1,4 @@
-"""Loading and launching with a double of pycuda: calls to CUDA, their context, and refused arguments."""
+"""Loading and launching with a test double of pycuda: CUDA calls, their context, and rejected arguments."""
 
 import subprocess
 import sys
@@ -80,7 +80,7 @@ def test_close_unloads_in_the_context_and_then_releases_it(folder: Path, driver:
             call()
 
 
-def test_a_context_of_pycuda_beneath_is_left_to_pycuda(folder: Path, driver: PycudaDriver) -> None:
+def test_an_earlier_context_of_pycuda_is_restored_by_pycuda(folder: Path, driver: PycudaDriver) -> None:
     kernels = CompiledKernels(folder)
     driver.Context.get_current = object
     kernels.close()

@@ -1,4 +1,4 @@
-"""What is loaded if no cubin fits the GPU or the driver, with a double of pycuda."""
+"""The file that is loaded if no cubin fits the GPU or the driver, with a test double of pycuda."""
 
 import logging
 from pathlib import Path

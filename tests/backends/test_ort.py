@@ -1,4 +1,4 @@
-"""ONNX Runtime behind the backend's methods, the choice of a backend, and models that break their word."""
+"""The ONNX Runtime backend, the choice of a backend, and models that do not fit their spec."""
 
 import dataclasses
 import gc
@@ -30,7 +30,7 @@ def backend(expression_file: Path) -> OrtBackend:
     return OrtBackend(models.load(expression_file, "expression"), 1)
 
 
-def test_runs_on_what_was_reserved(backend: OrtBackend) -> None:
+def test_runs_on_the_reserved_array(backend: OrtBackend) -> None:
     backend.reserve((3, 1, 16, 16))[:] = np.array([0, 0.5, 1], np.float32)[:, None, None, None]
     (logits,) = backend.run()
     np.testing.assert_allclose(logits[:, 1], [0, 4, 8], atol=1e-5)
@@ -50,7 +50,7 @@ def test_no_faces_are_a_batch_of_zero(backend: OrtBackend) -> None:
     assert backend.run()[0].shape == (0, 8)
 
 
-def test_info_says_what_runs(backend: OrtBackend) -> None:
+def test_info_names_engine_provider_and_threads(backend: OrtBackend) -> None:
     assert backend.info() == {
         "backend": "onnxruntime",
         "version": onnxruntime.__version__,
@@ -60,7 +60,7 @@ def test_info_says_what_runs(backend: OrtBackend) -> None:
 
 
 def test_the_engines_options(expression_file: Path) -> None:
-    # There is no other way to see them: all change memory or time, and none the result.
+    # Read directly, because they change only memory or time, not the result.
     session = OrtBackend(models.load(expression_file, "expression"), 3)._session
     options = session.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
@@ -100,7 +100,7 @@ def test_closing_frees_the_session(backend: OrtBackend) -> None:
 def test_a_session_on_another_provider_is_refused(
     expression_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A double of the engine's answer: it stands in for a wheel that cannot run on the CPU.
+    # A test double of the engine's answer, for a wheel that cannot run on the CPU.
     monkeypatch.setattr(onnxruntime.InferenceSession, "get_providers", lambda _: ["NpuProvider", "Other"])
     with pytest.raises(RuntimeError, match="asked for CPUExecutionProvider, but runs on NpuProvider, Other"):
         OrtBackend(models.load(expression_file, "expression"), 1)
@@ -133,7 +133,7 @@ def test_a_backend_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.
             backends.opener_for(name)
 
 
-def test_auto_falls_through_and_says_so_once(
+def test_auto_takes_the_next_backend_and_logs_the_reason(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def missing() -> Any:
@@ -181,7 +181,7 @@ def test_a_detector_with_a_fixed_size(write_model: WriteModel, fixed: tuple[int,
     _refused(write_model(graph, DETECTOR_SPEC), "detector", rf"cannot run on float32 \[1, 1, {refused}\]")
 
 
-def test_a_network_that_cannot_stand_an_empty_input(write_model: WriteModel) -> None:
+def test_a_network_that_fails_on_an_empty_input(write_model: WriteModel) -> None:
     graph = expression_graph()
     graph.node[1].input[0] = "logarithm"
     graph.node.insert(1, helper.make_node("Log", ["mean"], ["logarithm"]))

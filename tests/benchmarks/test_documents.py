@@ -46,20 +46,20 @@ def test_every_block_belongs_to_a_document_of_the_table() -> None:
     )
 
 
-def test_the_shipped_specs_carry_what_was_measured() -> None:
+def test_the_shipped_specs_contain_the_measured_values() -> None:
     metrics = _json(MODELS / "metrics" / "tkfnet-nano.json")
     assert [file["file"] for file in metrics["files"]] == ["tkfnet-nano.onnx", "tkfnet-nano-float32.onnx"]
     assert metrics["context"]["model"]["graph_sha256"] == metrics["files"][0]["graph_sha256"]
     for file in metrics["files"]:
         model = models.read(models.WEIGHTS / file["file"])
-        # Not the hash of the file: it changes when the figures are written into the spec.
+        # Not the hash of the file, which changes when the figures are written into the spec.
         assert file["graph_sha256"] == model.graph_sha256
         measured = file["spec"]
         for name in ("temperature", "confidence_temperature", "min_confidence", "metrics"):
             assert getattr(model.spec, name) == measured[name], (model.spec.name, name)
 
 
-def test_the_detectors_spec_carries_what_was_measured() -> None:
+def test_the_detectors_spec_contains_the_measured_values() -> None:
     metrics = _json(MODELS / "metrics" / "face-luma.json")
     model = models.read(models.WEIGHTS / "face-luma.onnx")
     assert metrics["graph_sha256"] == model.graph_sha256

@@ -1,4 +1,4 @@
-"""`fer-edge doctor`: what it finds, what it misses, and the command that fixes it."""
+"""`fer-edge doctor`: its findings, and the command that fixes each."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ Output = pytest.CaptureFixture[str]
 
 
 @pytest.mark.usefixtures("installed")
-def test_all_is_well(capsys: Output) -> None:
+def test_a_complete_installation(capsys: Output) -> None:
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     for part in (
@@ -42,7 +42,7 @@ def test_all_is_well(capsys: Output) -> None:
 
 def test_a_changed_model_is_found(installed: Path, capsys: Output) -> None:
     with (installed / "tkfnet-nano.onnx").open("ab") as file:
-        # One more metadata entry, empty: still a whole ONNX file, but not the one that was shipped.
+        # One more, empty metadata entry: still a valid ONNX file, but not the shipped one.
         file.write(b"\x72\x00")
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
@@ -77,7 +77,7 @@ def test_a_missing_library_is_found(
 
 
 def _lines(out: str) -> dict[str, tuple[str, str, str]]:
-    """What doctor says: name -> state, detail, command that fixes it."""
+    """The output of doctor: name -> state, detail, command that fixes it."""
     found: dict[str, tuple[str, str, str]] = {}
     for line in out.splitlines()[1:]:
         if line.startswith(" " * 24 + "fix: "):
@@ -137,7 +137,7 @@ def test_a_missing_library_is_one_finding(
 @pytest.mark.parametrize(
     ("targets", "target", "expected"),
     [
-        # A double of the machine: only one CPU is there.
+        # A test double of other processors: this machine has only one.
         (
             ["best", "scalar", "reference"],
             "best",
@@ -163,7 +163,7 @@ def test_a_missing_library_is_one_finding(
         ),
     ],
 )
-def test_slow_kernels_are_found_and_no_reason_to_fail(
+def test_slow_kernels_are_reported_without_a_failure(
     targets: list[str],
     target: str,
     expected: tuple[str, str, str],
@@ -178,7 +178,7 @@ def test_slow_kernels_are_found_and_no_reason_to_fail(
 
 @pytest.mark.parametrize("target", ["abacus", "scalar"])
 def test_kernels_that_cannot_be_chosen_are_missing(target: str, tmp_path: Path) -> None:
-    # In a fresh interpreter, because the choice is made once; without the extension, "scalar" cannot be had.
+    # In a new interpreter, because the target is selected once. "scalar" needs the extension.
     code = (
         "import sys\n"
         "if sys.argv[1] == 'scalar': sys.modules['fer_edge._core'] = None\n"
@@ -237,7 +237,7 @@ def test_the_commands_that_fix_fit_an_installation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [models.ModelError, ImportError, RuntimeError])
 @pytest.mark.usefixtures("installed")
-def test_what_cannot_be_made_would_not_run(
+def test_a_recognizer_that_cannot_be_constructed_is_a_finding(
     error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     def fail() -> None:

@@ -1,4 +1,4 @@
-"""Annotated pictures: legible sizes, marks where the face is, charts only where they cover nothing."""
+"""Annotated pictures: readable sizes, marks on the face, charts only where they cover no face or caption."""
 
 import numpy as np
 import pytest
@@ -42,12 +42,12 @@ def test_the_input_stays_and_the_box_is_marked() -> None:
     changed = _changed(picture, drawn)
     for y, x in ((300, 400), (550, 400), (425, 300), (425, 500), (400, 360)):
         assert changed[y - 1 : y + 2, x - 1 : x + 2].any()
-    # The inside of the face stays visible, and so does everything far away.
+    # Pixels inside the face and far from it do not change.
     assert not changed[480:530, 320:480].any()
     assert not changed[:200, :].any()
 
 
-def test_the_chart_stands_beside_the_face_where_there_is_room() -> None:
+def test_the_chart_is_beside_the_face_if_there_is_space() -> None:
     picture = np.full((800, 1000, 3), 90, np.uint8)
     right = _changed(picture, annotated(picture, [_face((50, 300, 250, 500))], LABELS))
     left = _changed(picture, annotated(picture, [_face((750, 300, 950, 500))], LABELS))
@@ -101,7 +101,7 @@ def test_landmarks_and_box_are_drawn_where_they_are(side: int, factor: int) -> N
         assert _at(drawn, x * factor, y * factor) == colour
     for x, y in ((60, 140), (180, 140), (120, 80), (120, 200)):
         assert _at(drawn, x * factor, y * factor) == colour
-    # The points have a dark rim, and between them the face is as it was.
+    # The points have a dark rim; the face between them does not change.
     (x, y), radius = face.landmarks[0], 3
     assert _at(drawn, x * factor + radius + 1, y * factor) != (90, 90, 90)
     assert _at(drawn, 120 * factor, 128 * factor) == (90, 90, 90)
@@ -109,13 +109,13 @@ def test_landmarks_and_box_are_drawn_where_they_are(side: int, factor: int) -> N
 
 def test_charts_do_not_overlap() -> None:
     picture = np.full((800, 1000, 3), 90, np.uint8)
-    # The chart of the first reaches down to where that of the second would stand; left is no room.
+    # The chart of the first face overlaps the place of the second chart, and there is no space on the left.
     faces = [_face((50, 100, 350, 200)), _face((50, 240, 350, 340))]
     both = annotated(picture, faces, LABELS)
     first = annotated(picture, faces[:1], LABELS)
     assert (first[120:290, 370:500] != 90).any(axis=2).mean() > 0.99
     np.testing.assert_array_equal(both[:, 370:], first[:, 370:])
-    # With room for both, both are drawn.
+    # With space for both, both are drawn.
     apart = [_face((50, 100, 350, 200)), _face((50, 440, 350, 540))]
     drawn = annotated(picture, apart, LABELS)
     for top in (120, 460):
@@ -125,14 +125,14 @@ def test_charts_do_not_overlap() -> None:
 def test_no_chart_covers_a_caption() -> None:
     picture = np.full((800, 1000, 3), 90, np.uint8)
     faces = [_face((50, 300, 250, 500)), _face((270, 610, 470, 790))]
-    # The second's caption stands above its box, at y 580 to 610, and wide to the right.
+    # The caption of the second face is above its box, at y 580 to 610, and extends far to the right.
     alone = annotated(picture, faces[1:], LABELS)
     both = annotated(picture, faces, LABELS)
     np.testing.assert_array_equal(both[580:610, 270:470], alone[580:610, 270:470])
 
 
 def _caption_of(drawn: np.ndarray, top: int, bottom: int) -> np.ndarray:
-    """The part of these rows that is not ground, cut to its columns."""
+    """The pixels of these rows that are not background, cropped to their columns."""
     rows = drawn[top:bottom]
     columns = np.flatnonzero((rows != 90).any(axis=(0, 2)))
     return rows[:, columns[0] : columns[-1] + 1]
@@ -140,13 +140,13 @@ def _caption_of(drawn: np.ndarray, top: int, bottom: int) -> np.ndarray:
 
 def test_captions_are_whole_at_every_edge() -> None:
     picture = np.full((480, 640, 3), 90, np.uint8)
-    # Rows above the box and its rim hold nothing but the caption; it is 19 px high.
+    # The rows above the box and its rim contain only the caption, which is 19 px high.
     expected = _caption_of(annotated(picture, [_face((200, 100, 240, 140))], LABELS), 81, 97)
     assert expected.shape[1] > 80
     for x0 in (0, 300, 600, 620):
         drawn = annotated(picture, [_face((x0, 100, x0 + 40, 140))], LABELS)
         np.testing.assert_array_equal(_caption_of(drawn, 81, 97), expected)
-    # Without room above it stands below, without room there too inside, at the top.
+    # Without space above the box it is below; without space there either, inside at the top.
     below = annotated(picture, [_face((200, 5, 240, 140))], LABELS)
     np.testing.assert_array_equal(below[140:156, 200 : 200 + expected.shape[1]], expected)
     inside = annotated(picture, [_face((0, 0, 640, 480))], LABELS)

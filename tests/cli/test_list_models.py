@@ -22,7 +22,7 @@ def test_models_as_text_and_json(capsys: Output) -> None:
     assert main(["models", "--json"]) == 0
     out = capsys.readouterr().out
     records = json.loads(out)
-    # One field a line, for people who look at it.
+    # One field per line, so that people can read it.
     assert out == json.dumps(records, indent=2) + "\n"
     assert [record["role"] for record in records] == ["detector", "expression"]
     for record in records:
@@ -40,7 +40,7 @@ def test_models_without_any(installed: Path, capsys: Output) -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_models_as_text_to_the_letter(capsys: Output, detector_file: Path) -> None:
+def test_models_as_exact_text(capsys: Output, detector_file: Path) -> None:
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     model = models.read(detector_file)

@@ -1,4 +1,4 @@
-"""`fer-edge` itself: its commands, its version, and what happens at the edges of the terminal."""
+"""`fer-edge` itself: commands, version, closed pipes, interrupts, and names that the terminal cannot show."""
 
 import io
 import os
@@ -83,7 +83,7 @@ def test_a_pipe_that_closes_at_the_last_line_is_seen(monkeypatch: pytest.MonkeyP
         # Fits the buffer, so that nothing is written before the end.
         monkeypatch.setattr(doctor, "run", lambda options: 0 * sys.stdout.write("short"))
         assert main(["doctor"]) == 1
-        # What is left in the buffer goes nowhere, and says nothing.
+        # The rest of the buffer is discarded without an error message.
         stream.flush()
 
 

@@ -1,4 +1,4 @@
-"""Which files are meant, and what becomes of the strange ones among them."""
+"""Reading pictures: formats, names, EXIF orientation, and damaged or unusual files."""
 
 import os
 import subprocess
@@ -63,7 +63,7 @@ def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
 
 
 def test_a_jpeg_with_a_thumbnail_and_bytes_after_its_end_is_whole(tmp_path: Path) -> None:
-    # Phones put a small JPEG into the header and films behind the end.
+    # Phones put a small JPEG into the header and a video after the end.
     thumbnail = b"Exif\x00\x00" + _encoded(".jpg", PICTURE[:8, :8])
     header = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
     jpeg = _encoded(".jpg")
@@ -123,16 +123,16 @@ def test_every_kind_of_video_is_named_one(suffix: str, tmp_path: Path) -> None:
 
 @pytest.fixture
 def opencv_4(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A double of the OpenCV that paints the missing part of a JPEG grey; only one version is installed."""
+    """A test double of OpenCV 4, which fills the missing part of a JPEG with grey."""
     monkeypatch.setattr(cv2, "imdecode", lambda data, flags: PICTURE)
 
 
 @pytest.mark.usefixtures("opencv_4")
 @pytest.mark.parametrize("thumbnail", [0, 8, 60])
-def test_a_jpeg_without_its_end_is_told_by_its_segments(thumbnail: int, tmp_path: Path) -> None:
+def test_a_jpeg_without_its_end_is_detected_by_its_segments(thumbnail: int, tmp_path: Path) -> None:
     jpeg, header = _encoded(".jpg"), b""
     if thumbnail:
-        # As large as it may be: the length takes both of its bytes. It has a start and an end of its own.
+        # The largest segment: its length uses both bytes. It contains a start and an end marker.
         small = b"Exif\x00\x00" + _encoded(".jpg", np.tile(PICTURE, (3, 3, 1))[:thumbnail, :thumbnail])
         header = b"\xff\xe1" + (len(small) + 2).to_bytes(2, "big") + small
     whole = jpeg[:2] + header + jpeg[2:]
@@ -144,7 +144,7 @@ def test_a_jpeg_without_its_end_is_told_by_its_segments(thumbnail: int, tmp_path
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match="is damaged or cut short"):
             read_picture(path)
-    # What is cut before the scan, or has bytes between its segments, is left to OpenCV.
+    # OpenCV reports a file that ends before the scan or has bytes between its segments.
     for data in (whole[:scan], whole[:2] + b"\x00" + whole[2:-2]):
         path.write_bytes(data)
         assert read_picture(path).shape == PICTURE.shape
@@ -153,7 +153,7 @@ def test_a_jpeg_without_its_end_is_told_by_its_segments(thumbnail: int, tmp_path
 @pytest.mark.usefixtures("opencv_4")
 def test_no_other_format_is_taken_for_a_jpeg(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    # A segment where a JPEG would have one, but no JPEG before it.
+    # A segment at the same offset as in a JPEG, in a file that is not a JPEG.
     path.write_bytes(b"\x89P\xff\xda\x00\x08 and no end")
     assert read_picture(path).shape == PICTURE.shape
 
@@ -193,10 +193,10 @@ def test_a_picture_beyond_opencvs_limits_is_one_line(tmp_path: Path) -> None:
         read_picture(path)
 
 
-def test_an_error_of_opencv_is_told_without_its_place_in_the_source(
+def test_an_error_of_opencv_is_reported_without_its_source_location(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A double, because the limits differ from version to version.
+    # A test double, because the limits differ between versions.
     error = cv2.error("OpenCV(4.8.0) loadsave.cpp:71: error: (-215) too large in function 'f'")
     error.err = "too large"
 
@@ -218,7 +218,7 @@ def test_messages_and_names_that_every_stream_can_print() -> None:
     assert shown(Path(os.fsdecode(b"a\xff.jpg"))) == "a\ufffd.jpg"
 
 
-def test_opencv_is_silent_unless_the_user_says_otherwise() -> None:
+def test_opencv_prints_nothing_unless_the_user_sets_its_log_level() -> None:
     code = (
         "from fer_edge.cli.pictures import opencv; opencv(); import os; print(os.environ['OPENCV_LOG_LEVEL'])"
     )

@@ -1,4 +1,4 @@
-"""Which files the arguments of the command line stand for."""
+"""The files that the arguments of the command line select."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["sub", "a.jpg", "sub/c.jpg"], ["sub/c.jpg", "a.jpg"]),
     ],
 )
-def test_what_arguments_stand_for(arguments: list[str], expected: list[str], folder: Path) -> None:
+def test_files_of_each_argument(arguments: list[str], expected: list[str], folder: Path) -> None:
     files, failures = pictures_from_arguments(arguments)
     assert [str(path) for path in files] == expected
     assert failures == []
@@ -48,7 +48,7 @@ def test_an_absolute_glob(folder: Path) -> None:
     assert files == [folder / "sub" / "c.jpg"]
 
 
-def test_arguments_that_stand_for_nothing(folder: Path) -> None:
+def test_arguments_without_files(folder: Path) -> None:
     files, failures = pictures_from_arguments(["bare", "*.gif", "a.jpg"])
     assert files == [Path("a.jpg")]
     assert [name for name, _ in failures] == ["bare", "*.gif"]
@@ -56,7 +56,7 @@ def test_arguments_that_stand_for_nothing(folder: Path) -> None:
     assert "no file matches" in failures[1][1]
 
 
-def test_a_folder_stands_for_every_kind_of_picture_and_video(tmp_path: Path) -> None:
+def test_a_folder_selects_every_kind_of_picture_and_video(tmp_path: Path) -> None:
     for number, suffix in enumerate(SUFFIXES):
         (tmp_path / f"{number:02}.{suffix.upper() if number % 2 else suffix}").touch()
     for name in ("x.txt", "x.jpg.bak", "jpg", "y.heic"):
@@ -67,7 +67,7 @@ def test_a_folder_stands_for_every_kind_of_picture_and_video(tmp_path: Path) -> 
     assert failures == []
 
 
-def test_a_glob_stands_for_files_only_and_a_name_for_itself(folder: Path) -> None:
+def test_a_glob_selects_files_only_and_a_name_itself(folder: Path) -> None:
     (folder / "what?.jpg").touch()
     (folder / "dir.jpg").mkdir()
     files, failures = pictures_from_arguments(["what?.jpg", "*.jpg", "sub/*", "[ab].???"])

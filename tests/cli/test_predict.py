@@ -1,4 +1,4 @@
-"""`fer-edge predict`: its three forms, annotated copies, and every error as one line without a traceback."""
+"""`fer-edge predict`: three output formats, annotated copies, and errors in one line each."""
 
 import json
 import os
@@ -33,9 +33,7 @@ def test_json_lines(predict: Predict, two: TwoPictures, tmp_path: Path) -> None:
     assert face["label"] == "neutral"
 
 
-def test_an_argument_that_stands_for_nothing_is_a_failure(
-    predict: Predict, two: TwoPictures, tmp_path: Path
-) -> None:
+def test_an_argument_without_files_is_a_failure(predict: Predict, two: TwoPictures, tmp_path: Path) -> None:
     assert predict(*two).code == 0
     for argument in (f"{tmp_path}/*.gif", str(tmp_path / "bare")):
         (tmp_path / "bare").mkdir(exist_ok=True)
@@ -48,7 +46,7 @@ def test_an_argument_that_stands_for_nothing_is_a_failure(
         assert [record["file"] for record in records[1:]] == [str(path) for path in two]
 
 
-def test_every_argument_that_stands_for_nothing_is_told(predict: Predict, two: TwoPictures) -> None:
+def test_every_argument_without_files_is_reported(predict: Predict, two: TwoPictures) -> None:
     done = predict("none*.png", two[1], "none*.jpg")
     assert done.err.splitlines() == [
         "fer-edge: none*.png: no file matches",
@@ -110,7 +108,7 @@ def test_options_reach_the_recognizer(
 
 
 def test_an_abstention_is_noted(predict: Predict, two: TwoPictures) -> None:
-    # The tiny network's faces have 12 px between the eyes; scaled by a quarter they have 3.
+    # Faces of the tiny network have an eye distance of 12 px; scaled by a quarter, 3 px.
     picture = cv2.resize(cv2.imread(str(two[0])), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(two[1]), picture)
     done = predict(two[1])
@@ -217,7 +215,7 @@ def test_an_interrupt_is_130(predict: Predict, two: TwoPictures, monkeypatch: py
 
 @pytest.fixture
 def in_a_process(detector_file: Path, expression_file: Path) -> Run:
-    """Runs `python -m fer_edge.cli predict` as a user would, by way of a shell."""
+    """Runs `python -m fer_edge.cli predict` in a shell, as a user does."""
 
     def run(arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         command = (

@@ -1,4 +1,4 @@
-"""The three forms of the results: a table, JSON lines and CSV."""
+"""The three output formats: a table, JSON lines and CSV."""
 
 import csv
 import io
@@ -57,8 +57,8 @@ def test_csv_has_these_columns_and_every_row_has_all(predict: Predict, two: TwoP
         assert row == own + [f"{value:.4f}" for value in numbers]
 
 
-def test_the_same_faces_in_all_three_forms(predict: Predict, tmp_path: Path) -> None:
-    # Eyes 3 px apart: every form has to say why the label should not be trusted.
+def test_the_same_faces_in_all_three_formats(predict: Predict, tmp_path: Path) -> None:
+    # With eyes 3 px apart, every format must contain the reason not to trust the label.
     small = np.zeros((256, 320), np.uint8)
     small[40:44, 80:84] = 255
     cv2.imwrite(str(tmp_path / "small.png"), small)
@@ -75,7 +75,7 @@ def test_the_same_faces_in_all_three_forms(predict: Predict, tmp_path: Path) -> 
     assert line.endswith("  face too small")
 
 
-def test_the_table_cuts_long_names_in_front(predict: Predict, tmp_path: Path) -> None:
+def test_the_table_shortens_long_names_at_the_front(predict: Predict, tmp_path: Path) -> None:
     short, long = write_picture(tmp_path / "b.png"), write_picture(tmp_path / f"{'n' * 60}.png")
     head, first, second = predict(short, long, "--threads", "1").out.splitlines()
     assert first.split("  ")[0] == (str(short) if len(str(short)) <= 48 else f"...{str(short)[-45:]}")
@@ -106,7 +106,7 @@ def test_the_columns_are_as_wide_as_they_must_be(
     for name in names:
         report.picture(Path(name), [_face(), _face(abstain_reason="too far", confidence=1)], None)
     report.picture(Path(names[0]), [], Path("copy.jpg"))
-    report.failure(names[0], "is told on stderr")
+    report.failure(names[0], "is printed on stderr")
     first, second = widths
     expected = [f"{'file':{first}}  face  {'expression':{second}}  conf.  box (x0 y0 x1 y1)    note"]
     for name in names:
@@ -122,7 +122,7 @@ def test_the_text_of_the_csv(capsys: pytest.CaptureFixture[str]) -> None:
     report = CsvReport(["a", "b"])
     report.picture(Path("x,y.jpg"), [_face(), _face(abstain_reason="too far")], Path("copy.jpg"))
     report.picture(Path("z.jpg"), [], None)
-    report.failure("w.jpg", "is told on stderr")
+    report.failure("w.jpg", "is printed on stderr")
     assert capsys.readouterr().out == (
         "file,face,label,confidence,abstain_reason,score,x0,y0,x1,y1,a,b\n"
         '"x,y.jpg",1,b,0.8760,,0.5000,1.6000,20.0000,300.0000,4000.4000,0.2500,0.7500\n'

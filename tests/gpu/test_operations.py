@@ -1,5 +1,5 @@
 """Every implementation in three precisions against float64, with the tolerance of tests/kernels/precision.py;
-CUDA graphs; the same bits each time.
+CUDA graphs; bitwise equal repetitions.
 """
 
 from typing import Any

@@ -1,9 +1,9 @@
-"""Compiles kernels for sm_90 and prints what each needs; a program, since Triton must not interpret here.
+"""Compiles kernels for sm_90 and prints their resources, in a process without Triton's interpreter.
 
     python tests/kernels/compile_plans.py CACHE
 
-The networks' forwards are compiled for every GPU in tests/export; these are the backward passes, the forwards
-that save for them, and the paths that only wide maps take.
+tests/export compiles the networks' forward passes for every GPU. This program compiles the backward passes,
+the forward passes that save arrays for them, and the code for wide maps.
 """
 
 import sys
@@ -32,7 +32,7 @@ def plans() -> Iterator[tuple[int, str, Plan]]:
         (512, 7, "fp16", False),
         (128, 8, "bf16", True),
         (2048, 14, "fp16", False),
-        # Where the convolution does not fit beside the whole map.
+        # The convolution does not fit into the registers together with the whole map.
         (256, 10, "fp16", False),
     ):
         shape = (channels, side, side, dtype, last)
@@ -47,7 +47,7 @@ def plans() -> Iterator[tuple[int, str, Plan]]:
 
 
 def main() -> None:
-    """One line a kernel: name, channels, dtype, bytes of spills, of stack, of shared memory."""
+    """One line per kernel: name, channels, dtype, bytes of spills, of stack, of shared memory."""
     prepare_process(sys.argv[1])
     for channels, dtype, plan in plans():
         planned = Planned(plan=plan, networks=(), shape={}, dtype=dtype, channels_last=False, images=None)

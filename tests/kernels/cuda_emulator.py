@@ -1,6 +1,6 @@
-"""The kernels of csrc/cuda on the CPU: built with csrc/cuda/emulator, behind the doors of `fer_edge._cuda`.
+"""The kernels of csrc/cuda on the CPU: built with csrc/cuda/emulator, with the functions of `fer_edge._cuda`.
 
-What this proves and what not is written in csrc/cuda/emulator/scheduler.h.
+csrc/cuda/emulator/scheduler.h lists what the emulator checks and its limits.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ Shape = tuple[int, int, int, int]
 
 
 class EmulatedError(RuntimeError):
-    """A launch that the emulator refused, with its reason."""
+    """A launch that the emulator rejected, with the reason."""
 
 
 class Map(ctypes.Structure):
@@ -66,10 +66,10 @@ class Emulator:
 
     Args:
         operation: name of the file in csrc/cuda.
-        order: in which blocks, warps and lanes run. Arrays end at a guard page in forward and shuffled order,
+        order: the order of blocks, warps and lanes. Arrays end at a guard page in forward and shuffled order,
             and begin after one in backward order.
-        shared_limit: what a block can have of shared memory, in bytes.
-        architecture: what the kernels take the device for, 750 for 7.5.
+        shared_limit: maximum shared memory of a block, in bytes.
+        architecture: compute capability of the emulated device, 750 for 7.5.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Emulator:
             self._library.emulator_release(memory)
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype, channels_last: bool = False) -> Tensor:
-        """A guarded tensor, full of NaN (-1 for integers); dead when the emulator is left."""
+        """A guarded tensor, full of NaN (-1 for integers); invalid after the emulator is closed."""
         count = torch.Size(shape).numel()
         size = max(count * dtype.itemsize, 1)
         memory = self._library.emulator_allocate(size, self._order != ORDERS.index("backward"))
@@ -195,7 +195,7 @@ class Emulator:
         """Calls a function of the library; structures go by reference, integers are addresses.
 
         Raises:
-            EmulatedError: a launch was refused or went wrong.
+            EmulatedError: a launch was rejected or failed.
         """
         self._library.emulator_configure(self._order, 1, self._shared_limit)
         converted = [
@@ -216,7 +216,7 @@ def _map(data: int, shape: Shape, dtype: str, channels_last: bool) -> Map:
 
 
 def in_every_order(operation: str, compute: Callable[[Emulator], Tensor], **settings: int) -> Tensor:
-    """What `compute` returns in each order, which must be the same bits: else a thread raced another one."""
+    """The result of `compute`, bitwise equal in each order; a difference is a race condition."""
     results = []
     for order in ORDERS:
         with Emulator(operation, order, **settings) as emulator:

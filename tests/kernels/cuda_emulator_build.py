@@ -1,6 +1,6 @@
 """Compiles csrc/cuda with csrc/cuda/emulator: each operation as a library, and all of them as an extension.
 
-Everything lies in build/ under the digest of what it was made from, so it is made once.
+Results are stored in build/ under the digest of their inputs, so each is built once.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ from csrc.cuda import toolkit
 
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "build" / "cuda_emulator"
-# -O1 compiles twice as fast as -O2 and runs nearly as fast. Vector loads of a device know no aliasing rule.
+# -O1 compiles twice as fast as -O2 and runs nearly as fast. Vector loads on a GPU have no aliasing rule.
 COMPILE = [
     *(
         os.environ.get("CXX", "c++"),
@@ -32,9 +32,9 @@ COMPILE = [
         "-ffp-contract=off",
         "-fno-strict-aliasing",
     ),
-    # What C++ leaves undefined, misaligned vector loads among it, is an illegal instruction.
+    # Undefined behaviour, such as a misaligned vector load, traps.
     *("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"),
-    # Checked jumps refuse to leave a fiber's stack.
+    # Fortified longjmp would reject the switch to another fiber's stack.
     *("-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"),
 ]
 
@@ -53,7 +53,7 @@ def library(operation: str, architecture: int = 900) -> ctypes.CDLL:
 
 @functools.cache
 def extension() -> ModuleType:
-    """`fer_edge._cuda` as it is, all operations behind its own bindings, on the emulator."""
+    """The unchanged `fer_edge._cuda` with its bindings, on the emulator."""
     pybind11 = pytest.importorskip("pybind11", reason="the bindings are compiled with pybind11")
     include = (f"-I{pybind11.get_include()}", f"-I{sysconfig.get_path('include')}", "-fvisibility=hidden")
     bindings = _objects([toolkit.FOLDER / "bindings.cpp"], 900, *include)
@@ -71,7 +71,7 @@ def _emulator() -> list[Path]:
 
 
 def _objects(sources: Sequence[Path], architecture: int, *extra: str) -> list[Path]:
-    """An object of each source, compiled unless there is one of this state of the sources and flags."""
+    """An object file of each source, compiled unless one exists for these sources and flags."""
     try:
         include = toolkit.find() / "include"
     except FileNotFoundError as error:
@@ -99,7 +99,7 @@ def _linked(name: str, objects: Sequence[Path]) -> Path:
 
 
 def _make(made: Path, command: Sequence[str]) -> None:
-    """Runs the command with its output at `made`, unless another process does it or has done it."""
+    """Runs the command with its output at `made`, unless another process runs it or has run it."""
     BUILT.mkdir(parents=True, exist_ok=True)
     with made.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Random arguments of the operations; ``TEST_SEED=n`` in the environment gives all numeric tests others."""
+"""Random arguments of the operations; ``TEST_SEED=n`` in the environment selects others for all tests."""
 
 import os
 
@@ -14,13 +14,13 @@ LAYOUTS = ("contiguous", "channels_last", "strided")
 def normal(
     *shape: int, dtype: torch.dtype = torch.float64, layout: str = "contiguous", seed: int = 0
 ) -> Tensor:
-    """Normal numbers that the dtype has exactly."""
+    """Normal random numbers that are exact in the dtype."""
     generator = torch.Generator().manual_seed(SHIFT + seed)
     return laid_out(torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype), layout)
 
 
 def laid_out(x: Tensor, layout: str) -> Tensor:
-    """The same values in memory as the layout says; strided is neither contiguous nor channels-last."""
+    """The same values in the given memory layout; strided is neither contiguous nor channels-last."""
     if layout == "strided":
         return torch.stack([x, x], dim=-1)[..., 0]
     last = layout == "channels_last"

@@ -16,8 +16,8 @@ The largest errors, with u = 2^-24 in float32, 2^-11 in float16 and 2^-8 in bflo
   Analysis", SIAM J. Sci. Comput. 41(5), 2019. An error per term is the size of one standard deviation, so
   their factor lambda is `CONFIDENCE` here.
 - What is stored in the dtype of the arguments: u |v| of that dtype, or half its smallest subnormal number:
-  the operands of products, unless the dtype has them exactly, the results of products of two matrices, and
-  the outputs. The scores of attention and all else are float32. `dcif` rounds its outputs only.
+  the operands of products, unless they are exact in the dtype, the results of products of two matrices, and
+  the outputs. The scores of attention and all other values are float32. `dcif` rounds its outputs only.
 
 A value may be `CONFIDENCE` times the spread away from the exact one. A sum of independent errors of mean zero
 within these bounds is further away with a probability of at most 2 exp(-CONFIDENCE^2 / 2) = 7e-4 (Hoeffding).
@@ -25,8 +25,8 @@ If the errors are uniform within the bounds, their standard deviation is 1/sqrt(
 probability is 4e-12. `test_precision.py` shows which faults this tolerance rejects.
 
 A sign is a hash of the value, so that equal values have equal errors, as in real arithmetic: ties stay ties,
-and the errors of a constant map add up. The float64 roundings of the measurement are 2^-29 of those that it
-measures, so that the tolerance is the same on every CPU, whatever float32 code does there.
+and the errors of a constant map add up. The float64 rounding errors of the measurement itself are 2^-29 of
+the measured ones, so the tolerance is the same on every CPU.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -44,7 +44,7 @@ CONFIDENCE = 4.0
 
 
 class Expected(NamedTuple):
-    """An array that an implementation should compute."""
+    """The exact values of an array, and their tolerance."""
 
     exact: Tensor  # float64
     spread: Tensor  # float64, of the same shape, of the rounding errors
@@ -57,12 +57,12 @@ def expected(
     stored: torch.dtype | None = None,
     draws: int = DRAWS,
 ) -> dict[str, Expected]:
-    """The arrays of a computation in float64, and the spread of their errors where it is done in ``dtype``.
+    """The arrays of a computation in float64, and the spread of their errors if it is done in ``dtype``.
 
     Args:
-        compute: calls a reference, forward and backward, on float64 arguments that ``dtype`` has exactly.
+        compute: calls a reference, forward and backward, on float64 arguments that are exact in ``dtype``.
         dtype: of the arguments and results of the implementation.
-        stored: of what it keeps in memory in between, if that is another dtype.
+        stored: dtype of intermediate arrays in memory, if it differs.
         draws: fewer for computations that take long.
     """
     exact = {name: value.detach() for name, value in compute().items()}
@@ -79,10 +79,10 @@ def expected(
 
 
 def _spread(exact: Tensor, squares: Tensor, dtype: torch.dtype, draws: int) -> Tensor:
-    """With the rounding of the result, and shrunk to the mean of the array.
+    """The spread including the rounding of the result, with part of the mean of the array.
 
-    The mean square of one value has a standard deviation of a third after so few draws, that of the whole
-    array a far smaller one, so the latter counts as four more draws.
+    After so few draws, the mean square of one value has a standard deviation of a third of its value. The
+    mean over the array varies far less, so it counts as four more draws.
     """
     squares = squares + largest_rounding(exact, dtype).square()
     mean = squares.mean() if squares.numel() else 0.0

@@ -1,4 +1,4 @@
-"""Float64 arithmetic that makes the rounding errors of lower precision, with random signs.
+"""Float64 arithmetic that simulates the rounding errors of lower precision, with random signs.
 
 `precision.py` explains which errors these are, and what the tests derive from them.
 """
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# A library's exp, erf or sigmoid may be wrong by so many roundings.
+# Error bound of a library's exp, erf or sigmoid, in roundings.
 FUNCTION = 4.0
 
 aten = torch.ops.aten
@@ -29,12 +29,12 @@ NOT_STORED = {aten.bmm}
 
 
 def unit_roundoff(dtype: torch.dtype) -> float:
-    """u: rounding to nearest is wrong by at most u of the value, where it is a normal number."""
+    """u: the largest relative error of rounding to nearest, for normal numbers."""
     return torch.finfo(dtype).eps / 2
 
 
 def largest_rounding(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """The largest error when values are rounded to the dtype, half its smallest subnormal number at least."""
+    """The largest error when values are rounded to the dtype, at least half its smallest subnormal number."""
     smallest = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
     return (unit_roundoff(dtype) * values.abs()).clamp(min=smallest / 2)
 
@@ -43,7 +43,7 @@ class RoundingModel(TorchDispatchMode):
     """Adds to the result of every float64 operator an error of the largest size, with a random sign.
 
     Args:
-        stored: the dtype of what lies in memory and of the operands of products; the rest is float32.
+        stored: dtype of arrays in memory and of the operands of products; all other values are float32.
         draw: number of the draw of the signs.
     """
 
@@ -77,7 +77,7 @@ class RoundingModel(TorchDispatchMode):
         return tuple(summed) if isinstance(result, tuple) else summed[0]
 
     def _round(self, values: Tensor) -> Tensor:
-        """Values as they are stored; those that the dtype has are not rounded."""
+        """Values as they are stored; values that are exact in the dtype do not change."""
         inexact = values.to(self._stored).double() != values
         return self._with_errors(values, inexact * largest_rounding(values, self._stored))
 
@@ -109,7 +109,7 @@ def _condition(operator: Any, result: Tensor, args: Sequence[Any]) -> Tensor:
 
 
 def _terms(operator: Any, result: Any, args: Sequence[Any]) -> tuple[int, ...]:
-    """How many terms each result of an operator sums; 0 where it sums nothing."""
+    """The number of terms in the sum of each result of an operator; 0 if it has no sum."""
     if operator in SUMS:
         n = args[0].numel() // max(1, result.numel())
         return (n if n > 1 else 0,)

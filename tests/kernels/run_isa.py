@@ -1,12 +1,12 @@
 """The numeric tests on each instruction set that this CPU has, with several seeds: `make test-isa`.
 
-PyTorch, oneDNN, MKL and NumPy's OpenBLAS choose their code for the CPU when they are loaded; variables of the
-environment hold them to less. Each instruction set adds up in another order, so the results differ, and every
-one must be within the tolerance of precision.py.
+PyTorch, oneDNN, MKL and NumPy's OpenBLAS select their code for the CPU when they are loaded; environment
+variables limit the selection. Each instruction set sums in another order, so the results differ, and each
+must be within the tolerance of precision.py.
 
     python -m tests.kernels.run_isa [--seeds 0 1 2]
 
-One line for each instruction set and seed; the exit status is 1 if one failed.
+One line for each instruction set and seed; the exit code is 1 if one failed.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 
 class InstructionSet(NamedTuple):
-    """What the libraries are held to, and what the CPU must have for it."""
+    """Environment variables that limit the libraries, and the CPU flags that they need."""
 
     name: str
     aten: str
@@ -56,7 +56,7 @@ def cpu_flags() -> set[str]:
 
 
 def run(chosen: InstructionSet, seed: int) -> subprocess.CompletedProcess[str]:
-    """The numeric tests in processes of their own."""
+    """Runs the numeric tests in separate processes."""
     switches = {
         "ATEN_CPU_CAPABILITY": chosen.aten,
         "ONEDNN_MAX_CPU_ISA": chosen.onednn,
@@ -86,7 +86,7 @@ def run(chosen: InstructionSet, seed: int) -> subprocess.CompletedProcess[str]:
 
 
 def main() -> int:
-    """Runs what the CPU has and names what it has not."""
+    """Runs the instruction sets of this CPU and lists those that it lacks."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

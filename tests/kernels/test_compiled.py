@@ -1,4 +1,4 @@
-"""Triton's kernels compiled for a GPU, in a process of its own: nothing spills, shared memory suffices."""
+"""Triton's kernels compiled for a GPU, in a separate process: no spills, shared memory within the limit."""
 
 import os
 import subprocess

@@ -33,7 +33,7 @@ for call in (
 
 @pytest.fixture(scope="module")
 def built():
-    """The folder with fer_edge/_cuda, built by setup.py for all architectures; what is unchanged is kept."""
+    """The folder with fer_edge/_cuda, built by setup.py for all architectures; unchanged objects are kept."""
     pytest.importorskip("pybind11", reason="setup.py needs pybind11")
     try:
         toolkit.find()
@@ -49,7 +49,7 @@ def built():
     }
     command = [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", BUILT, "--build-temp", BUILT]
     BUILT.mkdir(parents=True, exist_ok=True)
-    # One process builds; another one finds everything unchanged.
+    # One process builds; the others find everything unchanged.
     with (BUILT / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -114,7 +114,7 @@ def test_no_toolkit_is_one_clear_error(monkeypatch, tmp_path):
     assert toolkit.NEEDED in str(raised.value)
 
 
-# Stands in for a compiler: it has a version, counts its calls, and knows no newer GPU than JetPack 6 has.
+# A test double of nvcc: it has a version, counts its calls, and does not know GPUs newer than JetPack 6.
 NVCC = """#!/bin/sh
 case "$*" in
 --version) echo release {version} ;;
@@ -140,7 +140,7 @@ def install(monkeypatch, tmp_path):
     return nvcc
 
 
-def test_only_a_new_compiler_compiles_again(install, tmp_path):
+def test_only_another_compiler_version_compiles_again(install, tmp_path):
     source = tmp_path / "kernel.cu"
     source.touch()
     counts = []
@@ -151,7 +151,7 @@ def test_only_a_new_compiler_compiles_again(install, tmp_path):
     assert counts == [1, 1, 2, 2]
 
 
-def test_an_older_compiler_is_told_what_to_choose(install, tmp_path):
+def test_the_error_of_an_older_compiler_names_the_setting(install, tmp_path):
     source = tmp_path / "kernel.cu"
     source.touch()
     install("12.6")

@@ -10,7 +10,7 @@ from fer_edge.kernels import reference
 
 pytestmark = pytest.mark.slow
 
-# Too little for any map here, enough for everything else.
+# Too little for any map here, enough for the other arrays.
 NOT_RESIDENT = 12 * 1024
 FLOATS = [torch.float32, torch.float16, torch.bfloat16]
 
@@ -22,7 +22,7 @@ def make(n, channels, height, width, hidden, magnitude=1.0):
 
 
 def emulate(x, weights, channels_last=False, **settings: int):
-    """[N, C] of the kernel, the same bits in every order, from an `out` full of NaN."""
+    """[N, C] of the kernel, bitwise equal in every order; `out` is full of NaN before."""
     if channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
 
@@ -88,7 +88,7 @@ def test_constant_and_negative_maps():
         check(constant, weights, torch.float32)
 
 
-def test_no_room_for_the_sums():
+def test_too_little_shared_memory_for_the_sums():
     x, weights = make(1, 16, 7, 7, 4)
     with pytest.raises(EmulatedError, match="more shared memory than there is"):
         emulate(x.float(), cast(weights, torch.float32), shared_limit=1024)

@@ -1,4 +1,4 @@
-"""The emulator itself: a right kernel runs in every order, and each kind of fault is seen."""
+"""The emulator itself: a correct kernel runs in every order, and each kind of fault is detected."""
 
 import ctypes
 
@@ -33,13 +33,13 @@ def run(emulator, name, count=48):
     return out
 
 
-def test_a_right_kernel():
+def test_a_correct_kernel():
     sums = in_every_order("emulator/faulty_kernels", lambda emulator: run(emulator, "prefix_sums"))
     torch.testing.assert_close(sums, torch.arange(48, dtype=torch.float32).cumsum(0))
 
 
 @pytest.mark.parametrize("name", ["without_a_barrier", "blocks_talk"])
-def test_races_give_other_bits_in_another_order(name):
+def test_a_race_gives_another_result_in_another_order(name):
     with pytest.raises(AssertionError, match="differs from forward"):
         in_every_order("emulator/faulty_kernels", lambda emulator: run(emulator, name))
 
@@ -63,7 +63,7 @@ def test_a_copy_without_a_wait_leaves_nan():
     ],
 )
 def test_faults_are_named(name, order, message):
-    # 48 values are a multiple of 32 bytes, so that nothing lies between array and guard.
+    # 48 values are a multiple of 32 bytes, so the guard page follows the array directly.
     with Emulator("emulator/faulty_kernels", order) as emulator, pytest.raises(EmulatedError, match=message):
         run(emulator, name, 48)
     with Emulator("emulator/faulty_kernels", order) as emulator:

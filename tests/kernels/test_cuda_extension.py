@@ -1,6 +1,6 @@
-"""`fer_edge._cuda` and the tensors in front of it, on the emulator instead of a device.
+"""`fer_edge._cuda` and its functions on tensors, on the emulator instead of a GPU.
 
-The bindings and kernels are those of csrc/cuda; the numerics of each kernel have tests of their own.
+The bindings and kernels are those of csrc/cuda; other files test the numerics of each kernel.
 """
 
 import ctypes
@@ -23,13 +23,13 @@ pytestmark = pytest.mark.slow
 
 FLOATS = [torch.float32, torch.float16, torch.bfloat16]
 C, HIDDEN, HEADS = 16, 4, 2
-# More than any array of these tests has.
+# More values than any array of these tests.
 GUARD = 1 << 14
 
 
 @pytest.fixture
 def cuda_ops(monkeypatch):
-    """The module on the emulated extension; tensors stay on the CPU, so there is no stream to ask for."""
+    """The module on the emulated extension; tensors are on the CPU, so there is no stream."""
     monkeypatch.setitem(sys.modules, "fer_edge._cuda", extension())
     monkeypatch.setattr(fer_edge, "_cuda", extension(), raising=False)
     monkeypatch.delitem(sys.modules, "fer_edge.kernels.cuda_ops", raising=False)
@@ -49,7 +49,7 @@ def cuda_ops(monkeypatch):
         dtype: torch.dtype | None = None,
         channels_last: bool = False,
     ) -> torch.Tensor:
-        """Full of NaN, and more of it behind: a kernel that takes an array for larger must be seen."""
+        """Full of NaN, also after its end, to detect a kernel that writes too much."""
         n = torch.Size(shape).numel()
         memory = torch.full((n + GUARD,), torch.nan, dtype=dtype or like.dtype)
         followed.append(memory[n:])
@@ -162,7 +162,7 @@ def test_float64_is_refused(cuda_ops):
 @pytest.mark.parametrize("border", ["edge", "constant"])
 def test_pictures(cuda_ops, dtype, border):
     rng = np.random.default_rng(0)
-    # Rows that are further apart than they are long, as in a frame with a pitch.
+    # The row stride is larger than the width, as in a frame with a pitch.
     plane = torch.from_numpy(rng.integers(0, 256, (40, 64), np.uint8))[:, :50]
     matrices = torch.tensor([[[1.5, 0.2, -3], [-0.2, 1.5, 4]], [[0.5, 0, 9], [0, 0.5, 9]]])
     arguments = {"mean": 100.0, "scale": 0.7, "border": border, "fill": 12.0}
@@ -260,7 +260,7 @@ VALID = {
         ("warp_normalize", {"matrices": 34}, "matrices must begin at a multiple of 4 bytes, got 34"),
     ],
 )
-def test_arguments_that_do_not_fit(name, changed, message):
+def test_invalid_arguments(name, changed, message):
     with pytest.raises(ValueError, match="must") as raised:
         getattr(extension(), name)(**{**VALID[name], **changed})
     assert message in str(raised.value)

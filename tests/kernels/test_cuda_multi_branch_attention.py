@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 OPERATION = "multi_branch_attention"
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
-# Channels, map, images: with up to 256 places the kernels take their small tiles.
+# Channels, map, images: with up to 256 positions the kernels use their small tiles.
 SMALL_TILES = [
     (8, (4, 4), 1),
     (24, (7, 7), 3),
@@ -23,7 +23,7 @@ SMALL_TILES = [
     (8, (14, 14), 1),
 ]
 LARGE_TILES = [(40, (7, 7), 6), (8, (14, 14), 3), (64, (5, 9), 7)]
-# What every device gives a block without being asked.
+# Bytes that a block may use on every device without a function attribute.
 SHARED_LIMIT = 48 * 1024
 
 
@@ -34,7 +34,7 @@ def draw(images, channels, size, dtype=torch.float32, *, channels_last=False, fa
 
 
 def launch(emulator, z, weights):
-    """What is in out, contiguous, for folded weights; it and scratch are full of NaN."""
+    """The output, contiguous, for folded weights; it and scratch are full of NaN before."""
     images, wide, height, width = z.shape
     channels_last = not z.is_contiguous()
     given, put = emulator.put(z), [emulator.put(w) for w in weights]

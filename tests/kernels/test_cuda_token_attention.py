@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 OPERATION = "token_attention"
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
-# Channels, heads, map, images: with up to 256 places the projection takes its small tiles.
+# Channels, heads, map, images: with up to 256 positions the projection uses its small tiles.
 SMALL_TILES = [
     (8, 1, (4, 4), 1),
     (24, 4, (7, 7), 3),
@@ -33,7 +33,7 @@ def draw(images, channels, size, dtype=torch.float32, *, channels_last=False, fa
 
 
 def launch(emulator, x, weights, heads, epsilon=1e-5):
-    """What is in out, contiguous; it and scratch are full of NaN."""
+    """The output, contiguous; it and scratch are full of NaN before."""
     images, channels, height, width = x.shape
     channels_last = not x.is_contiguous()
     given, put = emulator.put(x), [emulator.put(w) for w in weights]

@@ -1,4 +1,4 @@
-"""csrc/cuda/warp_normalize.cu, emulated: the bits of `fer_edge.ops.reference.warp_normalize`.
+"""csrc/cuda/warp_normalize.cu, emulated: bitwise equal to `fer_edge.ops.reference.warp_normalize`.
 
 Tolerance: none in float32. float16 and int8 are the float32 result, rounded once.
 """
@@ -36,7 +36,7 @@ def expected(plane, matrices, shape, *, mean=0.0, scale=1.0, border="edge", fill
 def launch(
     emulator, plane, matrices, shape, dtype=torch.float32, *, mean=0.0, scale=1.0, border="edge", fill=0.0
 ):
-    """The pictures [N, 1, *shape] of one launch, from an `out` full of NaN; the plane's rows may be apart."""
+    """The pictures [N, 1, *shape] of one launch, with NaN in `out` before; rows may have padding."""
     rows = emulator.empty((plane.shape[0], abs(plane.strides[0])), torch.uint8)
     rows[:, : plane.shape[1]] = torch.from_numpy(np.ascontiguousarray(plane))
     given_matrices = emulator.put(torch.from_numpy(matrices))
@@ -85,12 +85,12 @@ def test_plane_sizes(size, border):
 
 @pytest.mark.parametrize("width", [320, 321, 322])
 @pytest.mark.parametrize("level", range(7))
-def test_every_level_with_aligned_and_other_rows(level, width):
+def test_every_level_with_aligned_and_unaligned_rows(level, width):
     # The last scale is the largest of the level.
     scales = 1.7 * 2.0**level, 1.7 * 2.0**level, 2 * 2.0**level
     moves = (8, 1, 2), (30, 160, -50), (0, 3, 1)
     matrices = np.concatenate([similarity(s, *move) for s, move in zip(scales, moves, strict=True)])
-    # Rows of 321 and 322 bytes do not begin at multiples of four, those of 320 do.
+    # Rows of 320 bytes begin at multiples of four, those of 321 and 322 do not.
     assert_equals_reference(random_plane(250, width), matrices, (5, 7))
 
 

@@ -1,6 +1,6 @@
 """Triton's `dcif` and `filter_and_pool` against float64, with the tolerance of precision.py.
 
-The interpreter is right in float32 and float16; bfloat16 is left to a GPU.
+The interpreter is correct in float32 and float16; bfloat16 is tested on a GPU.
 """
 
 import pytest
@@ -92,7 +92,7 @@ def test_channels_last(operation, dtype):
 
 
 @both
-def test_another_layout_is_as_contiguous(operation):
+def test_another_layout_gives_the_result_of_contiguous(operation):
     upstream = draw(3, 24, (), torch.float16, seed=1)
     plain, strided = (draw(3, 24, (5, 3), torch.float16, layout) for layout in ("contiguous", "strided"))
     expected = computed(FUNCTIONS[operation][0], given(operation, plain), upstream)
@@ -102,7 +102,7 @@ def test_another_layout_is_as_contiguous(operation):
 
 
 class InChunks(torch.autograd.Function):
-    """`filter_and_pool` by plans that hold few elements at a time."""
+    """`filter_and_pool` with plans that hold few elements at a time."""
 
     TILE = 4096
 
@@ -163,7 +163,7 @@ def test_large_and_small_numbers(operation, factor, dtype):
 @pytest.mark.numeric
 @every_dtype
 def test_maps_below_zero(dtype):
-    # The zeros that fill a tile up must not be taken as the maximum.
+    # The zeros that pad a tile must not be the maximum.
     check("filter_and_pool", given("filter_and_pool", -0.5 - draw(1, 24, (4, 5), dtype).abs()))
 
 
@@ -187,8 +187,8 @@ def test_channels_that_share_the_maximum_share_its_gradient(dtype):
 
 @both
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, in the interpreter
-def test_what_is_not_finite_shows_and_stays_in_its_image_and_window(operation, bad):
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's warning in the interpreter
+def test_values_that_are_not_finite_stay_in_their_image_and_window(operation, bad):
     inputs = given(operation, draw(3, 8, (4, 10), torch.float32))
     inputs["spatial_w"] = inputs["spatial_w"].abs()
     triton, plain = FUNCTIONS[operation]
@@ -197,7 +197,7 @@ def test_what_is_not_finite_shows_and_stays_in_its_image_and_window(operation, b
     got, expected = triton(*inputs.values()), plain(*inputs.values())
     assert not expected[1, 3].isfinite()
     if operation == "filter_and_pool" and bad == float("inf"):
-        # The place gate is 1 in the window and what it was elsewhere.
+        # The spatial gate is 1 in the window and unchanged elsewhere.
         assert expected[1, :3].isfinite().all()
     torch.testing.assert_close(got[1], expected[1], equal_nan=True)
     assert torch.equal(got[::2], clean[::2])
@@ -214,7 +214,7 @@ def test_no_images(operation, layout):
 
 
 @both
-def test_the_same_bits_again_and_whatever_else_is_in_the_batch(operation):
+def test_bitwise_equal_when_repeated_and_for_any_batch_composition(operation):
     function, inputs = FUNCTIONS[operation][0], given(operation, draw(5, 8, (4, 4), torch.float16))
     upstream = draw(5, 8, (), torch.float16, seed=1)
     first, again = (computed(function, inputs, upstream) for _ in range(2))
@@ -224,7 +224,7 @@ def test_the_same_bits_again_and_whatever_else_is_in_the_batch(operation):
         own = {n: v[image, None] if n in ("x", "gate") else v for n, v in inputs.items()}
         alone = computed(function, own, upstream[image, None])
         assert torch.equal(alone["out"][0], first["out"][image])
-        # The other gradients of `dcif` pass through products of matrices, whose order is the library's.
+        # The other gradients of `dcif` depend on matrix products, whose summation order the library chooses.
         if operation == "filter_and_pool":
             assert torch.equal(alone["x"][0], first["x"][image])
             assert torch.equal(alone["gate"][0], first["gate"][image])

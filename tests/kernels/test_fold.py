@@ -12,7 +12,7 @@ from training.models.dcif import Dcif
 
 @pytest.mark.numeric
 @pytest.mark.parametrize("concatenate", [False, True])
-def test_one_matrix_does_the_work_of_project_and_merge(concatenate):
+def test_one_matrix_replaces_project_and_merge(concatenate):
     z = torch.randn(3, 32, 5, 4, dtype=torch.float64)
     weights = multi_branch_weights(16, concatenate)
     folded = fold_multi_branch(weights)

@@ -1,4 +1,4 @@
-"""The benchmark as far as it goes without a GPU, and the costs that it compares with."""
+"""The dry run of the kernel benchmark without a GPU, and the calculated costs."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return kernels.main()
 
 
-def test_a_dry_run_goes_through_everything_and_says_that_it_measures_nothing(monkeypatch, tmp_path, capsys):
+def test_a_dry_run_runs_all_cases_and_states_that_it_measures_nothing(monkeypatch, tmp_path, capsys):
     path = tmp_path / "kernels.json"
     chosen = ("token_attention", "conv-cut", "warp_normalize")
     assert run(monkeypatch, "--dry-run", "--batch", 1, "--json", path, "--only", *chosen) == 0
@@ -38,7 +38,7 @@ def test_a_dry_run_goes_through_everything_and_says_that_it_measures_nothing(mon
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
-def test_without_a_gpu_it_fails_and_says_why(monkeypatch, tmp_path, capsys):
+def test_without_a_gpu_it_fails_with_the_reason(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     path = tmp_path / "kernels.json"
     assert run(monkeypatch, "--json", path) == 1
@@ -53,7 +53,7 @@ def test_a_dry_run_without_the_interpreter_is_refused(monkeypatch, capsys):
     assert "TRITON_INTERPRET=1" in capsys.readouterr().err
 
 
-# With several images PyTorch copies the tokens and the mixed heads once more.
+# With several images PyTorch also copies the tokens and the mixed heads.
 @pytest.mark.parametrize(("images", "attention_launches"), [(1, 10), (8, 13)])
 def test_costs_are_those_of_the_formulas(images, attention_launches):
     found = {case.name: costs(case, images) for case in CASES}

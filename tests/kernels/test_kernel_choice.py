@@ -1,4 +1,4 @@
-"""What runs where, and what is said when it cannot."""
+"""The choice of an implementation, and the errors if it cannot run."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ CPU, CUDA = "cpu", "cuda"
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No interpreter, as in a user's process."""
+    """Without the interpreter, as in a user's process."""
     monkeypatch.delenv("TRITON_INTERPRET")
 
 
@@ -25,7 +25,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -
     monkeypatch.setattr(dispatch, "installed", lambda name: name in request.param)
 
 
-def test_every_module_has_what_the_table_says():
+def test_every_module_has_the_operations_of_the_table():
     for name in dispatch.IMPLEMENTATIONS:
         if name == "cuda" and not dispatch.installed("cuda"):
             continue
@@ -54,13 +54,13 @@ def test_the_interpreter_makes_triton_run_on_the_cpu():
     indirect=["installed"],
 )
 @pytest.mark.usefixtures("installed", "plain")
-def test_auto_takes_the_first_that_can(gradients, chosen):
+def test_auto_takes_the_first_implementation_that_can_run(gradients, chosen):
     assert dispatch.choose("dcif", "auto", CUDA, gradients) == chosen
 
 
 @pytest.mark.parametrize("installed", [("cuda",)], indirect=True)
 @pytest.mark.usefixtures("installed", "plain")
-def test_auto_passes_over_an_operation_that_is_left_out():
+def test_auto_skips_an_implementation_without_the_operation():
     assert dispatch.choose("filter_and_pool", "auto", CUDA, gradients=False) == "reference"
 
 
@@ -77,7 +77,7 @@ def test_auto_passes_over_an_operation_that_is_left_out():
     indirect=["installed"],
 )
 @pytest.mark.usefixtures("installed", "plain")
-def test_a_name_that_cannot_run_says_why(name, device, gradients, error, words):
+def test_an_implementation_that_cannot_run_raises_the_reason(name, device, gradients, error, words):
     with pytest.raises(error, match=words):
         dispatch.choose("dcif", name, device, gradients)
 

@@ -1,6 +1,6 @@
 """Triton's `multi_branch_attention` against the reference in float64, with the tolerance of precision.py.
 
-The interpreter is right in float32 and float16; bfloat16 is left to a GPU.
+The interpreter is correct in float32 and float16; bfloat16 is tested on a GPU.
 """
 
 import pytest
@@ -16,7 +16,7 @@ from fer_edge.kernels.triton_ops import multi_branch_attention
 pytestmark = pytest.mark.usefixtures("nan_in_new_memory")
 OPERATOR = torch.ops.fer_edge.multi_branch_attention.default
 PRECISIONS = (torch.float32, torch.float16)
-# Channels, map, images; more than 4 images take the larger tiles.
+# Channels, map, images; more than 4 images use the larger tiles.
 SMALL = (8, (4, 4), 1)
 
 
@@ -46,7 +46,7 @@ def computed(function, z, weights, training):
 
 
 def expected_of(z, weights, training=False):
-    """What an implementation should compute."""
+    """The exact arrays and their tolerances."""
     wide = z.double(), cast(weights, torch.float64)
     return expected(lambda: computed(folded, *wide, training), z.dtype)
 
@@ -135,7 +135,7 @@ def test_constant_maps_have_no_variance(dtype):
 @pytest.mark.numeric
 def test_variance_may_exceed_the_largest_float16():
     z, weights = draw(8, (7, 7), 2, torch.float16), weights_of(8, torch.float16, concatenate=True)
-    # An x that is 512 times as large, and weights that are as much smaller.
+    # x is 512 times as large, and the weights are smaller by the same factor.
     large = z * torch.where(torch.arange(16) < 8, 1, 512)[:, None, None]
     smaller = torch.where(torch.arange(16) < 8, 1 / 512, 1).half()
     merge_w, beta = weights.merge_w * smaller, weights.beta / 512**2
@@ -158,7 +158,7 @@ def test_gradients_of_the_reference():
 @pytest.mark.parametrize(
     ("layout", "training"), [("contiguous", True), ("channels_last", False), ("strided", True)]
 )
-def test_is_a_good_operator(layout, training):
+def test_opcheck(layout, training):
     tensors = draw(8, (2, 3), 2, torch.float32, layout), *fold_multi_branch(weights_of(8, torch.float32))
     leaves = [tensor.detach().requires_grad_(training) for tensor in tensors]
     torch.library.opcheck(OPERATOR, (*leaves, training))
@@ -185,7 +185,7 @@ def test_no_images(dtype):
         assert torch.equal(gradient, torch.zeros_like(getattr(weights, name))), name
 
 
-def test_same_bits_each_time():
+def test_bitwise_equal_when_repeated():
     z, weights = draw(8, (5, 3), 2, torch.float16), weights_of(8, torch.float16)
     first, again = (computed(multi_branch_attention, z, weights, training=True) for _ in range(2))
     for name, values in first.items():
@@ -201,7 +201,7 @@ def test_an_image_does_not_depend_on_the_others(images):
     assert_accurate("out", multi_branch_attention(z, weights)[1:2], alone)
 
 
-def test_only_training_keeps_anything():
+def test_only_training_saves_arrays():
     z, weights = draw(*SMALL, torch.float32), weights_of(8, torch.float32)
     folded = fold_multi_branch(weights)
     out, *saved = OPERATOR(z, *folded, False)

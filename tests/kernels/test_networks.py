@@ -1,4 +1,4 @@
-"""The networks behind their switch: the same weights, answers and gradients whatever runs."""
+"""Whole networks: the same weights, outputs and gradients with every implementation of their blocks."""
 
 import functools
 from typing import Any
@@ -19,7 +19,7 @@ TINY: dict[str, dict[str, Any]] = {
     "tkfnet-nano": {"widths": (8, 16, 32), "dropout": 0.0},
     "conv-cut": {"variant": "atto", "size": 56, "tokens_width": 32, "dropout": 0.0, "layer_scale": 0.5},
 }
-# Of the signs of rounding errors: a network takes long.
+# Draws of the signs of rounding errors; few, because a network takes long.
 DRAWS = 4
 every_network = pytest.mark.parametrize("name", TINY)
 
@@ -39,7 +39,7 @@ def pictures(model: nn.Module, count: int = 3) -> Tensor:
 
 @functools.cache
 def expected_answer(name: str, dtype: torch.dtype) -> Expected:
-    """Of the network in evaluation, where blocks and convolutions have the dtype."""
+    """The expected output in evaluation, with blocks and convolutions in the dtype."""
     model = use_kernels(network(name), "reference").eval().double()
     x = pictures(model).double()
     with torch.no_grad():
@@ -95,7 +95,7 @@ def test_compiled(name):
 
 
 @pytest.mark.slow
-def test_the_compiler_itself_takes_an_operation():
+def test_the_default_compiler_backend_accepts_an_operation():
     torch.manual_seed(SHIFT)
     block = use_kernels(Tafe(8), "triton").eval()
     x = normal(2, 8, 4, 4, dtype=torch.float32)
@@ -124,7 +124,7 @@ def halved(block: nn.Module) -> None:
 
 
 def stepped(block: nn.Module) -> None:
-    """By an optimiser that bumps no version."""
+    """A step of an optimizer that does not increment version counters."""
     block.train()
     parameters = list(block.parameters())
     for parameter in parameters:
@@ -151,7 +151,7 @@ def test_weights_are_folded_again_when_they_have_changed(make, change):
 
 
 @pytest.mark.parametrize("make", [Tafe, Dcif])
-def test_new_values_stand_where_a_recorded_graph_reads_them(make):
+def test_new_values_are_written_to_the_memory_that_a_recorded_graph_reads(make):
     block = make(32).eval()
     parameters = {parameter.data_ptr() for parameter in block.parameters()}
     with torch.inference_mode():
@@ -163,7 +163,7 @@ def test_new_values_stand_where_a_recorded_graph_reads_them(make):
     assert [weight.data_ptr() for weight in first] == [weight.data_ptr() for weight in again]
 
 
-def test_what_was_replaced_is_not_written_to():
+def test_replaced_weights_are_not_written_to():
     block = Dcif(32).eval()
     with torch.no_grad():
         block.folded()

@@ -1,6 +1,6 @@
 """The tolerance of precision.py rejects faults: each is planted in the source text of a reference.
 
-The faulty operation is computed in float64 and rounded once, so that nothing but the fault is rejected.
+The faulty operation is computed in float64 and rounded once, so only the fault can be rejected.
 """
 
 import functools
@@ -18,7 +18,7 @@ from fer_edge.kernels import fold_multi_branch, reference
 from tests.kernels.rounding_model import largest_rounding
 
 pytestmark = pytest.mark.numeric
-# x of 14 x 14 places, so that an accumulator of low precision shows; attention has 8 x 8 at most.
+# x has 14 x 14 positions, so that an accumulator of low precision is detected; attention has at most 8 x 8.
 CASES = {
     "dcif": (normal(2, 32, 14, 14), dcif_weights(32, 4), ()),
     "multi_branch_attention": (normal(1, 128, 14, 14), multi_branch_weights(64), ()),
@@ -84,8 +84,8 @@ FAULTS = [
 ]
 
 
-# In float16 these are no larger than its roundings: GELU's approximation, and operands of 11 bits, which TF32
-# has (bfloat16 has 8).
+# In float16 these faults are not larger than its rounding errors: GELU's approximation, and operands of 11
+# bits as in TF32 (bfloat16 has 8).
 FLOAT32_FAULTS = [
     ("dcif", "short operands", "F.linear(hidden, ", "shortened(hidden, "),
     ("token_attention", "short operands", "F.linear(tokens, ", "shortened(tokens, "),
@@ -131,12 +131,12 @@ def shortened(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def local_tap(y: Tensor, weight: Tensor) -> Tensor:
-    """What the middle tap of the depthwise convolution makes of the first place."""
+    """The product of the middle tap of the depthwise convolution and the first position."""
     return y[:, :, :1, :1].repeat_interleave(2, dim=1) * weight[:, 1:2, 1:2]
 
 
 def planted(operation, old, new):
-    """The references with other source text in one place of one function."""
+    """The references with a replaced text in the source of one function."""
     source = inspect.getsource(reference)
     begin = source.index(f"\ndef {operation}(")
     end = source.index("\ndef ", begin + 1)
@@ -149,7 +149,7 @@ def planted(operation, old, new):
 
 
 def computed(name, dtype, function):
-    """Output and gradients in float64, of arguments that the dtype has exactly."""
+    """Output and gradients in float64, of arguments that are exact in the dtype."""
     x, weights, rest = CASES[name]
     leaves = [value.to(dtype).double().requires_grad_() for value in (x, *weights)]
     out = function(leaves[0], type(weights)(*leaves[1:]), *rest)

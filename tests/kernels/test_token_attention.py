@@ -1,6 +1,6 @@
 """Triton's `token_attention` against the reference in float64, with the tolerance of precision.py.
 
-The interpreter is right in float32 and float16; bfloat16 is left to a GPU.
+The interpreter is correct in float32 and float16; bfloat16 is tested on a GPU.
 """
 
 import pytest
@@ -71,7 +71,7 @@ def test_output_and_gradients(channels, heads, size, images, dtype):
 
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS[1:])
-def test_every_layout_gives_the_same_bits(layout, dtype):
+def test_layouts_are_bitwise_equal(layout, dtype):
     weights = cast(token_attention_weights(24), dtype)
     upstream = draw(3, 24, (3, 5), dtype, seed=1)
     x = draw(3, 24, (3, 5), dtype, layout)
@@ -85,7 +85,7 @@ def test_every_layout_gives_the_same_bits(layout, dtype):
 
 @pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
-def test_one_place(dtype):
+def test_one_position(dtype):
     check(draw(3, 64, (1, 1), dtype), 2)
 
 
@@ -119,7 +119,7 @@ def test_saturated_softmax_and_small_numbers(factor, dtype):
 @pytest.mark.numeric
 def test_scores_beyond_the_range_of_float16():
     # Every query and key is 400 in 8 channels: their product is 1.28e6, beyond the largest float16, 65504.
-    # All scores are the same, so the output is that of queries and keys as they were.
+    # All scores are equal, so the output does not change.
     weights, x = token_attention_weights(8), draw(1, 8, (4, 4), torch.float16)
     weights = weights._replace(
         qkv_w=weights.qkv_w * torch.tensor([0.0, 0.0, 1.0]).repeat_interleave(8)[:, None]
@@ -132,13 +132,13 @@ def test_scores_beyond_the_range_of_float16():
 
 @pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
-def test_maps_that_are_constant_over_places(dtype):
+def test_maps_that_are_constant_over_positions(dtype):
     check(draw(1, 64, (1, 1), dtype).expand(1, 64, 3, 5).contiguous(), 2)
 
 
 @pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
-def test_places_without_variance_over_channels(dtype):
+def test_positions_without_variance_over_channels(dtype):
     x = torch.full((1, 64, 4, 4), 1.5, dtype=dtype)
     # LayerNorm's argument is 2 everywhere.
     check(x, 2, changed=lambda w: w._replace(out_w=w.out_w * 0, out_b=w.out_b * 0 + 0.5))
@@ -159,7 +159,7 @@ def test_no_images(layout):
         assert torch.equal(got[name], torch.zeros_like(weight)), name
 
 
-def test_the_same_bits_again_and_whatever_else_is_in_the_batch():
+def test_bitwise_equal_when_repeated_and_for_any_batch_composition():
     weights = cast(token_attention_weights(8), torch.float16)
     x, upstream = draw(3, 8, (4, 4), torch.float16), draw(3, 8, (4, 4), torch.float16, seed=1)
     first, again = (computed(token_attention, leaves(x, weights), upstream, 1) for _ in range(2))
@@ -171,7 +171,7 @@ def test_the_same_bits_again_and_whatever_else_is_in_the_batch():
         assert torch.equal(alone["x"][0], first["x"][image])
 
 
-def test_nothing_is_kept_without_gradients():
+def test_nothing_is_saved_without_gradients():
     weights = cast(token_attention_weights(8), torch.float32)
     x = draw(1, 8, (4, 4), torch.float32)
     operation = torch.ops.fer_edge.token_attention

@@ -1,4 +1,4 @@
-"""Triton's `warp_normalize` has the bits of the NumPy reference."""
+"""Triton's `warp_normalize` is bitwise equal to the NumPy reference."""
 
 import os
 import subprocess
@@ -50,7 +50,7 @@ def test_the_first_levels_of_the_mip_map(border):
 
 
 def test_deeper_levels_and_what_lies_beyond_the_last():
-    # The interpreter would take half a minute for the 4096 pixels under a sample of the last level.
+    # The interpreter would take half a minute for the 4096 pixels of one sample of the last level.
     matrices = scaled([17.0, 33.0, 129.0], at=(-9.0, 4.0))
     expected, answer = both(frame(161, 283), matrices, (2, 3))
     assert torch.equal(answer, expected)
@@ -66,7 +66,7 @@ def test_small_and_odd_planes(size):
     assert torch.equal(answer, expected)
 
 
-# NumPy, which the interpreter is made of, would say so.
+# The interpreter computes with NumPy, which would warn.
 @pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
 def test_matrices_that_are_not_finite_count_as_outside():
     matrices = scaled([1.0, 2.5]).repeat(3, 1, 1)
@@ -107,7 +107,7 @@ def test_no_pictures_and_empty_pictures():
 
 
 def test_more_blocks_than_a_grid_has_along_y(monkeypatch):
-    # Stands in for the device: what the interpreter would take minutes for is only counted here.
+    # A test double of the launch: the interpreter would take minutes, so the programs are only counted.
     class Counted:
         def __getitem__(self, grid: tuple[int, ...]) -> object:
             grids.append(grid)
@@ -155,7 +155,7 @@ def without_interpreter(program):
     return done.stdout.splitlines()
 
 
-def test_it_compiles_and_nothing_is_contracted():
+def test_it_compiles_without_fused_multiply_add():
     assert len(without_interpreter(COMPILED)) == 6
 
 
@@ -174,7 +174,7 @@ for sizes in ((61, 83, 83, 5, 7), (1, 1, 1, 1, 1), (1080, 1920, 2048, 112, 112),
 """
 
 
-def test_a_new_size_is_no_new_compilation():
+def test_a_new_size_needs_no_compilation():
     keys = without_interpreter(BOUND)
     assert len(keys) == 4
     assert len(set(keys)) == 1

@@ -1,19 +1,20 @@
-"""Plants faults in the runtime, one at a time, and reports which of them no test notices.
+"""Plants faults in the runtime, one at a time, and reports the faults that no test detects.
 
-    python -m tests.mutation                        # everything; an hour or so
-    python -m tests.mutation --file detect.py       # every fault of the files whose path ends like this
-    python -m tests.mutation --sample 200           # a random sample over all files, the same for each seed
-    python -m tests.mutation --again                # only those that no earlier run has noticed
-    python -m tests.mutation --limit 2              # quicker: few tests besides the file's own
+    python -m tests.mutation                        # all files; takes hours
+    python -m tests.mutation --file detect.py       # the files whose path ends in detect.py
+    python -m tests.mutation --sample 200           # a random sample of all faults, fixed by --seed
+    python -m tests.mutation --again                # only faults that no earlier run has detected
+    python -m tests.mutation --limit 2              # faster: 2 s of tests from other test modules
 
 A fault is planted in a temporary copy of the tree, never in the checkout. The tests that reach the changed
 function run in a forked process, in which all libraries are loaded already: first those of the own test
-module, the fastest first, up to the first failure. A run that takes too long counts as a failure, because a
-fault may loop forever. A test that starts a process is run for all faults in the folder that it mirrors.
+module, the fastest first, up to the first failure. A run that exceeds its time limit counts as a failure,
+because a fault may cause an endless loop. Calls in a subprocess cannot be recorded, so a test that starts one
+is run for every fault in the folder that it mirrors.
 
-The results are added to build/mutation.jsonl; an interrupted run goes on with --again. Survivors that are no
-fault (the changed code does the same) stand with a reason in equivalent.toml beside this file; they are not
-planted and are counted apart.
+The results are appended to build/mutation.jsonl; --again continues an interrupted run. equivalent.toml lists
+the changes that do not affect the behaviour, each with its reason; they are not planted and are counted
+separately.
 """
 
 import argparse
@@ -43,7 +44,7 @@ PACKAGES = ("fer_edge", "fer_edge/backends", "fer_edge/cli", "fer_edge/ops")
 TESTS = ("tests/backends", "tests/cli", "tests/ops")
 # Their functions are called while fer_edge is imported.
 IMPORTED_ONCE = ("fer_edge/ops/__init__.py", "fer_edge/backends/ort.py")
-# What the tests need besides the sources that git knows: the compiled core.
+# The tests also need the compiled core, which git does not track.
 BUILT = "fer_edge/*.so"
 
 
@@ -55,22 +56,20 @@ class Planted(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Recognises the fault in later runs, also when lines above it have moved."""
+        """Identifies the fault in later runs, independent of line numbers."""
         return f"{self.file}: {self.mutant.scope}: {self.mutant.before} -> {self.mutant.after}"
 
 
 def main() -> int:
-    """Plants the faults that the command line asks for; 1 when one survived that is not listed."""
+    """Plants the faults selected by the command line; returns 1 if one survived that is not listed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--file", action="append", default=[], help="end of a path, such as cli/draw.py")
     parser.add_argument("--sample", type=int, metavar="N", help="plant N faults, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (%(default)s)")
+    parser.add_argument("--again", action="store_true", help="skip faults that an earlier run has detected")
+    parser.add_argument("--tests-from", metavar="COMMIT", help="evaluate the tests of another commit")
     parser.add_argument(
-        "--again", action="store_true", help="believe earlier runs where they noticed a fault"
-    )
-    parser.add_argument("--tests-from", metavar="COMMIT", help="judge the tests of another commit")
-    parser.add_argument(
-        "--limit", type=float, metavar="S", help="seconds of tests of other modules for a fault"
+        "--limit", type=float, metavar="S", help="maximum seconds of tests from other test modules per fault"
     )
     options = parser.parse_args()
     planted = _planted(options)
@@ -176,7 +175,7 @@ def _outcome(one: Planted, runner: Runner) -> str:
 
 
 def _is_named(name: str, listed: str) -> bool:
-    """Whether an entry of the list means this fault; one that ends in * means all that begin like it."""
+    """Whether an entry of the list names this fault; an entry that ends in * names all with this prefix."""
     return name.startswith(listed[:-1]) if listed.endswith("*") else name == listed
 
 
@@ -199,7 +198,7 @@ def _report(results: list[tuple[Planted, str]]) -> int:
         print(f"{file:32} {numbers}")
     noticed = total["killed"] + total["timeout"]
     print(
-        f"{noticed / max(1, total.total()):.1%} noticed of {total.total()}; "
+        f"{noticed / max(1, total.total()):.1%} detected of {total.total()}; "
         f"{noticed / max(1, total.total() - total['equivalent']):.1%} without the equivalent ones"
     )
     return 1 if unlisted else 0

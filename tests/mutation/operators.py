@@ -1,4 +1,4 @@
-"""The faults that are planted: each operator replaces one node of a module's syntax tree."""
+"""The planted faults: each operator replaces one node of a module's syntax tree."""
 
 import ast
 import copy
@@ -41,7 +41,7 @@ FUNCTIONS = {
 }
 FUNCTIONS |= {new: old for old, new in FUNCTIONS.items() if old not in ("zeros", "setdefault")}
 COMMUTATIVE = {"min", "max", "minimum", "maximum", "fmin", "fmax", "hypot"}
-# Texts for people, as are strings with a space: tests match their stable part.
+# Messages, like all strings with a space: tests match only their stable part.
 WORDING = {"help", "metavar", "description", "epilog", "prog"}
 TYPES = {"Literal", "NDArray", "Callable", "Generic", "tuple", "dict", "list", "type", "ClassVar"}
 
@@ -127,7 +127,7 @@ def _is_left_alone(node: ast.AST) -> bool:
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.keyword):
-        # `strict=True` of zip only guards against mistakes of ours.
+        # `strict=True` of zip only detects errors of the package itself.
         return node.arg in WORDING or node.arg == "strict"
     if isinstance(node, ast.Subscript):
         return isinstance(node.value, ast.Name) and node.value.id in TYPES
@@ -248,7 +248,7 @@ def _calls(node: ast.Call) -> Iterator[ast.AST]:
 
 def _displays(node: ast.Tuple | ast.List, holder: ast.AST) -> Iterator[ast.AST]:
     items = node.elts
-    # Indices and shapes only fail when an element goes; tables and exceptions may go on without it.
+    # Indices and shapes only fail if an element is missing; tables and exceptions may still work without it.
     if not isinstance(holder, ast.Subscript | ast.Call):
         for i in range(len(items)):
             yield _changed(node, elts=_without(items, i))

@@ -1,9 +1,9 @@
 """Runs tests in forked processes, in which all libraries are loaded already.
 
 There are two ways. A fault in the body of a function is planted by swapping the function's code in a process
-that has imported fer_edge and collected the tests: that costs next to nothing. A fault elsewhere (a constant,
-a default, a decorator) is seen only by what is imported after it, so a process that has not imported fer_edge
-yet starts pytest anew.
+that has imported fer_edge and collected the tests; this costs almost no time. A fault elsewhere (a constant,
+a default, a decorator) takes effect only at the import, so a process that has not yet imported fer_edge
+starts pytest again.
 """
 
 import functools
@@ -60,7 +60,7 @@ class Runner:
         hypothesis.settings.load_profile("mutation")
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-        # What is there now need not be looked at by any later collection of garbage.
+        # Later garbage collections need not visit the objects that exist now.
         gc.freeze()
         self._pipe, theirs = Pipe()
         if os.fork() == 0:
@@ -77,7 +77,7 @@ class Runner:
         )
 
     def tests_for(self, file: str, line: int) -> tuple[list[str], list[str]]:
-        """As Reached.tests_for; of the tests of other modules as many as the limit allows."""
+        """As Reached.tests_for; tests of other modules are included up to the limit."""
         own, rest = self._reached.tests_for(file, line)
         if self._limit_s is None:
             return own, rest
@@ -165,14 +165,14 @@ def _code_of(code: CodeType, names: list[str]) -> CodeType:
 
 
 def _pytest_anew(tests: list[str]) -> int:
-    # None of a fault's compiled files is left behind.
+    # The fault's byte code is not written to disk.
     sys.dont_write_bytecode = True
     pytest.main([*OPTIONS, f"--basetemp={Path.cwd().parent / 'tmp'}", *tests], plugins=[_Exit()])
     return 1
 
 
 class _Exit:
-    """A plugin of pytest that ends the process with the session: there is nothing to tidy up."""
+    """A plugin of pytest that ends the process with the session, because no clean-up is needed."""
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:

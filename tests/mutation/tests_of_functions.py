@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-# These start a process, in which no call is seen.
+# These start a subprocess, whose calls are not recorded.
 IN_A_PROCESS = ("subprocess", "in_a_process", "run_with_target")
 
 
@@ -31,7 +31,7 @@ class Reached(NamedTuple):
             for test, functions in self.functions.items()
             if any(f == prefix or (not line and f.startswith(prefix)) for f in functions)
             or (not line and test.startswith(own))
-            # What a process calls is not seen: such a test is run for all files of the folder it mirrors.
+            # Calls in a subprocess are not recorded: the test is run for all files that its folder mirrors.
             or ("*" in functions and Path(test).parent == path.parent)
         ]
         tests.sort(key=lambda test: ("*" in self.functions[test], self.seconds[test]))
@@ -49,7 +49,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
-        """Runs a test under a tracer, which is told of each new frame and no more."""
+        """Runs a test under a tracer that receives each new frame, but no lines."""
         self._called = set()
         start = time.perf_counter()
         threading.settrace(self._note)

@@ -1,4 +1,4 @@
-"""Arguments at the edges of what the operations take, on every target in the same words."""
+"""Arguments at the limits of the valid ranges; every target gives the same error messages."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_the_longest_plane(operations):
 
 
 def test_which_rows_are_contiguous(operations):
-    # One column, or no row, is contiguous whatever its strides say.
+    # One column, or no row, is contiguous with any strides.
     bgr = np.full((4, 1, 3), 9, np.uint8)
     assert (operations.luma_from_bgr(bgr, np.zeros((4, 2), np.uint8)[:, ::2]) == 9).all()
     assert operations.luma_from_bgr(bgr[:0], np.zeros((4, 2), np.uint8)[:0, ::2]).shape == (0, 1)

@@ -18,7 +18,7 @@ STRIDES = (8, 16, 32)
 
 
 def random_maps(height, width, seed=0, spread=0.6):
-    """Maps of a detector that has learnt nothing: float32 [15, H / s, W / s] for each stride."""
+    """Random maps, as of an untrained detector: float32 [15, H / s, W / s] for each stride."""
     rng = np.random.default_rng(seed)
     return [(spread * rng.normal(size=(15, height // s, width // s))).astype(np.float32) for s in STRIDES]
 
@@ -102,7 +102,7 @@ def test_agrees_with_plain_python(seed, threshold, overlap):
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.floats(0, 1))
 @settings(deadline=None, max_examples=60)
-def test_what_is_kept_is_sorted_apart_and_above_the_threshold(seed, threshold, overlap):
+def test_kept_faces_are_sorted_and_distinct_and_above_the_threshold(seed, threshold, overlap):
     maps = random_maps(64, 96, seed, spread=1.5)
     for name in ops.targets():
         boxes, _, scores = ops.operations(name).decode_faces(maps, threshold=threshold, overlap=overlap)
@@ -113,8 +113,8 @@ def test_what_is_kept_is_sorted_apart_and_above_the_threshold(seed, threshold, o
                 assert iou(boxes[i].tolist(), boxes[j].tolist()) <= overlap + 1e-5
 
 
-def test_no_order_of_the_cells_matters(operations):
-    # The same faces, mirrored: the cells come in another order, the faces must not change but for the mirror.
+def test_the_order_of_the_cells_does_not_matter(operations):
+    # The same faces, mirrored: the order of the cells changes, and the faces must only be mirrored.
     maps = random_maps(64, 96, seed=9)
     mirrored = [level[:, :, ::-1].copy() for level in maps]
     for level in mirrored:
@@ -128,7 +128,7 @@ def test_no_order_of_the_cells_matters(operations):
     np.testing.assert_allclose(96 - other_landmarks[..., 0], landmarks[..., 0], atol=1e-4)
 
 
-def test_ties_stand_in_the_order_of_stride_row_column(operations):
+def test_equal_scores_are_in_the_order_of_stride_row_column(operations):
     maps = empty_maps()
     for level in maps:
         level[3:5] = math.log(0.1)
@@ -226,7 +226,7 @@ MAPS = empty_maps()
         ([*MAPS[:2], MAPS[2][..., ::-1]], ValueError, "maps[2] must be C-contiguous, got strides"),
     ],
 )
-def test_refuses_with_the_same_words_on_every_target(operations, maps, error, message):
+def test_the_same_error_message_on_every_target(operations, maps, error, message):
     with pytest.raises(error) as raised:
         operations.decode_faces(maps, threshold=0.5, overlap=0.3)
     assert message in str(raised.value)
@@ -234,7 +234,7 @@ def test_refuses_with_the_same_words_on_every_target(operations, maps, error, me
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, np.nan])
 @pytest.mark.parametrize("name", ["threshold", "overlap"])
-def test_refuses_limits_that_are_no_share(operations, name, value):
+def test_limits_outside_0_and_1_are_rejected(operations, name, value):
     limits = {"threshold": 0.5, "overlap": 0.3, name: value}
     with pytest.raises(ValueError, match=rf"{name} must be in \[0, 1\], got {value:g}; it is a share"):
         operations.decode_faces(MAPS, **limits)

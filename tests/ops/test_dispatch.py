@@ -13,7 +13,7 @@ BUILT = ops.targets() != ["reference"]
 
 
 def run_with_target(name, code="from fer_edge import ops; print(ops.target)"):
-    """Import in a fresh interpreter, because the choice is made once."""
+    """Imports in a new interpreter, because the target is selected once."""
     environment = {**os.environ, "FER_EDGE_OPS": name}
     return subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
@@ -21,16 +21,16 @@ def run_with_target(name, code="from fer_edge import ops; print(ops.target)"):
 
 
 @pytest.mark.parametrize("name", ops.targets())
-def test_each_target_can_be_asked_for(name):
+def test_each_target_can_be_selected(name):
     answer = run_with_target(name)
     assert answer.stdout.strip() == name, answer.stderr
 
 
-def test_without_a_wish_the_best_is_taken():
+def test_by_default_the_best_target_is_selected():
     assert run_with_target("").stdout.strip() == ops.targets()[0]
 
 
-def test_the_reference_is_always_there_and_last():
+def test_the_reference_is_always_available_and_last():
     assert ops.targets()[-1] == "reference"
     assert len(set(ops.targets())) == len(ops.targets())
 

@@ -1,4 +1,4 @@
-"""luma_from_bgr. Tolerance: none, every target gives the bits of OpenCV and of the reference."""
+"""luma_from_bgr. Tolerance: none; every target is bitwise equal to OpenCV and to the reference."""
 
 import cv2
 import hypothesis.extra.numpy as hnp
@@ -113,7 +113,7 @@ BGR = np.zeros((4, 5, 3), np.uint8)
         ),
     ],
 )
-def test_refuses_with_the_same_words_on_every_target(operations, bgr, out, error, message):
+def test_the_same_error_message_on_every_target(operations, bgr, out, error, message):
     with pytest.raises(error) as raised:
         operations.luma_from_bgr(bgr, out)
     assert message in str(raised.value)

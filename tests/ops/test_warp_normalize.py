@@ -1,7 +1,7 @@
 """warp_normalize on every target.
 
 Tolerance against the reference: none. Positions are rounded to 1/1024 px and no target fuses multiplications
-with additions, so float32 results have the same bits everywhere.
+with additions, so float32 results are bitwise equal on every target.
 """
 
 import itertools
@@ -128,7 +128,7 @@ def test_any_row_stride(operations, view, scale):
     np.testing.assert_array_equal(warped(operations, plane, matrices, (20, 30)), expected)
 
 
-def test_rows_of_one_memory(compiled):
+def test_rows_that_share_their_memory(compiled):
     plane = np.broadcast_to(np.arange(70, dtype=np.uint8), (50, 70))
     assert_equals_reference(compiled, plane, similarity(1.5, 25, 10, 5), (33, 33))
 
@@ -199,7 +199,7 @@ def test_the_widest_prefilter(operations):
     plane = random_plane(256, 384)
     expected = plane.reshape(2, 128, 3, 128).mean(axis=(1, 3))
     np.testing.assert_allclose(warped(operations, plane, similarity(128), (2, 3))[0], expected, atol=3)
-    # Beyond it the plane is read as it is: no picture is shrunk so far on purpose.
+    # Beyond this limit the plane is read without a prefilter, because no practical picture is shrunk so much.
     sample = warped(operations, plane, similarity(128.01), (1, 1))[0, 0, 0]
     assert plane[63:65, 63:65].min() <= sample <= plane[63:65, 63:65].max()
 
@@ -210,7 +210,7 @@ def test_shrinking_a_natural_picture_agrees_with_inter_area(operations):
     plane = cv2.normalize(plane, None, 0, 255, cv2.NORM_MINMAX)
     got = warped(operations, plane, similarity(4), (100, 150))[0]
     area = cv2.resize(plane, (150, 100), interpolation=cv2.INTER_AREA).astype(np.float32)
-    # Both round: the halving to a grey level, OpenCV its result.
+    # Both round to grey levels: each halving, and OpenCV's result.
     np.testing.assert_allclose(got, area, atol=1.0)
 
 
@@ -284,7 +284,7 @@ OUT = np.zeros((1, 1, 4, 4), np.float32)
         (PLANE, MATRIX, OUT[..., ::2], ValueError, "out must be C-contiguous, got strides"),
     ],
 )
-def test_refuses_with_the_same_words_on_every_target(operations, plane, matrices, out, error, message):
+def test_the_same_error_message_on_every_target(operations, plane, matrices, out, error, message):
     with pytest.raises(error) as raised:
         operations.warp_normalize(plane, matrices, out, mean=0, scale=1)
     assert message in str(raised.value)

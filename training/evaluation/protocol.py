@@ -45,7 +45,7 @@ def check_people(people: dict[str, I64]) -> None:
     """Rule 4: no known person is in two splits; takes the people column of each split by its name.
 
     Raises:
-        ValueError: a person is in two splits, whom the network would recognise better than a stranger.
+        ValueError: a person is in two splits, whom the network would recognise better than unknown people.
     """
     known = {name: set(np.unique(column).tolist()) - {UNKNOWN} for name, column in people.items()}
     names = list(known)

@@ -1,4 +1,4 @@
-"""Start weights from elsewhere: torchvision's files, our checkpoints, exported files.
+"""Start weights from torchvision's files, checkpoints of training.train and exported files.
 
 ResNet's weights have torchvision's names; those of ConvNeXt are mapped by CONVNEXT_NAMES. A first convolution
 over RGB is summed to one channel where the network reads luma, which leaves its output on grey pictures
@@ -31,8 +31,8 @@ FIRST = (
     "trunk.stem.0.weight",
     "trunk.0.weight",
 )  # the first convolution of each network
-# Weights that torchvision's files have and our trunks have not: classifiers, and for Conv-cut the last blocks
-# of stage 3 and all later stages.
+# Weights of torchvision's files that the trunks here do not have: classifiers, and for Conv-cut the last
+# blocks of stage 3 and all later stages.
 NOT_OURS = r"trunk\.(fc|classifier|features\.[67]|stages\.2\.\d+)\."
 CONTAINERS = ("ema", "state_dict", "model")  # keys under which training scripts store the weights
 

@@ -1,4 +1,4 @@
-"""The training crop against the runtime's."""
+"""The training crop equals the crop of the runtime."""
 
 import cv2
 import numpy as np

@@ -116,7 +116,7 @@ def test_rule_1_a_network_ignores_the_batch(name: str, options: dict[str, Any]):
     logits = logits_from_module(with_random_statistics(module, module.size).to(dtype))
     x, labels = inputs(module.size, rows=64)
     x = x.astype(np.float32 if name == "conv-cut" else np.float64)
-    # The rule can only be tested with a network that tells these pictures apart.
+    # The rule can only be tested with a network that distinguishes these pictures.
     assert logits(x).std(0).max() > 100 * TOLERANCE
     result = batch_independence(logits, x, labels)
     assert result["alone_against_mixed"] < TOLERANCE
