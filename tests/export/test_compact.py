@@ -82,6 +82,7 @@ def test_weights_that_are_not_folded_are_noticed():
     assert "DequantizeLinear" in compact.nodes_after_loading(slow.SerializeToString())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worse", [(0.2, 0.0, 0.0), (0.0, 0.01, 0.0), (0.0, 0.0, 0.05)])
 @pytest.mark.parametrize("weights", sorted(compact.LIMITS))
 def test_a_file_beyond_the_limits_is_not_written(

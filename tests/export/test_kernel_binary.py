@@ -68,6 +68,7 @@ def test_the_same_bytes_twice(tried: dict[str, list[str | int] | str]) -> None:
     assert (threads, shared) == (64, 0)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_launched_is_refused(tried: dict[str, list[str | int] | str]) -> None:
     parameters = "scale must have the parameters "
     assert tried["other order"].startswith(

@@ -63,6 +63,7 @@ def check(operation, inputs, function=None):
         assert_accurate(name, values, exact[name])
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @both
 @every_dtype
@@ -91,6 +92,7 @@ def test_channels_last(operation, dtype):
     assert dx.stride() == inputs["x"].stride()
 
 
+@pytest.mark.slow
 @both
 def test_another_layout_gives_the_result_of_contiguous(operation):
     upstream = draw(3, 24, (), torch.float16, seed=1)
@@ -213,6 +215,7 @@ def test_no_images(operation, layout):
         assert torch.equal(got[name], torch.zeros_like(value)), name
 
 
+@pytest.mark.slow
 @both
 def test_bitwise_equal_when_repeated_and_for_any_batch_composition(operation):
     function, inputs = FUNCTIONS[operation][0], given(operation, draw(5, 8, (4, 4), torch.float16))

@@ -97,6 +97,7 @@ def test_more_images_than_a_block_of_the_gate_or_chunks(dtype):
     check(*drawn((8, (2, 1), 17), dtype))
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("images", [1, 8, 64])
@@ -185,6 +186,7 @@ def test_no_images(dtype):
         assert torch.equal(gradient, torch.zeros_like(getattr(weights, name))), name
 
 
+@pytest.mark.slow
 def test_bitwise_equal_when_repeated():
     z, weights = draw(8, (5, 3), 2, torch.float16), weights_of(8, torch.float16)
     first, again = (computed(multi_branch_attention, z, weights, training=True) for _ in range(2))
@@ -192,6 +194,7 @@ def test_bitwise_equal_when_repeated():
         assert torch.equal(values, again[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize("images", [3, 6])
 def test_an_image_does_not_depend_on_the_others(images):

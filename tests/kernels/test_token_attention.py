@@ -69,6 +69,7 @@ def test_output_and_gradients(channels, heads, size, images, dtype):
     check(draw(images, channels, size, dtype), heads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS[1:])
 def test_layouts_are_bitwise_equal(layout, dtype):
@@ -83,6 +84,7 @@ def test_layouts_are_bitwise_equal(layout, dtype):
     assert got["y"].stride() == got["x"].stride() == expected.stride()
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 @pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
 def test_one_position(dtype):
@@ -144,6 +146,7 @@ def test_positions_without_variance_over_channels(dtype):
     check(x, 2, changed=lambda w: w._replace(out_w=w.out_w * 0, out_b=w.out_b * 0 + 0.5))
 
 
+@pytest.mark.slow
 @pytest.mark.numeric
 def test_another_epsilon():
     check(draw(1, 64, (4, 4), torch.float32), 2, epsilon=1.0)
@@ -159,6 +162,7 @@ def test_no_images(layout):
         assert torch.equal(got[name], torch.zeros_like(weight)), name
 
 
+@pytest.mark.slow
 def test_bitwise_equal_when_repeated_and_for_any_batch_composition():
     weights = cast(token_attention_weights(8), torch.float16)
     x, upstream = draw(3, 8, (4, 4), torch.float16), draw(3, 8, (4, 4), torch.float16, seed=1)

@@ -42,6 +42,7 @@ def scaled(steps, angle=0.4, at=(20.0, 15.0)):
     return matrices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("border", ["edge", "constant"])
 def test_the_first_levels_of_the_mip_map(border):
     matrices = scaled([0.3, 1.0, 2.0, 2.1, 4.0, 4.1, 8.1], at=(-9.0, 4.0))
@@ -49,6 +50,7 @@ def test_the_first_levels_of_the_mip_map(border):
     assert torch.equal(answer, expected)
 
 
+@pytest.mark.slow
 def test_deeper_levels_and_what_lies_beyond_the_last():
     # The interpreter would take half a minute for the 4096 pixels of one sample of the last level.
     matrices = scaled([17.0, 33.0, 129.0], at=(-9.0, 4.0))
@@ -84,6 +86,7 @@ def test_rows_of_an_nv12_frame_and_other_strides():
     assert torch.equal(answer, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.int8])
 def test_other_outputs_are_rounded_to_even_and_saturated(dtype):
     # Halves of grey levels: ties for int8; beyond its range on both sides.
@@ -155,6 +158,7 @@ def without_interpreter(program):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_it_compiles_without_fused_multiply_add():
     assert len(without_interpreter(COMPILED)) == 6
 
@@ -174,6 +178,7 @@ for sizes in ((61, 83, 83, 5, 7), (1, 1, 1, 1, 1), (1080, 1920, 2048, 112, 112),
 """
 
 
+@pytest.mark.slow
 def test_a_new_size_needs_no_compilation():
     keys = without_interpreter(BOUND)
     assert len(keys) == 4

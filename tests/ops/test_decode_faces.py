@@ -84,6 +84,7 @@ def test_odd_maps(compiled, shapes):
     assert_same_faces(compiled.decode_faces(maps, threshold=0.5, overlap=0.3), expected)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.5, 0.8]), st.sampled_from([0.0, 0.3, 0.7, 1.0]))
 @settings(deadline=None, max_examples=40)
 def test_agrees_with_plain_python(seed, threshold, overlap):
@@ -100,6 +101,7 @@ def test_agrees_with_plain_python(seed, threshold, overlap):
             assert scores[i] == pytest.approx(score, rel=1e-6)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.floats(0, 1))
 @settings(deadline=None, max_examples=60)
 def test_kept_faces_are_sorted_and_distinct_and_above_the_threshold(seed, threshold, overlap):

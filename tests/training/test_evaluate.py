@@ -68,6 +68,7 @@ def evaluated_folder(
     return out
 
 
+@pytest.mark.slow
 def test_a_checkpoint_leaves_every_file(evaluated_folder: Path):
     pictures = {
         "confusion.png",
@@ -86,6 +87,7 @@ def test_a_checkpoint_leaves_every_file(evaluated_folder: Path):
     assert "nan" not in report.lower().split()
 
 
+@pytest.mark.slow
 def test_the_figures_fit_together(evaluated_folder: Path, splits: tuple[Split, Split]):
     result = json.loads((evaluated_folder / "metrics.json").read_text(encoding="utf-8"))
     test = splits[1]
@@ -126,6 +128,7 @@ def test_a_spec_of_the_figures_is_taken_by_a_model(evaluated_folder: Path):
     assert models.ModelSpec.from_json(new.to_json()) == new
 
 
+@pytest.mark.slow
 def test_finished_parts_are_kept_after_a_failure(
     splits: tuple[Split, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -218,6 +221,7 @@ def test_without_scikit_learn_the_error_has_the_pip_line(monkeypatch: pytest.Mon
         features.coordinates_from_features(np.zeros((9, 4), np.float32))
 
 
+@pytest.mark.slow
 def test_a_wrong_choice_is_a_one_line_error(prepared: Path, tmp_path: Path):
     arguments = [str(ONNX), str(prepared), "--out", str(tmp_path), "--backend", "abacus"]
     command = [sys.executable, "-m", "training.evaluate", *arguments]
@@ -227,6 +231,7 @@ def test_a_wrong_choice_is_a_one_line_error(prepared: Path, tmp_path: Path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_predictor_needs_no_module(splits: tuple[Split, Split], tmp_path: Path):
     network = Predictor(lambda x: np.zeros((len(x), 8), np.float32), 16, None, {"file": "zeros"})
     row = {"precision": "none", "backend": {}}

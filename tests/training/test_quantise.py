@@ -72,6 +72,7 @@ def test_input_range_follows_training_only_and_holds_zero():
     torch.testing.assert_close(clipped, torch.full_like(x, held))
 
 
+@pytest.mark.slow
 def test_training_moves_the_weights_and_leaves_them_on_levels(trained: tuple[Path, Path]):
     before, out = trained
     old = quantised_layers(model_from_checkpoint(before))
@@ -86,6 +87,7 @@ def test_training_moves_the_weights_and_leaves_them_on_levels(trained: tuple[Pat
         assert not torch.allclose(start, layer.weight, atol=1e-4), name
 
 
+@pytest.mark.slow
 def test_the_log_has_a_line_for_each_epoch(trained: tuple[Path, Path]):
     lines = (trained[1] / "log.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
@@ -94,6 +96,7 @@ def test_the_log_has_a_line_for_each_epoch(trained: tuple[Path, Path]):
     assert all(0 <= row["valid_accuracy"] <= 1 for row in rows)
 
 
+@pytest.mark.slow
 def test_int8_rounds_the_weights_to_themselves(trained: tuple[Path, Path], prepared: Path):
     model, export = expression_from_checkpoint(trained[1] / "checkpoint.pt")
     proto = onnx_from_model(model, export, export.model_spec)

@@ -71,6 +71,7 @@ def whole_run(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_a_run_leaves_log_curves_and_checkpoint(whole_run: Path):
     records = log(whole_run)
     assert [r["epoch"] for r in records] == [1, 2, 3]
@@ -81,6 +82,7 @@ def test_a_run_leaves_log_curves_and_checkpoint(whole_run: Path):
     assert (whole_run / "curves.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_a_checkpoint_knows_its_network(whole_run: Path, prepared: Path):
     model = model_from_checkpoint(whole_run / "checkpoint.pt")
     assert not model.training
@@ -89,6 +91,7 @@ def test_a_checkpoint_knows_its_network(whole_run: Path, prepared: Path):
     assert model.trunk[0].out_channels == 16
 
 
+@pytest.mark.slow
 def test_validation_uses_the_alignment_of_training(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -102,6 +105,7 @@ def test_validation_uses_the_alignment_of_training(
     assert (answers[0] - module_outputs(model, valid)).abs().max() > 1e-5
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_weights(whole_run: Path, prepared: Path, tmp_path: Path):
     with interrupted_after(module, "save_checkpoint"):
         train(prepared, tmp_path, SHORT)
@@ -129,6 +133,7 @@ def test_seeds_differ_and_rare_classes_are_drawn_more_often(prepared: Path):
     assert (drawn >= 150).mean() > 1.5 * 10 / len(rare)
 
 
+@pytest.mark.slow
 def test_every_setting_of_the_loss_trains(prepared: Path, tmp_path: Path):
     settings = replace(
         SHORT,
@@ -165,6 +170,7 @@ def views(whole_run: Path, prepared: Path, tmp_path_factory: pytest.TempPathFact
     return out
 
 
+@pytest.mark.slow
 def test_views_hold_the_teachers_probabilities(views: Path, whole_run: Path, prepared: Path):
     stored = load_teacher_views(views, load_prepared(prepared, "train"))
     assert stored.images.shape == (2, 160, 64, 64)
@@ -176,6 +182,7 @@ def test_views_hold_the_teachers_probabilities(views: Path, whole_run: Path, pre
     np.testing.assert_allclose(stored.teacher[1, :16], expected, atol=0.03)
 
 
+@pytest.mark.slow
 def test_interrupted_views_are_continued(views: Path, whole_run: Path, prepared: Path, tmp_path: Path):
     def make() -> None:
         make_views(load_prepared(prepared, "train"), [whole_run / "checkpoint.pt"] * 2, tmp_path, 2, 64, 0.5)
@@ -189,12 +196,14 @@ def test_interrupted_views_are_continued(views: Path, whole_run: Path, prepared:
     np.testing.assert_array_equal(np.load(tmp_path / "teacher.npy"), np.load(views / "teacher.npy"))
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_views(views: Path, prepared: Path, tmp_path: Path):
     train(prepared, tmp_path, replace(SHORT, distill_weight=1.0, mixup_prob=0.2), views=views)
     records = log(tmp_path)
     assert records[-1]["train_loss"] < records[0]["train_loss"]
 
 
+@pytest.mark.slow
 def test_views_of_other_rows_or_kinds_are_refused(
     views: Path, whole_run: Path, prepared: Path, tmp_path: Path
 ):
@@ -206,6 +215,7 @@ def test_views_of_other_rows_or_kinds_are_refused(
         make_views(load_prepared(prepared, "train"), [whole_run / "checkpoint.pt"] * 2, views, 2, 64, 0.9)
 
 
+@pytest.mark.slow
 def test_the_command_line_reads_configs_and_changes(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -227,6 +237,7 @@ def test_the_command_line_reads_configs_and_changes(
     assert settings["options"] == {"size": 56, "width": 4, "dropout": 0.3}
 
 
+@pytest.mark.slow
 def test_the_detector_trains_and_resumes(photographs: Path, tmp_path: Path):
     settings = DetectorSettings(epochs=1, epoch_size=16, batch_size=8, canvas_size=96)
     train_detector(photographs, tmp_path, settings, limit=None, workers=0)

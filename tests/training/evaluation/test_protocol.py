@@ -203,6 +203,7 @@ def assert_no_copies(splits: dict[str, Split]) -> None:
     assert near_duplicates_between(splits["valid"].images, splits["test"].images) == []
 
 
+@pytest.mark.slow
 def test_rule_3_training_never_opens_the_test_split(
     prepared: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

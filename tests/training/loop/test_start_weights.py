@@ -162,12 +162,14 @@ def test_the_embedded_network_can_be_loaded():
     assert "all weights taken" in load_start_weights(TkfNetNano(), WEIGHTS / "tkfnet-nano-float32.onnx", x)
 
 
+@pytest.mark.slow
 def test_a_file_of_another_network_is_refused(tmp_path: Path):
     path = exported(TkfNetNano((16, 16, 16)).eval(), "tkfnet-nano", tmp_path / "nano.onnx")
     with pytest.raises(ValueError, match=r"does not fit: trunk\.0\.weight must be \[32, 1, 5, 5\], got \[16"):
         load_start_weights(TkfNetNano(), path, torch.zeros(2, 1, 64, 64))
 
 
+@pytest.mark.slow
 def test_a_file_whose_normalisations_do_not_fold_is_refused(tmp_path: Path):
     torch.manual_seed(0)
     model = with_random_statistics(build("conv-cut", variant="atto", size=56, tokens_width=64))

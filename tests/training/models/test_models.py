@@ -43,6 +43,7 @@ def test_tkfnet_has_the_papers_size():
     assert multiply_adds(model, 3, 224) == pytest.approx(1.9e9, rel=0.02)
 
 
+@pytest.mark.slow
 def test_conv_cut_trunk_has_the_papers_size():
     trunk = ConvNeXt("base", channels=3)
     assert parameters(trunk) == pytest.approx(51.6e6, rel=0.002)
