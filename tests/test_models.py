@@ -1,185 +1,19 @@
-"""The spec in the metadata, and the messages for files that cannot be used."""
+"""Model files: their properties, and the errors for files that cannot be used."""
 
 import dataclasses
 import hashlib
-import json
-import math
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, LABELS, TEMPLATE, detector_graph, expression_graph
+from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph
 
 from fer_edge import models
-from fer_edge.models import ModelError, ModelSpec
+from fer_edge.models import ModelError
 
 WriteModel = Callable[..., Path]
-
-
-@pytest.mark.parametrize("spec", [DETECTOR_SPEC, EXPRESSION_SPEC])
-def test_spec_survives_json(spec: ModelSpec) -> None:
-    assert ModelSpec.from_json(spec.to_json()) == spec
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"role": "tracker"}, 'role must be "detector" or "expression", got \'tracker\''),
-        ({"name": ""}, "name must be a non-empty string, got ''"),
-        ({"size": 64.5}, "size must be a whole number from 8 to 1024, got 64.5"),
-        ({"size": True}, "size must be a whole number"),
-        ({"size": 0}, "size must be above 0 for role 'expression', got 0"),
-        ({"input_multiple": 32}, "input_multiple is only for role 'detector', got 32 for role 'expression'"),
-        ({"threshold": 0.5}, "threshold is only for role 'detector', got 0.5"),
-        ({"mean": "127"}, "mean must be a finite number, got '127'"),
-        ({"scale": 0}, "scale must be a finite number that is not 0, got 0"),
-        ({"labels": ["a", "a"]}, "labels must be a list of different non-empty strings"),
-        ({"labels": []}, "labels must be"),
-        ({"temperature": -1}, "temperature must be a number above 0, got -1"),
-        ({"threshold": 1}, "threshold must be a number from 0 to below 1, got 1"),
-        ({"min_confidence": 60}, "min_confidence must be a number from 0 to 1, got 60"),
-        ({"template": [[0.1, 0.2]]}, "template must have 5 points for role 'expression', got 1"),
-        ({"template": [[0.1, 2]] * 5}, r"template must be a list of \[x, y\] within \[0, 1\]"),
-        ({"metrics": {"accuracy": "high"}}, "metrics must be a mapping from name to finite number"),
-        ({"confidence_temperature": 0}, "confidence_temperature must be null or a number above 0, got 0"),
-        ({"temprature": 1}, "unknown field 'temprature'; the fields are .*temperature"),
-    ],
-)
-def test_a_bad_field_is_named(changes: dict[str, Any], message: str) -> None:
-    text = json.dumps(json.loads(EXPRESSION_SPEC.to_json()) | changes)
-    with pytest.raises(ModelError, match=message):
-        ModelSpec.from_json(text)
-
-
-GOOD = [
-    ("name", ["a"]),
-    ("version", ["0", "1.0"]),
-    ("size", [8, 9, 1024]),
-    ("mean", [0, -3.5, 127]),
-    ("scale", [1e-9, -1, 2]),
-    ("labels", [["a"], ["a", "b"]]),
-    ("temperature", [1e-9, 0.5, 7]),
-    ("confidence_temperature", [None, 1e-9, 7]),
-    ("min_confidence", [0, 0.5, 1]),
-    ("template", [[[0, 0], [1, 1], [0, 1], [1, 0], [0.5, 0.5]]]),
-    ("licence", ["CC0"]),
-    ("source", ["a paper"]),
-    ("metrics", [{}, {"accuracy": 0.9, "faces": 3}]),
-]
-BAD = [
-    ("name", ["", 1, None, ["a"]]),
-    ("role", ["", "Detector", "expressions"]),
-    ("version", ["", 1]),
-    ("size", [7, 1025, -8, 64.0, "64", None, False]),
-    ("input_multiple", [-1, 1025, 32.0, "32"]),
-    ("mean", ["1", None, True, math.inf, -math.inf, math.nan]),
-    ("scale", [0, 0.0, "1", True, math.inf]),
-    ("labels", [[], "ab", [1], ["a", ""], ["a", "b", "a"], None]),
-    ("temperature", [0, -0.1, math.inf, "1", True]),
-    ("confidence_temperature", [0, -0.1, math.inf, "1", False]),
-    ("threshold", [-0.1, 1, 1.5, "0.5", True, math.nan]),
-    ("min_confidence", [-0.1, 1.1, "0.5", True]),
-    (
-        "template",
-        [
-            [[0, 0]] * 4,
-            [[0, 0]] * 6,
-            [],
-            [[0, 0, 0]] * 5,
-            [[0]] * 5,
-            [0] * 5,
-            "abcde",
-            [[0, 1.1]] * 5,
-            [[-0.1, 0]] * 5,
-        ],
-    ),
-    ("template", [[["0", 0]] * 5, [[0, 0]] * 4 + [[0, 2]], [[True, 0]] * 5]),
-    ("licence", ["", 1]),
-    ("source", ["", 1]),
-    ("metrics", [[], {"a": "1"}, {"a": True}, {"": 1}, {"a": math.inf}, {"a": 1, "b": None}]),
-]
-
-
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in GOOD for value in values])
-def test_good_values_of_each_field(name: str, value: Any) -> None:
-    spec = ModelSpec.from_json(json.dumps(json.loads(EXPRESSION_SPEC.to_json()) | {name: value}))
-    read = json.loads(spec.to_json())
-    assert read == json.loads(EXPRESSION_SPEC.to_json()) | {name: value}
-    assert ModelSpec.from_json(spec.to_json()) == spec
-
-
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD for value in values])
-def test_bad_values_of_each_field(name: str, value: Any) -> None:
-    text = json.dumps(json.loads(EXPRESSION_SPEC.to_json()) | {name: value})
-    with pytest.raises(ModelError, match=f"^model spec: {name} must "):
-        ModelSpec.from_json(text)
-
-
-@pytest.mark.parametrize("field", ["input_multiple", "threshold"])
-@pytest.mark.parametrize(("value", "good"), [(0, False), (0.25, None), (1, None), (1024, None)])
-def test_the_fields_of_a_detector(field: str, value: float, good: bool | None) -> None:
-    if good is None:
-        good = value < 1 if field == "threshold" else value >= 1
-    values = json.loads(DETECTOR_SPEC.to_json()) | {field: value}
-    if good:
-        assert getattr(ModelSpec.from_json(json.dumps(values)), field) == value
-    else:
-        with pytest.raises(ModelError, match=f"{field} must be"):
-            ModelSpec.from_json(json.dumps(values))
-
-
-@pytest.mark.parametrize("value", ["", {}, None])
-def test_the_template_of_a_detector_is_an_empty_list(value: Any) -> None:
-    with pytest.raises(ModelError, match="template must be a list"):
-        dataclasses.replace(DETECTOR_SPEC, template=value)
-
-
-@pytest.mark.parametrize("name", ["name", "role", "mean", "scale", "labels"])
-def test_a_missing_field_is_named(name: str) -> None:
-    values = json.loads(EXPRESSION_SPEC.to_json())
-    del values[name]
-    with pytest.raises(
-        ModelError, match=f"field {name!r} is missing; required are labels, mean, name, role, scale"
-    ):
-        ModelSpec.from_json(json.dumps(values))
-
-
-def test_the_optional_fields_of_a_spec_have_defaults() -> None:
-    least = {"name": "n", "role": "detector", "mean": 0, "scale": 1, "labels": ["face"]}
-    spec = ModelSpec.from_json(json.dumps(least | {"input_multiple": 32, "threshold": 0.5}))
-    assert json.loads(spec.to_json()) == {
-        **least,
-        "version": "0",
-        "size": 0,
-        "input_multiple": 32,
-        "temperature": 1.0,
-        "confidence_temperature": None,
-        "threshold": 0.5,
-        "min_confidence": 0.5,
-        "template": [],
-        "licence": "not stated",
-        "source": "not stated",
-        "metrics": {},
-    }
-
-
-def test_a_spec_cannot_be_changed_and_is_read_by_name() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        EXPRESSION_SPEC.mean = 3.0
-    with pytest.raises(TypeError):
-        ModelSpec("name", "detector")
-    model = models.read(models.WEIGHTS / "face-luma.onnx")
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        model.precision = "float64"
-    assert not hasattr(model, "__dict__")
-    assert hash(EXPRESSION_SPEC) == hash(ModelSpec.from_json(EXPRESSION_SPEC.to_json()))
-    assert not hasattr(EXPRESSION_SPEC, "__dict__")
-    # Lists become tuples, so that a spec written in code is the same as the one read.
-    listed = dataclasses.replace(EXPRESSION_SPEC, labels=list(LABELS), template=[list(p) for p in TEMPLATE])
-    assert listed == EXPRESSION_SPEC
-    assert "\u00e9" in dataclasses.replace(EXPRESSION_SPEC, source="Andr\u00e9").to_json()
 
 
 def test_the_embedded_models_are_listed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,24 +33,6 @@ def test_the_embedded_models_are_listed_by_name(tmp_path: Path, monkeypatch: pyt
 def test_a_model_that_is_neither_name_nor_path(name: Any) -> None:
     with pytest.raises(TypeError, match=f"by name or path, got {type(name).__name__}"):
         models.load(name, "detector")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "expected JSON, got '{'"),
-        ("[]", "expected a JSON object, got list"),
-        ("{}", "'labels' is missing"),
-    ],
-)
-def test_text_that_is_not_a_spec(text: str, message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        ModelSpec.from_json(text)
-
-
-def test_a_spec_made_in_code_is_checked_too() -> None:
-    with pytest.raises(ModelError, match="template must have 0 points for role 'detector'"):
-        dataclasses.replace(DETECTOR_SPEC, template=EXPRESSION_SPEC.template)
 
 
 def test_facts_of_a_file(detector_file: Path) -> None:

@@ -1,4 +1,4 @@
-"""The measures of an annotated picture: each mark lies where its parts say, to the pixel, at any size."""
+"""The layout of annotated pictures: exact position and size of each mark, for several picture sizes."""
 
 import cv2
 import numpy as np
@@ -35,7 +35,7 @@ def _text_width(text: str, side: int) -> int:
 
 
 def _extent(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """x0, y0, x1, y1 of what is set, the far ends not included."""
+    """x0, y0, x1, y1 of the True pixels; x1 and y1 are exclusive."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
 
@@ -51,7 +51,7 @@ def _is(drawn: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
 @SIZES
 def test_the_box_is_a_light_line_on_a_dark_rim(side: int) -> None:
     _, line, _ = MEASURES[side]
-    # So wide that no chart has room, and below the caption's text.
+    # So wide that there is no space for a chart; read below the text of the caption.
     drawn = annotated(_picture(side, side), [_face((10, 100.4, side - 10, side - 20.6))], LABELS)
     below = drawn[side // 2 :, side // 2]
     light, dark = (np.flatnonzero((below == shade).all(axis=1)) + side // 2 for shade in (COLOURS[1], BLACK))
@@ -64,7 +64,7 @@ def test_the_box_is_a_light_line_on_a_dark_rim(side: int) -> None:
 
 @SIZES
 @pytest.mark.parametrize("reason", [None, "face too small"])
-def test_a_caption_stands_on_its_box(side: int, reason: str | None) -> None:
+def test_a_caption_is_directly_above_its_box(side: int, reason: str | None) -> None:
     height, _, pad = MEASURES[side]
     face = _face((100, 200, 130, 230), confidence=0.876, abstain_reason=reason)
     text = "happiness 88%" if reason is None else "happiness 88% (face too small)"
@@ -74,7 +74,7 @@ def test_a_caption_stands_on_its_box(side: int, reason: str | None) -> None:
     width = _text_width(text, side) + 2 * pad
     assert _extent(_changed(above)) == (100, 200 - height - 2 * pad, 100 + width, 195)
     assert (above[200 - height - 2 * pad, 100 : 100 + width] == colour).all()
-    # The text is black, and lies within the space around it; its descenders reach down to the text's height.
+    # The text is black, with space around it; its height includes descenders.
     caption = drawn[200 - height - 2 * pad : 200 - pad, 100 : 100 + width]
     x0, y0, x1, y1 = _extent(~_is(caption, colour))
     assert pad <= x0 <= pad + height // 4
@@ -87,7 +87,7 @@ def test_a_caption_stands_on_its_box(side: int, reason: str | None) -> None:
 @pytest.mark.parametrize(
     ("box", "top"),
     [
-        # A caption of 19 px has room above, below, or neither.
+        # A caption of 19 px has space above, below, or neither.
         ((200, 19, 240, 100), 0),
         ((200, 18, 240, 100), 100),
         ((200, 5, 500, 461), 461),
@@ -96,9 +96,9 @@ def test_a_caption_stands_on_its_box(side: int, reason: str | None) -> None:
         ((200, 0, 240, 480), 0),
     ],
 )
-def test_where_a_caption_stands_at_the_upper_edge(box: tuple[int, ...], top: int) -> None:
+def test_the_caption_of_a_box_at_the_upper_edge(box: tuple[int, ...], top: int) -> None:
     drawn = annotated(_picture(480, 640), [_face(box)], LABELS)
-    # A column left of the text, right of the box's own line.
+    # A column left of the text and right of the line of the box.
     column = drawn[:, box[0] + 2]
     assert (column[top : top + 19] == COLOURS[1]).all()
     for row in {top - 3, top + 21} & set(range(480)) - set(range(box[1] - 3, box[1] + 4)):
@@ -119,7 +119,7 @@ def test_a_chart_has_a_bar_for_each_expression(side: int) -> None:
     names = max(_text_width(label, side) for label in LABELS)
     x0, y0 = 150 + 2 * line, 300
     x1, y1 = x0 + names + 5 * height + 3 * pad, 300 + 8 * (height + pad) + pad
-    # Right of the box and its rim, and below the caption's line, is nothing but the chart.
+    # Right of the box and its rim, and below the caption, there is only the chart.
     rest = drawn.copy()
     rest[:, :x0] = GROUND
     rest[:300] = GROUND
@@ -138,11 +138,11 @@ def test_a_chart_has_a_bar_for_each_expression(side: int) -> None:
         first, _, last, _ = _extent(name.max(axis=2) > GROUND)
         assert pad <= first <= pad + height // 4
         assert last <= pad + _text_width(label, side) + 1
-        # The name of the best is white, the others are grey.
+        # The name of the most probable expression is white, the others are grey.
         assert (name.max() > 200) == (label == "happiness")
 
 
-def test_the_chart_of_one_certain_expression_is_as_long_as_can_be() -> None:
+def test_a_probability_of_1_fills_the_chart() -> None:
     face = _face((50, 300, 150, 400), probabilities={"happiness": 1.0})
     drawn = annotated(_picture(1000, 1000), [face], ["happiness"])
     names = _text_width("happiness", 1000)
@@ -153,7 +153,7 @@ def test_the_chart_of_one_certain_expression_is_as_long_as_can_be() -> None:
 
 
 def _chart_place(box: tuple[float, ...], height: int = 1000, width: int = 1000) -> tuple[int, ...]:
-    """Where the chart of a face stands: the ground of a chart is a quarter of the picture's."""
+    """The area of a face's chart: its background has a quarter of the picture's brightness."""
     drawn = annotated(_picture(height, width), [_face(box)], LABELS)
     return _extent(_is(drawn, (GROUND // 4,) * 3))
 
@@ -161,13 +161,13 @@ def _chart_place(box: tuple[float, ...], height: int = 1000, width: int = 1000) 
 CHART = (max(_text_width(label, 1000) for label in LABELS) + 115, 205)
 
 
-def test_a_chart_stands_right_of_its_box_or_left_of_it() -> None:
+def test_a_chart_is_right_of_its_box_or_left_of_it() -> None:
     width, height = CHART
     assert _chart_place((100, 300, 300, 500)) == (304, 300, 304 + width, 300 + height)
     last = 1000 - 4 - width
     assert _chart_place((last - 90, 300, last, 500)) == (1000 - width, 300, 1000, 300 + height)
     assert _chart_place((last - 90, 300, last + 1, 500)) == (last - 94 - width, 300, last - 94, 300 + height)
-    # From here on the left side is the only one, until it has no room either.
+    # From here on only the left side has space, then neither side.
     assert _chart_place((4 + width, 300, 900, 500)) == (0, 300, width, 300 + height)
     drawn = annotated(_picture(1000, 1000), [_face((3 + width, 300, 900, 500))], LABELS)
     assert not _is(drawn, (GROUND // 4,) * 3).any()
@@ -177,7 +177,7 @@ def test_a_chart_stays_in_the_picture_in_height() -> None:
     width, height = CHART
     assert _chart_place((100, 950, 300, 990)) == (304, 1000 - height, 304 + width, 1000)
     assert _chart_place((100, -20, 300, 60))[1] == 0
-    # As high as the picture, it fits; in a lower picture there is none.
+    # A chart as high as the picture fits; a smaller picture has no chart.
     assert _chart_place((100, 40, 300, 190), height=height)[1::2] == (0, height)
     drawn = annotated(_picture(height - 1, 1000), [_face((100, 40, 300, 190))], LABELS)
     assert not _is(drawn, (GROUND // 4,) * 3).any()
@@ -190,7 +190,7 @@ def test_a_chart_stays_in_the_picture_in_height() -> None:
         ((304, 100, 404, 300), True),
         ((304, 100, 404, 301), False),
         ((250, 300, 304, 400), True),
-        # Above this one stands its caption, 30 px high.
+        # Its caption, 30 px high, is above it.
         ((304, 535, 404, 600), True),
         ((304, 534, 404, 600), False),
         ((304 + CHART[0], 300, 999, 400), True),
@@ -213,7 +213,7 @@ def test_the_points_grow_with_the_width_of_the_face_up_to_a_bound(side: int, rad
     assert (row[radius + 3 :] == GROUND).all()
 
 
-def test_the_colours_can_be_told_apart_and_carry_black_text() -> None:
+def test_the_colours_differ_and_black_text_is_readable_on_them() -> None:
     assert len(set(COLOURS)) == len(COLOURS) == len(LABELS)
     for number, colour in enumerate(COLOURS):
         face = _face((200, 200, 300, 300), label=LABELS[number])
@@ -229,7 +229,7 @@ def test_enlarging_is_smooth_and_keeps_the_aspect() -> None:
     drawn = annotated(picture, [], LABELS)
     assert drawn.shape == (400, 800, 3)
     np.testing.assert_array_equal(drawn, cv2.resize(picture, (800, 400), interpolation=cv2.INTER_CUBIC))
-    # 640 is large enough, and so is a high picture.
+    # A long side of 640 px is large enough, also if it is the height.
     double = annotated(np.tile(picture, (3, 2, 1))[:, :320], [], LABELS)
     expected = cv2.resize(np.tile(picture, (3, 2, 1))[:, :320], (640, 600), interpolation=cv2.INTER_CUBIC)
     np.testing.assert_array_equal(double, expected)
