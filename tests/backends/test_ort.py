@@ -70,6 +70,26 @@ def test_the_engines_options(expression_file: Path) -> None:
     assert options.log_severity_level == 4
 
 
+def test_sessions_of_other_tools_have_the_same_options_unless_they_bring_their_own(
+    expression_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = expression_file.read_bytes()
+    assert ort.open_session(file).get_session_options().intra_op_num_threads == 1
+    assert ort.open_session(file, 2).get_session_options().intra_op_num_threads == 2
+    own = onnxruntime.SessionOptions()
+    own.intra_op_num_threads = 3
+    own.log_severity_level = 1
+    given = ort.open_session(file, 2, own).get_session_options()
+    assert (given.intra_op_num_threads, given.log_severity_level) == (3, 1)
+    # A double of the engine, because the installed wheel has no provider that would be taken instead.
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, providers: providers)
+    assert ort.open_session(file) == ["CPUExecutionProvider"]
+
+
+def test_one_thread_is_the_default(expression_file: Path) -> None:
+    assert OrtBackend(models.load(expression_file, "expression"), None).info()["threads"] == 1
+
+
 def test_closing_frees_the_session(backend: OrtBackend) -> None:
     session = weakref.ref(backend._session)
     backend.close()

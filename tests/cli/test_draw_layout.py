@@ -11,7 +11,7 @@ from fer_edge.result import Face
 GROUND = 90
 BLACK = (0, 0, 0)
 # long side of the picture -> height of the text, width of a line, space around the text
-MEASURES = {640: (13, 1, 3), 700: (14, 1, 3), 1000: (20, 2, 5), 2000: (40, 4, 10)}
+MEASURES = {640: (13, 1, 3), 700: (14, 1, 3), 1000: (20, 2, 5), 1300: (26, 3, 6), 2000: (40, 4, 10)}
 SIZES = pytest.mark.parametrize("side", MEASURES)
 
 
@@ -55,8 +55,8 @@ def test_the_box_is_a_light_line_on_a_dark_rim(side: int) -> None:
     drawn = annotated(_picture(side, side), [_face((10, 100.4, side - 10, side - 20.6))], LABELS)
     below = drawn[side // 2 :, side // 2]
     light, dark = (np.flatnonzero((below == shade).all(axis=1)) + side // 2 for shade in (COLOURS[1], BLACK))
-    # OpenCV draws a line of an even width one pixel wider.
-    assert len(light) == line + 1 - line % 2
+    # OpenCV draws lines of 2, 3, 4, 5 px as 3, 5, 5, 7 px.
+    assert len(light) == (1 if line == 1 else 2 * -(-line // 2) + 1)
     assert light.mean() == dark.mean() == side - 21
     assert light[0] - dark[0] == dark[-1] - light[-1] <= 2
     assert len(light) + len(dark) == dark[-1] - dark[0] + 1
@@ -84,6 +84,27 @@ def test_a_caption_stands_on_its_box(side: int, reason: str | None) -> None:
     assert caption.min() < 60
 
 
+@pytest.mark.parametrize(
+    ("box", "top"),
+    [
+        # A caption of 19 px has room above, below, or neither.
+        ((200, 19, 240, 100), 0),
+        ((200, 18, 240, 100), 100),
+        ((200, 5, 500, 461), 461),
+        ((200, 5, 500, 462), 5),
+        ((200, -5, 500, 462), 0),
+        ((200, 0, 240, 480), 0),
+    ],
+)
+def test_where_a_caption_stands_at_the_upper_edge(box: tuple[int, ...], top: int) -> None:
+    drawn = annotated(_picture(480, 640), [_face(box)], LABELS)
+    # A column left of the text, right of the box's own line.
+    column = drawn[:, box[0] + 2]
+    assert (column[top : top + 19] == COLOURS[1]).all()
+    for row in {top - 3, top + 21} & set(range(480)) - set(range(box[1] - 3, box[1] + 4)):
+        assert (column[row] != COLOURS[1]).any()
+
+
 def test_a_caption_wider_than_the_picture_begins_at_its_edge() -> None:
     wide = annotated(_picture(1000, 1000), [_face((100, 200, 130, 230))], LABELS)
     narrow = annotated(_picture(1000, 60), [_face((20, 200, 50, 230))], LABELS)
@@ -106,14 +127,14 @@ def test_a_chart_has_a_bar_for_each_expression(side: int) -> None:
     assert (drawn[y0, x0 + 1 : x1] == GROUND // 4).all()
     assert (drawn[y1 - 1, x0 + 1 : x1] == GROUND // 4).all()
     assert (drawn[y0:y1, x1 - 1] == GROUND // 4).all()
-    bars, longest = x0 + 2 * pad + names, x1 - pad - (x0 + 2 * pad + names)
+    chart, bars, step = drawn[y0:y1, x0:x1], 2 * pad + names, height + pad
     for row, (label, share) in enumerate(face.probabilities.items()):
-        top = y0 + pad + row * (height + pad)
-        expected = (bars, top, bars + round(share * longest) + 1, top + height + 1)
-        bar = np.zeros(drawn.shape[:2], bool)
-        bar[top : top + height + 1, bars:x1] = _is(drawn, COLOURS[row])[top : top + height + 1, bars:x1]
-        assert _extent(bar) == expected
-        name = drawn[top : top + height, x0:bars]
+        top = pad + row * step
+        bar = _is(chart[top : top + step, bars:], COLOURS[row])
+        length = round(share * (x1 - x0 - pad - bars)) + 1
+        assert _extent(bar) == (0, 0, length, height + 1)
+        assert bar[: height + 1, :length].all()
+        name = chart[top : top + height, :bars]
         first, _, last, _ = _extent(name.max(axis=2) > GROUND)
         assert pad <= first <= pad + height // 4
         assert last <= pad + _text_width(label, side) + 1
@@ -168,6 +189,7 @@ def test_a_chart_stays_in_the_picture_in_height() -> None:
         # Touching the chart's edges, and over them by one pixel.
         ((304, 100, 404, 300), True),
         ((304, 100, 404, 301), False),
+        ((250, 300, 304, 400), True),
         # Above this one stands its caption, 30 px high.
         ((304, 535, 404, 600), True),
         ((304, 534, 404, 600), False),
@@ -181,15 +203,14 @@ def test_a_chart_may_touch_another_face_but_not_cover_it(other: tuple[int, ...],
     assert _is(drawn, (GROUND // 4,) * 3).any() == free
 
 
-def test_the_points_grow_with_the_face_up_to_a_bound() -> None:
-    radii = {}
-    for side in (20, 48, 72, 400):
-        face = _face((300, 300, 300 + side, 300 + side), ((300 + side / 2, 300 + side / 2),))
-        drawn = annotated(_picture(1000, 1000), [face], LABELS)
-        row = drawn[300 + side // 2, 300 + side // 2 :][: side // 2 - 4]
-        radii[side] = int(_is(row[None], COLOURS[1]).sum())
-        assert (row[radii[side] : radii[side] + 2].min(axis=1) < GROUND).any()
-    assert radii == {20: 1, 48: 3, 72: 4, 400: 4} or radii == {20: 2, 48: 3, 72: 4, 400: 4}
+@pytest.mark.parametrize(("side", "radius"), [(20, 1), (47, 1), (48, 2), (71, 2), (72, 3), (400, 3)])
+def test_the_points_grow_with_the_width_of_the_face_up_to_a_bound(side: int, radius: int) -> None:
+    x, y = 400 + side // 2, 200
+    drawn = annotated(_picture(1000, 1000), [_face((400, 100, 400 + side, 500), ((x, y),))], LABELS)
+    row = drawn[y, x : x + side // 2 - 4]
+    assert _is(row[None], COLOURS[1])[0, :radius].all()
+    assert (row[radius : radius + 3].min(axis=1) < GROUND).any()
+    assert (row[radius + 3 :] == GROUND).all()
 
 
 def test_the_colours_can_be_told_apart_and_carry_black_text() -> None:
@@ -209,5 +230,13 @@ def test_enlarging_is_smooth_and_keeps_the_aspect() -> None:
     assert drawn.shape == (400, 800, 3)
     np.testing.assert_array_equal(drawn, cv2.resize(picture, (800, 400), interpolation=cv2.INTER_CUBIC))
     # 640 is large enough, and so is a high picture.
-    for shape, expected in (((10, 639), (20, 1278)), ((640, 3), (640, 3)), ((320, 3), (640, 6))):
+    double = annotated(np.tile(picture, (3, 2, 1))[:, :320], [], LABELS)
+    expected = cv2.resize(np.tile(picture, (3, 2, 1))[:, :320], (640, 600), interpolation=cv2.INTER_CUBIC)
+    np.testing.assert_array_equal(double, expected)
+    for shape, expected in (
+        ((10, 639), (20, 1278)),
+        ((640, 3), (640, 3)),
+        ((320, 3), (640, 6)),
+        ((1, 1), (640, 640)),
+    ):
         assert annotated(np.zeros((*shape, 3), np.uint8), [], LABELS).shape == (*expected, 3)

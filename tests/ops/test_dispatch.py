@@ -64,3 +64,24 @@ def test_the_table_names_its_target():
     assert [_core.table(name).name for name in _core.targets()] == ops.targets()[:-1]
     with pytest.raises(ValueError, match="this machine has no target sse9"):
         _core.table("sse9")
+
+
+def test_the_public_names_are_all_there():
+    assert ops.__all__ == [
+        "Operations",
+        "decode_faces",
+        "luma_from_bgr",
+        "operations",
+        "target",
+        "targets",
+        "warp_normalize",
+    ]
+    assert all(hasattr(ops, name) for name in ops.__all__)
+
+
+def test_without_the_extension_there_is_the_reference(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fer_edge._core", None)
+    assert ops.targets() == ["reference"]
+    assert ops.operations("reference").__name__ == "fer_edge.ops.reference"
+    with pytest.raises(ImportError, match="the target 'scalar' needs the extension, which was not built"):
+        ops.operations("scalar")
