@@ -28,7 +28,7 @@ def test_a_failure_leaves_the_target_and_nothing_else(tmp_path: Path, error: typ
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_failure_before_the_first_write_is_raised_unchanged(tmp_path: Path) -> None:
+def test_a_failure_before_anything_is_written_is_the_error_that_is_seen(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="too early"), atomic_write(tmp_path / "model.onnx"):
         raise ValueError("too early")
     assert list(tmp_path.iterdir()) == []

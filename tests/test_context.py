@@ -1,4 +1,4 @@
-"""The context of a measurement, also on machines without the information."""
+"""The context of a measurement: what the machine says of itself, also where it says nothing."""
 
 import os
 import platform
@@ -14,12 +14,12 @@ from fer_edge import context, ops
 
 @pytest.fixture
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A test double of /proc, for other processors than that of this machine."""
+    """A double of /proc, for other processors than the one that is there."""
     monkeypatch.setattr(context, "Path", lambda path: tmp_path / Path(path).relative_to("/proc"))
     return tmp_path
 
 
-def test_the_fields_and_their_order() -> None:
+def test_everything_is_there_in_this_order() -> None:
     found = context.context()
     assert list(found) == [
         "processor",
@@ -50,7 +50,7 @@ def test_the_load_is_that_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_processors_name(proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (proc / "cpuinfo").write_text("processor\t: 0\nmodel name\t: A: B 3 \nmodel name\t: other\n", "utf-8")
     assert context.context()["processor"] == "A: B 3"
-    # Without a name, as on many Arm boards, and without the file.
+    # Without a name, as on many ARM boards, and without the file.
     for content in ("processor\t: 0\n", None):
         (proc / "cpuinfo").unlink()
         if content:
@@ -61,9 +61,9 @@ def test_the_processors_name(proc: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (proc / "cpuinfo").touch()
 
 
-def test_stolen_time(proc: Path) -> None:
+def test_time_that_other_guests_had(proc: Path) -> None:
     assert context.context()["stolen_percent"] is None
-    # User, nice, system, idle, iowait, irq, softirq, steal; the time of guests after it is included in user.
+    # User, nice, system, idle, iowait, irq, softirq, steal; the guests' time after it is part of user's.
     (proc / "stat").write_text("cpu  100 1 200 300 2 3 4 205 50 60\ncpu0 9 9 9 9 9 9 9 9 9 9\n", "utf-8")
     assert context.context()["stolen_percent"] == round(100 * 205 / 815, 1)
 

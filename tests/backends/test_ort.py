@@ -70,7 +70,7 @@ def test_the_engines_options(expression_file: Path) -> None:
     assert options.log_severity_level == 4
 
 
-def test_sessions_of_other_tools_have_the_same_options_unless_they_give_their_own(
+def test_sessions_of_other_tools_have_the_same_options_unless_they_bring_their_own(
     expression_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = expression_file.read_bytes()
@@ -81,7 +81,7 @@ def test_sessions_of_other_tools_have_the_same_options_unless_they_give_their_ow
     own.log_severity_level = 1
     given = ort.open_session(file, 2, own).get_session_options()
     assert (given.intra_op_num_threads, given.log_severity_level) == (3, 1)
-    # A test double of the engine, because the installed wheel has no other provider.
+    # A double of the engine, because the installed wheel has no provider that would be taken instead.
     monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, providers: providers)
     assert ort.open_session(file) == ["CPUExecutionProvider"]
 

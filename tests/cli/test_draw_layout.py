@@ -87,7 +87,7 @@ def test_a_caption_is_directly_above_its_box(side: int, reason: str | None) -> N
 @pytest.mark.parametrize(
     ("box", "top"),
     [
-        # A caption of 19 px has space above, below, or neither.
+        # A caption of 19 px has room above, below, or neither.
         ((200, 19, 240, 100), 0),
         ((200, 18, 240, 100), 100),
         ((200, 5, 500, 461), 461),
@@ -96,9 +96,9 @@ def test_a_caption_is_directly_above_its_box(side: int, reason: str | None) -> N
         ((200, 0, 240, 480), 0),
     ],
 )
-def test_the_caption_of_a_box_at_the_upper_edge(box: tuple[int, ...], top: int) -> None:
+def test_where_a_caption_stands_at_the_upper_edge(box: tuple[int, ...], top: int) -> None:
     drawn = annotated(_picture(480, 640), [_face(box)], LABELS)
-    # A column left of the text and right of the line of the box.
+    # A column left of the text, right of the box's own line.
     column = drawn[:, box[0] + 2]
     assert (column[top : top + 19] == COLOURS[1]).all()
     for row in {top - 3, top + 21} & set(range(480)) - set(range(box[1] - 3, box[1] + 4)):
@@ -190,7 +190,7 @@ def test_a_chart_stays_in_the_picture_in_height() -> None:
         ((304, 100, 404, 300), True),
         ((304, 100, 404, 301), False),
         ((250, 300, 304, 400), True),
-        # Its caption, 30 px high, is above it.
+        # Above this one stands its caption, 30 px high.
         ((304, 535, 404, 600), True),
         ((304, 534, 404, 600), False),
         ((304 + CHART[0], 300, 999, 400), True),
@@ -229,7 +229,7 @@ def test_enlarging_is_smooth_and_keeps_the_aspect() -> None:
     drawn = annotated(picture, [], LABELS)
     assert drawn.shape == (400, 800, 3)
     np.testing.assert_array_equal(drawn, cv2.resize(picture, (800, 400), interpolation=cv2.INTER_CUBIC))
-    # A long side of 640 px is large enough, also if it is the height.
+    # 640 is large enough, and so is a high picture.
     double = annotated(np.tile(picture, (3, 2, 1))[:, :320], [], LABELS)
     expected = cv2.resize(np.tile(picture, (3, 2, 1))[:, :320], (640, 600), interpolation=cv2.INTER_CUBIC)
     np.testing.assert_array_equal(double, expected)

@@ -77,3 +77,11 @@ def test_the_public_names_are_all_there():
         "warp_normalize",
     ]
     assert all(hasattr(ops, name) for name in ops.__all__)
+
+
+def test_without_the_extension_there_is_the_reference(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fer_edge._core", None)
+    assert ops.targets() == ["reference"]
+    assert ops.operations("reference").__name__ == "fer_edge.ops.reference"
+    with pytest.raises(ImportError, match="the target 'scalar' needs the extension, which was not built"):
+        ops.operations("scalar")
