@@ -68,7 +68,7 @@ class Place(NamedTuple):
 
 def mutants_of_source(text: str) -> Iterator[Mutant]:
     """Yields every mutant of a module, in the order of its lines; each differs from the others."""
-    tree = ast.parse(text)
+    tree = _without_docstrings(ast.parse(text))
     parts = [ast.unparse(part) for part in tree.body]
     for number, part in enumerate(tree.body):
         # Under a root of its own, because a top-level statement is replaced like any other.
@@ -87,9 +87,18 @@ def mutants_of_source(text: str) -> Iterator[Mutant]:
                     yield Mutant(node.lineno, place.line, _name(part), place.swappable, *difference, source)
 
 
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """Leaves the module's own docstring, which the command line shows."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body[0] = ast.Pass(lineno=node.body[0].lineno)
+    return tree
+
+
 def _name(part: ast.stmt) -> str:
     targets = getattr(part, "targets", [getattr(part, "target", part)])
-    return getattr(part, "name", getattr(targets[0], "id", type(part).__name__))
+    name = ast.unparse(targets[0]) if isinstance(part, ast.Assign | ast.AnnAssign) else type(part).__name__
+    return getattr(part, "name", name)
 
 
 def _put(holder: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
