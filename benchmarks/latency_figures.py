@@ -71,7 +71,7 @@ def described_machine(context: dict[str, Any]) -> str:
     """Processor, cores, kernel target, versions and commit in one phrase."""
     packages = context["packages"]
     return (
-        f"{context['processor']}, {context['cores']} cores of a virtual machine, {context['ops']} kernels, "
+        f"{context['processor']} ({', '.join(context['instruction_sets'])}), {context['cores']} cores of a virtual machine, {context['ops']} kernels, "
         f"ONNX Runtime {packages['onnxruntime']}, NumPy {packages['numpy']}, commit {context['commit']}"
     )
 

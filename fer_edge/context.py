@@ -10,12 +10,24 @@ import fer_edge
 from fer_edge import ops
 
 PACKAGES = ("numpy", "onnxruntime", "opencv-python-headless")
+# The instruction sets that decide the speed of a network, by Linux's names: float32, int8, bfloat16.
+INSTRUCTION_SETS = (
+    "avx2",
+    "avx512f",
+    "avx_vnni",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "asimd",
+    "asimddp",
+)
 
 
 def context() -> dict[str, object]:
     """Processor, system, versions, commit, kernel target and load at the time of the call."""
     return {
         "processor": _processor(),
+        "instruction_sets": _instruction_sets(),
         "cores": len(os.sched_getaffinity(0)),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -29,12 +41,23 @@ def context() -> dict[str, object]:
 
 
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _instruction_sets() -> list[str]:
+    """Those of INSTRUCTION_SETS that the processor has; Arm's entry in /proc/cpuinfo is called Features."""
+    found = (_cpuinfo("flags") or _cpuinfo("Features")).split()
+    return [name for name in INSTRUCTION_SETS if name in found]
+
+
+def _cpuinfo(entry: str) -> str:
+    """The first value of an entry of /proc/cpuinfo, empty if there is none."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
+            if line.startswith(entry):
                 return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return ""
 
 
 def _commit() -> str:

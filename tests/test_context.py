@@ -23,6 +23,7 @@ def test_everything_is_there_in_this_order() -> None:
     found = context.context()
     assert list(found) == [
         "processor",
+        "instruction_sets",
         "cores",
         "system",
         "python",
@@ -45,6 +46,23 @@ def test_everything_is_there_in_this_order() -> None:
 def test_the_load_is_that_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 2.5, 3.5))
     assert context.context()["load_average"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("flags\t\t: sse2 avx512_vnni avx2 fma\nflags\t\t: amx_int8\n", ["avx2", "avx512_vnni"]),
+        ("Features\t: fp asimddp asimd\n", ["asimd", "asimddp"]),
+        ("flags\t\t: avx2x\n", []),
+        (None, []),
+    ],
+)
+def test_the_instruction_sets_in_the_order_of_the_table(
+    proc: Path, content: str | None, expected: list[str]
+) -> None:
+    if content:
+        (proc / "cpuinfo").write_text(content, "utf-8")
+    assert context.context()["instruction_sets"] == expected
 
 
 def test_the_processors_name(proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
