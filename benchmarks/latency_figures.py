@@ -69,10 +69,10 @@ def frame_table(frames: dict[str, dict[str, dict[str, float]]]) -> str:
 
 def described_machine(context: dict[str, Any]) -> str:
     """Processor, cores, kernel target, versions and commit in one phrase."""
-    packages = context["packages"]
+    packages, sets = context["packages"], ", ".join(context["instruction_sets"])
     return (
-        f"{context['processor']} ({', '.join(context['instruction_sets'])}), {context['cores']} cores of a virtual machine, {context['ops']} kernels, "
-        f"ONNX Runtime {packages['onnxruntime']}, NumPy {packages['numpy']}, commit {context['commit']}"
+        f"{context['processor']} ({sets}), {context['cores']} cores of a virtual machine, {context['ops']} "
+        f"kernels, ONNX Runtime {packages['onnxruntime']}, NumPy {packages['numpy']}, commit {context['commit']}"
     )
 
 
