@@ -88,7 +88,7 @@ def robustness() -> str:
             ),
         }
         for name, curve in nano["robustness"].items()
-        for way, levels in curve["ways"].items()
+        for way, levels in curve["cases"].items()
     ]
     return f"{table(rows)}\nMeasured on {nano['robustness_rows']:,} test rows."
 

@@ -64,7 +64,7 @@ def targets() -> str:
     lost = {
         f"{name} {row['level']}": row["lost"]
         for name, way in (("rotation", "left in the crop"), ("face size", "aligned by landmarks"))
-        for row in nano["robustness"][name]["ways"][way]
+        for row in nano["robustness"][name]["cases"][way]
     }
     values: Sequence[tuple[str, float, float, bool, str]] = (
         ("accuracy, % (at least)", 100 * nano["accuracy"], 85.0, True, ""),

@@ -72,7 +72,8 @@ def described_machine(context: dict[str, Any]) -> str:
     packages, sets = context["packages"], ", ".join(context["instruction_sets"])
     return (
         f"{context['processor']} ({sets}), {context['cores']} cores of a virtual machine, {context['ops']} "
-        f"kernels, ONNX Runtime {packages['onnxruntime']}, NumPy {packages['numpy']}, commit {context['commit']}"
+        f"kernels, ONNX Runtime {packages['onnxruntime']}, NumPy {packages['numpy']}, "
+        f"commit {context['commit']}"
     )
 
 
