@@ -20,7 +20,7 @@ from tests.kernels.rounding_model import largest_rounding
 pytestmark = pytest.mark.numeric
 # x has 14 x 14 positions, so that an accumulator of low precision is detected; attention has at most 8 x 8.
 CASES = {
-    "dcif": (normal(2, 32, 14, 14), dcif_weights(32, 4), ()),
+    "dcif": (normal(2, 32, 14, 14), dcif_weights(32, 64), ()),
     "multi_branch_attention": (normal(1, 128, 14, 14), multi_branch_weights(64), ()),
     "token_attention": (normal(2, 64, 8, 8), token_attention_weights(64), (2, 0.1)),
 }
@@ -31,7 +31,7 @@ FAULTS = [
     ("dcif", "float16 sum", "x.mean((2, 3))", "summed(x.flatten(2)) / 196"),
     ("dcif", "float16 product", "F.linear(hidden, ", "matmul(hidden, "),
     ("dcif", "no gradient of the gate", "x.mean((2, 3))", "x.mean((2, 3)).detach()"),
-    ("filter_and_pool", "a channel less", "gated.amax(1)", "gated[:, 1:].amax(1)"),
+    ("filter_and_pool", "channels left out", "gated.amax(1)", "gated[:, 8:].amax(1)"),
     ("filter_and_pool", "mean over C + 1", "gated.mean(1)", "(gated.sum(1) / (gated.shape[1] + 1))"),
     (
         "filter_and_pool",
