@@ -1,6 +1,7 @@
 """From a frame to faces, on two networks whose outputs are known exactly."""
 
 import math
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from tiny import EXPRESSION_SPEC, LABELS, LANDMARKS, expression_graph, frame_with_cells
 
-from fer_edge import ModelError, Recognizer
+from fer_edge import ModelError, Recognizer, ops
 from fer_edge.recognizer import BATCH
 
 MakeRecognizer = Callable[..., Recognizer]
@@ -273,3 +274,17 @@ def test_an_exact_batch_and_one_more(recognizer: Recognizer) -> None:
         happiness = [face.probabilities["happiness"] for face in recognizer.recognize_crops(crops)]
         assert happiness == sorted(happiness)
         assert len(set(happiness)) == count
+
+
+@pytest.mark.skipif(ops.target == "reference", reason="the reference allocates arrays in every step")
+def test_the_luma_of_a_colour_frame_reuses_memory(recognizer: Recognizer) -> None:
+    frame = np.zeros((1000, 1500, 3), np.uint8)
+    recognizer(frame)
+    tracemalloc.start()
+    try:
+        recognizer(frame)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The luma alone has 1.5 MB.
+    assert peak < 500_000
