@@ -114,7 +114,7 @@ def test_rule_1_a_network_ignores_the_batch(name: str, options: dict[str, Any]):
     # on the batch is far above the limit in any precision.
     dtype = torch.float32 if name == "conv-cut" else torch.float64
     logits = logits_from_module(with_random_statistics(module, module.size).to(dtype))
-    x, labels = inputs(module.size, rows=64)
+    x, labels = inputs(module.size, rows=24)
     x = x.astype(np.float32 if name == "conv-cut" else np.float64)
     # The rule can only be tested with a network that distinguishes these pictures.
     assert logits(x).std(0).max() > 100 * TOLERANCE
