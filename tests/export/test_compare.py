@@ -8,6 +8,8 @@ import pytest
 from export import compare
 from fer_edge import models
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_a_file_beside_itself_differs_in_nothing(

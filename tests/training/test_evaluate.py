@@ -24,6 +24,8 @@ from training.evaluation.predictors import Predictor, predictor_from_file
 from training.loop.settings import Settings
 from training.models import build
 
+pytestmark = pytest.mark.slow
+
 ONNX = models.WEIGHTS / "tkfnet-nano.onnx"
 ABOUT = {"command": "python -m training.evaluate", "commit": "abc1234", "data": "made"}
 

@@ -105,6 +105,7 @@ def test_every_architecture_is_tested():
     assert set(ARCHITECTURES) == set(EXPRESSION_MODELS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), cases())
 def test_rule_1_a_network_ignores_the_batch(name: str, options: dict[str, Any]):
     torch.manual_seed(0)
