@@ -43,6 +43,15 @@ def test_everything_is_there_in_this_order() -> None:
     assert isinstance(found["load_average"], float)
 
 
+def test_only_the_cores_of_this_process_count() -> None:
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        assert context.context()["cores"] == 1
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
 def test_the_load_is_that_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 2.5, 3.5))
     assert context.context()["load_average"] == 1.5
@@ -53,6 +62,10 @@ def test_the_load_is_that_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("flags\t\t: sse2 avx512_vnni avx2 fma\nflags\t\t: amx_int8\n", ["avx2", "avx512_vnni"]),
         ("Features\t: fp asimddp asimd\n", ["asimd", "asimddp"]),
+        (
+            "flags\t\t: amx_int8 avx512_bf16 avx512_vnni avx_vnni avx512f avx2\n",
+            ["avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8"],
+        ),
         ("flags\t\t: avx2x\n", []),
         (None, []),
     ],
