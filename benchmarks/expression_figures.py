@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.detector_figures import detector_rows
+from benchmarks.latency_figures import described_machine
 from fer_edge import models
 from training.evaluation.markdown import percent, table
 
@@ -128,7 +129,6 @@ def precisions() -> str:
 def int8_latency() -> str:
     """Times and probabilities of the int8 file beside the float32 file, from its certificate."""
     certificate = json.loads((DOCS / "tkfnet-nano-int8.json").read_text(encoding="utf-8"))
-    context = certificate["context"]
     rows = [
         {
             "batch": pairs["batch"],
@@ -139,8 +139,8 @@ def int8_latency() -> str:
         for pairs in certificate["latency"]
     ]
     return (
-        f"Medians and quartiles of interleaved pairs; {context['processor']}, one thread, ONNX Runtime "
-        f"{context['packages']['onnxruntime']}.\n\n{table(rows)}\n"
+        "Medians and quartiles of interleaved pairs, one thread: "
+        f"{described_machine(certificate['context'])}.\n\n{table(rows)}\n"
         f"Over {certificate['pictures']:,} validation rows the probabilities differ by "
         f"{certificate['largest_difference']:.3f} at most and {certificate['mean_difference']:.4f} on "
         f"average; {certificate['changed_labels']:.2%} of the labels change."

@@ -15,6 +15,6 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(path)
-    except BaseException:
+    finally:
+        # Nothing is left to remove after the rename.
         partial.unlink(missing_ok=True)
-        raise
