@@ -55,7 +55,8 @@ def check_map(name: str, x: Tensor, multiple: int) -> None:
     """Checks a floating-point map [N, multiple * C, H, W]. float64 is allowed: the reference accepts it."""
     if x.ndim != 4 or not x.is_floating_point():
         raise TypeError(f"{name} must be floating [N, C, H, W], got {x.dtype} {list(x.shape)}")
-    channels, extra = divmod(x.shape[1], multiple)
+    # Not divmod: torch.compile of torch 2.11 does not trace it.
+    channels, extra = x.shape[1] // multiple, x.shape[1] % multiple
     if extra or channels % 8 or not 8 <= channels <= MAX_CHANNELS:
         raise ValueError(
             f"{name} must have {'2 x ' if multiple == 2 else ''}C channels, C a multiple of 8 up to "
