@@ -12,6 +12,7 @@ start with the same ``--out`` continues after the last complete view.
 import argparse
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -56,16 +57,25 @@ def teacher_probabilities(teachers: list[nn.Module], views: Tensor) -> Tensor:
             luma = F.interpolate(luma, side, mode="bilinear", antialias=True, align_corners=False)
         x = normalised(luma)
         for view in (x, x.flip(3)):
-            with torch.autocast(views.device.type, torch.bfloat16):
+            # Many CPUs compute bfloat16 more slowly than float32.
+            with torch.autocast("cuda", torch.bfloat16, enabled=views.is_cuda):
                 logits = teacher(view)
             total += logits.float().softmax(1)
     return total / (2 * len(teachers))
 
 
 def make_views(
-    split: Split, teachers: list[Path], out: Path, count: int, size: int, aug_strength: float, seed: int = 0
+    splits: list[Split],
+    teachers: list[Path],
+    out: Path,
+    count: int,
+    size: int,
+    aug_strength: float,
+    seed: int = 0,
 ) -> None:
-    """Writes ``count`` views of each row: images.npy u8 [V, n, S, S], teacher.npy f16 [V, n, 8], rows.npy."""
+    """Writes ``count`` views of each row of the splits, one after another: images.npy u8 [V, n, S, S],
+    teacher.npy f16 [V, n, 8], votes.npy f32 [n, 8] (zeros where there are no votes), rows.npy.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     networks = [
         model_from_checkpoint(path).to(device, memory_format=torch.channels_last) for path in teachers
@@ -77,27 +87,37 @@ def make_views(
         "size": size,
         "augment": asdict(ranges),
         "seed": seed,
-        "rows": hashlib.sha256(split.rows.tobytes()).hexdigest(),
+        "rows": hashlib.sha256(b"".join(split.rows.tobytes() for split in splits)).hexdigest(),
     }
     done = _views_done(out, settings)
-    shape = (count, len(split), size, size)
+    shape = (count, sum(map(len, splits)), size, size)
     mode = "r+" if done else "w+"
     images = np.lib.format.open_memmap(out / "images.npy", mode, np.uint8, shape)
     probabilities = np.lib.format.open_memmap(
         out / "teacher.npy", mode, np.float16, (*shape[:2], len(LABELS))
     )
     if not done:
-        np.save(out / "rows.npy", split.rows)
+        np.save(out / "rows.npy", np.concatenate([split.rows for split in splits]))
+        np.save(out / "votes.npy", np.concatenate([split.votes for split in splits]))
     for view in range(done, count):
         generator = torch.Generator(device).manual_seed(seed * 100_003 + view)
-        for start in tqdm(range(0, len(split), BATCH), desc=f"view {view + 1}/{count}", mininterval=5):
-            rows = slice(start, min(start + BATCH, len(split)))
+        for split, rows, at in tqdm(list(_batches(splits)), desc=f"view {view + 1}/{count}", mininterval=5):
             views = distorted(split, rows, size, ranges, generator)
-            images[view, rows] = views[:, 0].cpu()
-            probabilities[view, rows] = teacher_probabilities(networks, views).cpu()
+            images[view, at] = views[:, 0].cpu()
+            probabilities[view, at] = teacher_probabilities(networks, views).cpu()
         images.flush()
         probabilities.flush()
         _write_json(out / "views.json", settings | {"done": view + 1})
+
+
+def _batches(splits: list[Split]) -> Iterator[tuple[Split, slice, slice]]:
+    """Each batch's split, its rows there, and its rows in the files."""
+    first = 0
+    for split in splits:
+        for start in range(0, len(split), BATCH):
+            end = min(start + BATCH, len(split))
+            yield split, slice(start, end), slice(first + start, first + end)
+        first += len(split)
 
 
 def _views_done(out: Path, settings: dict[str, object]) -> int:
@@ -123,6 +143,9 @@ def main() -> None:
     parser.add_argument(
         "--teachers", type=Path, nargs="+", required=True, help="checkpoints of training.train"
     )
+    parser.add_argument(
+        "--unlabelled", type=Path, help="folder that training.cut_faces wrote: faces without votes"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the views")
     parser.add_argument("--views", type=int, default=6, help="distorted views of each picture")
     parser.add_argument("--size", type=int, default=64, help="side of the views: the student's input")
@@ -132,9 +155,10 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
     args = parser.parse_args()
     with exit_on_error(parser):
-        split = load_prepared(args.data, "train").take(slice(args.limit))
+        folders = [args.data, args.unlabelled] if args.unlabelled else [args.data]
+        splits = [load_prepared(folder, "train").take(slice(args.limit)) for folder in folders]
         args.out.mkdir(parents=True, exist_ok=True)
-        make_views(split, args.teachers, args.out, args.views, args.size, args.aug_strength)
+        make_views(splits, args.teachers, args.out, args.views, args.size, args.aug_strength)
 
 
 if __name__ == "__main__":

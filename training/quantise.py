@@ -120,7 +120,7 @@ def quantise(
     valid = load_prepared(data, "valid").take(slice(limit))
     # A few epochs need no second process.
     process = Process(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    run = make_run(split, settings, process)
+    run = make_run(split.votes, settings, process)
     for model in (run.model, run.ema.model):
         model.load_state_dict(content["ema"])
     insert_rounding(run)

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from fer_edge.arrays import F32
 from training.command_line import exit_on_error
 from training.data.crops import inputs_from_split
 from training.data.split import Split, load_prepared
@@ -27,7 +28,7 @@ from training.loop.batches import Batch, BatchLoader, load_teacher_views, row_we
 from training.loop.checkpoint import resume, save_checkpoint, training_state
 from training.loop.distributed import Process, process_group, with_global_batchnorm
 from training.loop.log import append_log, draw_curves
-from training.loop.optimizer import Ema, lr_factor, make_optimizer
+from training.loop.optimizer import Ema, lr_factor, make_optimizer, set_lr
 from training.loop.settings import CONFIGS, Settings, settings_from_toml
 from training.loop.start_weights import load_start_weights
 from training.models import build
@@ -63,10 +64,13 @@ def loss_of_batch(logits: Tensor, batch: Batch, run: Run) -> Tensor:
     """Loss against the votes with adjusted logits (Menon et al., "Long-tail learning via logit adjustment",
     2021), and against the teachers (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015).
     """
-    loss = soft_cross_entropy(logits + run.settings.logit_adjustment_tau * run.class_log_prior, batch.votes)
+    adjusted = logits + run.settings.logit_adjustment_tau * run.class_log_prior
     if batch.teacher is None:
-        return loss
-    return loss.lerp(soft_cross_entropy(logits, batch.teacher), run.settings.distill_weight)
+        return soft_cross_entropy(adjusted, batch.votes)
+    # Rows without votes learn from the teachers alone.
+    weight = torch.where(batch.votes.sum(1, keepdim=True) > 0, run.settings.distill_weight, 1.0)
+    votes = soft_cross_entropy(adjusted, (1 - weight) * batch.votes)
+    return votes + soft_cross_entropy(logits, weight * batch.teacher)
 
 
 def autocast(run: Run) -> torch.autocast:
@@ -74,7 +78,7 @@ def autocast(run: Run) -> torch.autocast:
     return torch.autocast(run.process.device.type, torch.bfloat16, enabled=reduced)
 
 
-def make_run(split: Split, settings: Settings, process: Process) -> Run:
+def make_run(targets: F32, settings: Settings, process: Process) -> Run:
     torch.manual_seed(settings.seed)
     model = build(settings.model, settings.kernels, **settings.options)
     averaged = build(settings.model, settings.kernels, **settings.options).to(process.device)
@@ -85,9 +89,11 @@ def make_run(split: Split, settings: Settings, process: Process) -> Run:
     if process.world_size > 1:
         network = DistributedDataParallel(network)
     # As often as the batches show them.
-    class_frequency = row_weights(split.votes, settings.class_balance_power) @ split.votes
-    prior = torch.from_numpy(class_frequency).float().clamp(min=1 / len(split)).log().to(process.device)
-    optimizer = make_optimizer(model, settings.optimizer, settings.lr, settings.weight_decay)
+    class_frequency = row_weights(targets, settings.class_balance_power) @ targets
+    prior = torch.from_numpy(class_frequency).float().clamp(min=1 / len(targets)).log().to(process.device)
+    optimizer = make_optimizer(
+        model, settings.optimizer, settings.lr, settings.weight_decay, settings.trunk_lr_factor
+    )
     return Run(settings, process, model, network, Ema(model, averaged, settings.ema_decay), optimizer, prior)
 
 
@@ -96,7 +102,7 @@ def train_epoch(run: Run, loader: BatchLoader, epoch: int, bar: tqdm) -> dict[st
     batches.
     """
     settings = run.settings
-    steps_per_epoch = len(loader.split) // settings.batch_size
+    steps_per_epoch = loader.steps
     # For dropout and stochastic depth, whose random numbers differ between processes.
     torch.manual_seed((settings.seed * 100_003 + epoch) * run.process.world_size + run.process.rank)
     run.network.train()
@@ -109,10 +115,8 @@ def train_epoch(run: Run, loader: BatchLoader, epoch: int, bar: tqdm) -> dict[st
         if batch is None:
             break
         step = epoch * steps_per_epoch + steps
-        for group in run.optimizer.param_groups:
-            group["lr"] = settings.lr * lr_factor(
-                step, settings.epochs * steps_per_epoch, settings.warmup_steps
-            )
+        steps_in_all = settings.epochs * steps_per_epoch
+        set_lr(run.optimizer, settings.lr * lr_factor(step, steps_in_all, settings.warmup_steps))
         with autocast(run):
             logits = run.network(batch.x)
         loss = loss_of_batch(logits.float(), batch, run)
@@ -121,7 +125,7 @@ def train_epoch(run: Run, loader: BatchLoader, epoch: int, bar: tqdm) -> dict[st
         nn.utils.clip_grad_norm_(run.model.parameters(), settings.grad_clip_norm)
         run.optimizer.step()
         run.ema.update(run.model)
-        hits = (logits.argmax(1) == batch.votes.argmax(1)).float().mean()
+        hits = (logits.argmax(1) == batch.labels).float().mean()
         # Summed on the device: reading a number would make a GPU wait for it.
         loss_sum, accuracy_sum, steps = loss_sum + loss.detach(), accuracy_sum + hits, steps + 1
         if bar.update():
@@ -204,13 +208,15 @@ def _train(
         raise ValueError(
             f"batch_size must be at most the {len(split)} rows of train, got {settings.batch_size}"
         )
-    run = make_run(split, settings, process)
+    teacher_views = load_teacher_views(views, split) if views else None
+    run = make_run(teacher_views.targets if teacher_views else split.votes, settings, process)
     if init:
         start_from_file(init, run, split)
-    teacher_views = load_teacher_views(views, split) if views else None
     loader = BatchLoader(split, settings, run.model.size, process, teacher_views)
+    if settings.validate_every < 1:
+        raise ValueError(f"validate_every must be at least 1 epoch, got {settings.validate_every}")
     input_hashes = hashes_of_inputs(split, init, views)
-    checkpoint, steps = out / "checkpoint.pt", len(split) // settings.batch_size
+    checkpoint, steps = out / "checkpoint.pt", loader.steps
     first = resume(checkpoint, run.model, run.ema, run.optimizer, asdict(settings) | input_hashes)
     if process.mean(first) != [first]:
         raise ValueError(f"{out} must be one folder for all processes, on a shared disk")
@@ -224,7 +230,8 @@ def _train(
     ) as bar:
         for epoch in range(first, settings.epochs):
             record = train_epoch(run, loader, epoch, bar)
-            if process.is_first:
+            last = epoch + 1 == settings.epochs
+            if process.is_first and (last or (epoch + 1) % settings.validate_every == 0):
                 with autocast(run):
                     logits = module_outputs(run.ema.model, valid, aligned=settings.aligned).float()
                 state = training_state(

@@ -16,6 +16,8 @@ from training.data.split import Split
 # Positions of the five landmarks as shares of the crop's side: the median over FER+ pictures, made symmetric,
 # so that aligned crops show about the same part of the face as the pictures do.
 TEMPLATE = ((0.317, 0.389), (0.683, 0.389), (0.5, 0.594), (0.345, 0.758), (0.655, 0.758))
+# Crops of a smaller standard deviation, in grey levels, are stretched to EXPOSED, as in the runtime.
+FLAT, EXPOSED = 20.0, 50.0
 MEAN, SCALE = 129.0, 1 / 64.0  # mean and standard deviation of FER2013's luma, rounded
 
 
@@ -49,6 +51,15 @@ def sample(images: Tensor, matrices: Tensor, size: int) -> Tensor:
     return F.grid_sample(images[:, None].float(), grid, padding_mode="border", align_corners=False)
 
 
+def correct_exposure(luma: Tensor) -> Tensor:
+    """Stretches crops [n, 1, S, S] of little contrast to the mean and deviation of the training pictures, and
+    clips them at black and white; others stay as they are.
+    """
+    deviation, mean = torch.std_mean(luma, (1, 2, 3), correction=0, keepdim=True)
+    stretched = ((luma - mean) * (EXPOSED / deviation.clamp(min=1e-3)) + MEAN).clamp(0, 255)
+    return torch.where(deviation < FLAT, stretched, luma)
+
+
 def normalised(luma: Tensor) -> Tensor:
     """Luma 0-255 as network input, channels last in memory."""
     return ((luma.float() - MEAN) * SCALE).contiguous(memory_format=torch.channels_last)
@@ -57,7 +68,6 @@ def normalised(luma: Tensor) -> Tensor:
 def inputs_from_split(split: Split, size: int, aligned: bool = True, mirrored: bool = False) -> F32:
     """The runtime's crops of a split as network inputs, float32 [n, 1, size, size]."""
     matrices = torch.from_numpy(crop_matrices(split, size, aligned))
-    x = (sample(torch.from_numpy(split.images), matrices, size).numpy() - np.float32(MEAN)) * np.float32(
-        SCALE
-    )
+    luma = correct_exposure(sample(torch.from_numpy(split.images), matrices, size)).numpy()
+    x = (luma - np.float32(MEAN)) * np.float32(SCALE)
     return np.ascontiguousarray(x[..., ::-1]) if mirrored else x

@@ -65,6 +65,11 @@ def square_from_picture(luma: U8, side: int, detect: Detector) -> tuple[U8, F32]
     landmarks = landmarks_in_picture(luma, detect)
     if landmarks is None:
         return _resized(luma, side), np.full((5, 2), np.nan, np.float32)
+    return square_around_landmarks(luma, landmarks, side)
+
+
+def square_around_landmarks(luma: U8, landmarks: F32, side: int) -> tuple[U8, F32]:
+    """The square u8 [side, side] around a face with known landmarks f32 [5, 2], and these in the square."""
     crop = matrices_from_landmarks(landmarks[None], np.array(TEMPLATE, np.float32), 1)[0]
     centre = crop @ np.array([0.5, 0.5, 1.0], np.float32)
     # Landmarks that coincide would give a square of size 0.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.data.crops import MEAN, SCALE
+from training.data.crops import MEAN, SCALE, correct_exposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,9 @@ class AugmentRanges:
     coarse: float = 0.2  # share of pictures shown with fewer pixels: distant faces
     blur: float = 0.1  # share of pictures out of focus
     erase: float = 0.3  # share of pictures with a rectangle covered: hands, cups, masks, hair
+    rolled: float = 0.04  # share turned by any angle: a lying person whose landmarks were found upright
+    exposure: float = 0.08  # share that is very dark, overexposed or flat, then corrected as in the runtime
+    cover: float = 0.15  # share with the mouth or the eyes covered: masks, scarves, hands, sunglasses
 
     def scaled(self, strength: float) -> "AugmentRanges":
         """All ranges and shares multiplied by ``strength``."""
@@ -67,7 +70,9 @@ def random_matrices(
     """
     unaligned = rng.bernoulli(ranges.unaligned)
     matrices = torch.where(unaligned[:, None, None], whole, matrices)
-    angle = torch.deg2rad(rng.normal(ranges.rotation))
+    angle = torch.deg2rad(
+        torch.where(rng.bernoulli(ranges.rolled), rng.uniform(-180, 180), rng.normal(ranges.rotation))
+    )
     zoom = torch.exp(rng.uniform(-ranges.zoom, ranges.zoom))
     mirror = torch.where(rng.bernoulli(0.5), -1.0, 1.0)
     shear, shift = rng.normal(ranges.shear), rng.normal(ranges.shift * size, 2)[:, :, None]
@@ -86,7 +91,10 @@ def photometric(luma: Tensor, ranges: AugmentRanges, rng: BatchRng) -> Tensor:
     """
     size = luma.shape[-1]
     gamma = torch.exp(rng.uniform(-ranges.gamma, ranges.gamma, 1, 1, 1))
-    x = ((luma / 255).clamp(1e-4, 1).pow(gamma) * 255 - MEAN) * SCALE
+    luma = (luma / 255).clamp(1e-4, 1).pow(gamma) * 255
+    badly = rng.bernoulli(ranges.exposure)[:, None, None, None]
+    luma = torch.where(badly, badly_exposed(luma, rng), luma)
+    x = (correct_exposure(luma) - MEAN) * SCALE
     # One size and one blur for the batch, so that its rows are computed at once; over an epoch this averages
     # out.
     small, sigma = rng.integer(size // 3, size * 3 // 4), rng.integer(5, 16) / 1000 * size
@@ -94,7 +102,7 @@ def photometric(luma: Tensor, ranges: AugmentRanges, rng: BatchRng) -> Tensor:
     x = apply_where(rng.bernoulli(ranges.blur), x, lambda rows: _blurred(rows, sigma))
     gain = 1 + rng.uniform(-ranges.contrast, ranges.contrast, 1, 1, 1)
     x = x * gain + rng.normal(ranges.brightness, 1, 1, 1)
-    x = erase(x, ranges.erase, rng)
+    x = cover_feature(erase(x, ranges.erase, rng), ranges.cover, rng)
     return x + rng.normal(1, 1, size, size) * rng.uniform(0, ranges.noise, 1, 1, 1)
 
 
@@ -127,6 +135,38 @@ def erase(x: Tensor, share: float, rng: BatchRng) -> Tensor:
     return torch.where(covered, rng.normal(1, 1, 1, 1), x)
 
 
+def badly_exposed(luma: Tensor, rng: BatchRng) -> Tensor:
+    """Luma [n, 1, S, S] as a camera gives it in the dark, against the light, or through fog: rounded to whole
+    grey levels, and clipped at white.
+    """
+    factor = torch.exp(rng.uniform(-2.3, 1.2, 1, 1, 1))
+    contrast = torch.where(rng.bernoulli(0.3)[:, None, None, None], rng.uniform(0.1, 0.5, 1, 1, 1), 1.0)
+    level = rng.uniform(60, 200, 1, 1, 1)
+    flat = (luma - luma.mean((1, 2, 3), keepdim=True)) * contrast + level
+    return torch.where(contrast < 1, flat, luma * factor).round().clamp(0, 255)
+
+
+def cover_feature(x: Tensor, share: float, rng: BatchRng) -> Tensor:
+    """Covers the mouth or the eyes of some crops from side to side, with a grey gradient or with the same
+    place of another crop, upside down.
+
+    The heights are those of the landmark template: eyes at 0.39, mouth at 0.76 of the side.
+    """
+    size = x.shape[-1]
+    mouth = rng.bernoulli(0.6)
+    top = torch.where(mouth, rng.uniform(0.5, 0.68), rng.uniform(0.18, 0.32)) * size
+    bottom = torch.where(mouth, rng.uniform(0.86, 1.1), rng.uniform(0.44, 0.54)) * size
+    left, right = rng.uniform(-0.1, 0.25) * size, rng.uniform(0.75, 1.1) * size
+    place = torch.arange(size, device=x.device) + 0.5
+    down = (place > top[:, None]) & (place < bottom[:, None])
+    across = (place > left[:, None]) & (place < right[:, None])
+    inside = (down[:, :, None] & across[:, None, :])[:, None] & rng.bernoulli(share)[:, None, None, None]
+    slope = (place / size - 0.5)[:, None] * rng.normal(1.0, 1, 1, 1)
+    plain = rng.normal(1, 1, 1, 1) + slope
+    fill = torch.where(rng.bernoulli(0.6)[:, None, None, None], plain, x[_neighbours(x)].flip(2))
+    return torch.where(inside, fill, x)
+
+
 def mix(
     x: Tensor, targets: tuple[Tensor, ...], mixup: float, cutmix: float, rng: BatchRng
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -139,8 +179,7 @@ def mix(
     """
     kind, strength = (rng.uniform(0, 1)[0::2].repeat_interleave(2)[: len(x)] for _ in range(2))
     inside = _rectangles(strength * 0.5, x.shape[-1], rng)
-    partner = torch.arange(len(x), device=x.device) ^ 1
-    partner = torch.where(partner < len(x), partner, partner ^ 1)
+    partner = _neighbours(x)
     blended, patched = kind < mixup, (kind >= mixup) & (kind < mixup + cutmix)
     # Squared, so that in most blends one face dominates.
     weight = (blended * strength.square() * 0.5)[:, None, None, None] + (
@@ -149,6 +188,12 @@ def mix(
     share = weight.mean((1, 2, 3))[:, None]
     mixed = tuple(t + share * (t[partner] - t) for t in targets)
     return x + weight * (x[partner] - x), mixed
+
+
+def _neighbours(x: Tensor) -> Tensor:
+    """The index of each row's partner: rows 0 and 1, 2 and 3, ...; the last of an odd number is its own."""
+    partner = torch.arange(len(x), device=x.device) ^ 1
+    return torch.where(partner < len(x), partner, partner ^ 1)
 
 
 def _rectangles(area: Tensor, size: int, rng: BatchRng) -> Tensor:

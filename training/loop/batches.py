@@ -25,19 +25,37 @@ from training.loop.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Network inputs float32 [n, 1, S, S] and targets [n, 8]; ``teacher`` is None without teachers."""
+    """Network inputs float32 [n, 1, S, S] and targets [n, 8]; ``teacher`` is None without teachers. The votes
+    of a row without labels are zeros.
+    """
 
     x: Tensor
     votes: Tensor
     teacher: Tensor | None
 
+    @property
+    def labels(self) -> Tensor:
+        """The expression with the most votes [n], of rows without votes the teachers' most probable one."""
+        if self.teacher is None:
+            return self.votes.argmax(1)
+        return torch.where(self.votes.sum(1, keepdim=True) > 0, self.votes, self.teacher).argmax(1)
+
 
 @dataclass(frozen=True, slots=True)
 class TeacherViews:
-    """Distorted crops u8 [V, n, S, S] of a split's rows, and the teachers' probabilities f16 [V, n, 8]."""
+    """Distorted crops u8 [V, n, S, S] of a split's rows and of unlabelled ones, the teachers' probabilities
+    f16 [V, n, 8], and the votes f32 [n, 8], zeros where there are none.
+    """
 
     images: U8
     teacher: NDArray[np.float16]
+    votes: F32
+
+    @property
+    def targets(self) -> F32:
+        """The votes, and where there are none the teachers' mean probabilities, f32 [n, 8]."""
+        unlabelled = self.votes.sum(1, keepdims=True) == 0
+        return np.where(unlabelled, self.teacher.astype(np.float32).mean(0), self.votes)
 
 
 def load_teacher_views(folder: Path, split: Split) -> TeacherViews:
@@ -46,16 +64,17 @@ def load_teacher_views(folder: Path, split: Split) -> TeacherViews:
     """
     try:
         rows = np.load(folder / "rows.npy")
-        images = np.load(folder / "images.npy", mmap_mode="r")
-        teacher = np.load(folder / "teacher.npy")
+        # Copy on write: PyTorch warns of arrays that it may not write to.
+        images = np.load(folder / "images.npy", mmap_mode="c")
+        teacher, votes = np.load(folder / "teacher.npy"), np.load(folder / "votes.npy")
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error.filename} does not exist; run python -m training.distill") from error
-    if not np.array_equal(rows, split.rows):
+    if not np.array_equal(rows[: len(split)], split.rows):
         raise ValueError(
             f"{folder} holds views of {len(rows)} other rows than the {len(split)} of the training split; "
             "run python -m training.distill with the same DATA and --limit"
         )
-    return TeacherViews(images, teacher)
+    return TeacherViews(images, teacher, votes)
 
 
 def row_weights(votes: F32, class_balance_power: float) -> F64:
@@ -66,16 +85,17 @@ def row_weights(votes: F32, class_balance_power: float) -> F64:
     return weights / weights.sum()
 
 
-def draw_rows(split: Split, settings: Settings, epoch: int) -> list[I64]:
+def draw_rows(votes: F32, settings: Settings, epoch: int) -> list[I64]:
     """Row indices of an epoch's batches, a function of seed and epoch alone."""
+    n = len(votes)
     rng = np.random.default_rng((settings.seed, epoch))
     # Each row is drawn floor(expected) times and once more at random, so that an epoch visits nearly all
     # rows.
-    expected = row_weights(split.votes, settings.class_balance_power) * len(split)
-    count = np.floor(expected + rng.random(len(split))).astype(np.int64)
-    order = rng.permutation(np.repeat(np.arange(len(split)), count))
+    expected = row_weights(votes, settings.class_balance_power) * n
+    count = np.floor(expected + rng.random(n)).astype(np.int64)
+    order = rng.permutation(np.repeat(np.arange(n), count))
     # The same number of steps in every epoch keeps the learning-rate schedule exact.
-    order = np.concatenate([order, order])[: len(split) // settings.batch_size * settings.batch_size]
+    order = np.concatenate([order, order])[: n // settings.batch_size * settings.batch_size]
     return list(order.reshape(-1, settings.batch_size))
 
 
@@ -99,8 +119,21 @@ class BatchLoader:
                 f"got {local.stop - local.start}; change batch_size"
             )
         device = process.device
-        self.images = torch.from_numpy(split.images).to(device)
-        self.votes = torch.from_numpy(split.votes).to(device)
+        self.targets = views.targets if views else split.votes
+        self.votes = torch.from_numpy(views.votes if views else split.votes).to(device)
+        if views is None:
+            self.images = torch.from_numpy(split.images).to(device)
+        elif device.type == "cuda":
+            # Views of several GB fit there, and a gather from main memory would make the GPU wait.
+            self.images = torch.from_numpy(np.asarray(views.images)).to(device)
+            self.teacher = torch.from_numpy(views.teacher).to(device)
+        else:
+            self.images, self.teacher = (torch.from_numpy(a) for a in (views.images, views.teacher))
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        return len(self.targets) // self.settings.batch_size
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of this process, a function of seed and epoch alone."""
@@ -110,7 +143,7 @@ class BatchLoader:
         size = size_of_epoch(settings, self.size, epoch)
         local = self.process.local_rows(settings.batch_size)
         make = self._from_views if self.views else self._distorted(size, epoch)
-        for rows in draw_rows(self.split, settings, epoch):
+        for rows in draw_rows(self.targets, settings, epoch):
             rng = BatchRng(len(rows), local, generator)
             local_rows = torch.from_numpy(rows[local]).to(device)
             x, teacher = make(local_rows, size, rng)
@@ -136,11 +169,8 @@ class BatchLoader:
         return make
 
     def _from_views(self, rows: Tensor, size: int, rng: BatchRng) -> tuple[Tensor, Tensor]:
-        assert self.views is not None
-        view = (rng.uniform(0, 1) * len(self.views.images)).long().cpu().numpy()
-        picked = self.views.images[view, rows.cpu().numpy()]
-        teacher = self.views.teacher[view, rows.cpu().numpy()].astype(np.float32)
-        luma = torch.from_numpy(picked).to(self.process.device)[:, None].float()
+        view = (rng.uniform(0, 1) * len(self.images)).long()
+        luma = self.images[view, rows][:, None].float()
         if size != luma.shape[-1]:
             luma = F.interpolate(luma, (size, size), mode="bilinear", antialias=True, align_corners=False)
-        return normalised(luma), torch.from_numpy(teacher).to(self.process.device)
+        return normalised(luma), self.teacher[view, rows].float()

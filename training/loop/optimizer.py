@@ -1,7 +1,6 @@
 """Optimizer, learning-rate schedule and weight averaging of a training run."""
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -40,17 +39,41 @@ class Ema:
                 mine.copy_(theirs)
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices and kernels only, not on biases, normalisation and per-channel scales."""
-    named: Iterable[Tensor] = [p for p in model.parameters() if p.requires_grad]
-    kernels = [p for p in named if p.squeeze().ndim > 1]
-    rest = [p for p in named if p.squeeze().ndim <= 1]
-    return [{"params": kernels, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+def parameter_groups(
+    model: nn.Module, weight_decay: float, trunk_lr_factor: float = 1.0
+) -> list[dict[str, Any]]:
+    """Weight decay on matrices and kernels only, not on biases, normalisation and per-channel scales.
+
+    ``lr_factor`` of a group is ``trunk_lr_factor`` for the weights whose name starts with "trunk.", else 1.
+    """
+    groups = []
+    for decays in (True, False):
+        for in_trunk in (True, False):
+            chosen = [
+                p
+                for name, p in model.named_parameters()
+                if p.requires_grad
+                and (p.squeeze().ndim > 1) == decays
+                and name.startswith("trunk.") == in_trunk
+            ]
+            if chosen:
+                factor = trunk_lr_factor if in_trunk else 1.0
+                decay = weight_decay if decays else 0.0
+                groups.append({"params": chosen, "weight_decay": decay, "lr_factor": factor})
+    return groups
 
 
-def make_optimizer(model: nn.Module, name: str, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Sets the learning rate of each group, multiplied by the group's ``lr_factor``."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_factor"]
+
+
+def make_optimizer(
+    model: nn.Module, name: str, lr: float, weight_decay: float, trunk_lr_factor: float = 1.0
+) -> torch.optim.Optimizer:
     """AdamW or SGD; raises ValueError for another name."""
-    groups = parameter_groups(model, weight_decay)
+    groups = parameter_groups(model, weight_decay, trunk_lr_factor)
     if name == "adamw":
         return torch.optim.AdamW(groups, lr=lr)
     if name == "sgd":

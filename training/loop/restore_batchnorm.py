@@ -48,10 +48,7 @@ def restore_batchnorm(model: nn.Module, path: Path, x: Tensor) -> None:
             # A layer without a bias got one from the normalisation.
             bias = weights.get(f"{layer}.weight_bias", torch.zeros(()))
             _cancel_normalisation(model.get_submodule(norm), torch.zeros(()), torch.ones(()), bias)
-        means, variances = _statistics(model, list(before), x)
-        for norm in before:
-            module = model.get_submodule(norm)
-            _cancel_normalisation(module, means[norm], variances[norm], module.bias.clone())
+        _measure(model, list(before), x)
         session = open_session(path.read_bytes())
         theirs = session.run(None, {session.get_inputs()[0].name: x[:8].cpu().numpy()})[0]
         apart = float((model(x[:8]).cpu() - torch.from_numpy(theirs)).abs().max())
@@ -60,6 +57,28 @@ def restore_batchnorm(model: nn.Module, path: Path, x: Tensor) -> None:
                 f"{path} and its weights in this network differ by {apart:.2g} in a logit; "
                 "choose the file's own network"
             )
+
+
+def measure_folded_norms(model: nn.Module, shifts: dict[Norm, Tensor], x: Tensor) -> None:
+    """Gives normalizations that were folded into the layers before them the statistics of their input.
+
+    ``shifts`` are the biases [C] that folding has added to those layers, which have none here. ``x`` are some
+    hundred inputs of ``model``, which computes the same before and after in evaluation.
+    """
+    names = [name for name, module in model.named_modules() if module in shifts]
+    model.eval()
+    with torch.no_grad():
+        for norm, shift in shifts.items():
+            _cancel_normalisation(norm, torch.zeros(()), torch.ones(()), shift)
+        _measure(model, names, x)
+
+
+def _measure(model: nn.Module, norms: list[str], x: Tensor) -> None:
+    """Sets the statistics of normalizations that only add their bias so far."""
+    means, variances = _statistics(model, norms, x)
+    for norm in norms:
+        module = model.get_submodule(norm)
+        _cancel_normalisation(module, means[norm], variances[norm], module.bias.clone())
 
 
 def _cancel_normalisation(norm: nn.Module, mean: Tensor, variance: Tensor, bias: Tensor) -> None:

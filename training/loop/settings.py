@@ -24,6 +24,7 @@ class Settings:
     batch_size: int = 128  # rows a step, over all processes
     optimizer: str = "adamw"  # or "sgd" with Nesterov's momentum of 0.9
     lr: float = 2e-3  # for AdamW at batch size 128; SGD needs about 25 times as much
+    trunk_lr_factor: float = 1.0  # of the trunk's learning rate, below 1 for a pre-trained trunk
     weight_decay: float = 0.05  # for AdamW; SGD needs a hundredth
     warmup_steps: int = 300
     grad_clip_norm: float = 2.0
@@ -44,6 +45,7 @@ class Settings:
     aligned: bool = True  # False shows whole pictures only, for the ablation
     distill_weight: float = 0.7  # of the teachers' probabilities against the votes, with --views
     precision: str = "bfloat16"  # of convolutions and matrix products; "float32" to compare runs bit by bit
+    validate_every: int = 1  # epochs; also between two checkpoints. On a GPU an epoch takes about a second
     kernels: str = "reference"  # or "triton": TAFE, DCIF and token attention as kernels, on an NVIDIA GPU
     seed: int = 0
 

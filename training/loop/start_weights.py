@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from training.loop.checkpoint import load_checkpoint
 from training.loop.restore_batchnorm import restore_batchnorm
+from training.loop.trunk_weights import load_trunk_weights
 from training.models.conv_cut import ConvCut
+from training.models.mobile import MobileClassifier
 
 # torchvision.models.convnext_* -> training.models.convnext, stage k of each in features[2 k + 1].
 CONVNEXT_NAMES = (
@@ -41,7 +43,8 @@ def load_start_weights(model: nn.Module, path: Path, x: Tensor) -> str:
     """Loads the matching weights into ``model`` and returns a report that lists every weight without a
     partner.
 
-    ``x`` float32 [n, 1, S, S], some hundred network inputs, restores the statistics of an ONNX file.
+    ``x`` float32 [n, 1, S, S], some hundred network inputs, restores the statistics of an ONNX file, or of the
+    .npz file of a mobile trunk.
 
     Raises ValueError when weights of the trunk other than the first convolution have no partner: the file is
     of another network, and training would start from noise.
@@ -49,6 +52,11 @@ def load_start_weights(model: nn.Module, path: Path, x: Tensor) -> str:
     if path.suffix == ".onnx":
         restore_batchnorm(model, path, x)
         return f"{path.name}: all weights taken"
+    if path.suffix == ".npz":
+        if not isinstance(model, MobileClassifier):
+            raise ValueError(f"{path} holds a mobile trunk; choose a config of one, such as teacher-mobilenet-v2")
+        load_trunk_weights(model.trunk, path, x)
+        return f"{path.name}: all weights of the trunk taken"
     found = _weights_from_file(path, model)
     own = model.state_dict()
     matched, reasons = {}, {}

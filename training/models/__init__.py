@@ -8,6 +8,7 @@ from torch import nn
 from fer_edge.kernels.dispatch import Kernels
 from training.models.conv_cut import ConvCut, TokenAttention
 from training.models.folding import Folding
+from training.models.mobile import MobileClassifier
 from training.models.tkfnet import TkfNet
 from training.models.tkfnet_nano import TkfNetNano
 
@@ -16,6 +17,7 @@ EXPRESSION_MODELS: dict[str, Callable[..., nn.Module]] = {
     "tkfnet": TkfNet,
     "conv-cut": ConvCut,
     "tkfnet-nano": TkfNetNano,
+    "mobile": MobileClassifier,
 }
 
 
