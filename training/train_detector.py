@@ -1,6 +1,7 @@
 """Trains face-luma from scratch: ``python -m training.train_detector DATA --out runs/face-luma``.
 
-Reads from top to bottom. A second start with the same ``--out`` continues from the last checkpoint.
+Reads from top to bottom. Runs on an NVIDIA GPU where there is one; a GPU needs about a dozen ``--workers``. A
+second start with the same ``--out`` continues from the last checkpoint.
 """
 
 import argparse
@@ -9,21 +10,25 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
+import cv2
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from training.detector.augment import Canvas, make_canvas
+from training.command_line import exit_on_error
+from training.detector.assignment import Faces
+from training.detector.augment import PhotoPool
+from training.detector.canvases import Plan, canvas_loader
 from training.detector.loss import detector_loss
-from training.detector.photos import Photo, load_photos
+from training.detector.photos import load_photos
 from training.loop.checkpoint import resume, save_checkpoint, training_state
 from training.loop.log import append_log, draw_curves
 from training.loop.optimizer import Ema, lr_factor, parameter_groups
 from training.models.face_luma import FaceLuma
 
 MEAN, SCALE = 118.0, 1 / 64.0  # about the mean and standard deviation of the training pictures' luma
+LOSSES = ("total", "score", "box", "landmarks")
+CURVES_EVERY = 10  # epochs; drawing takes seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +46,41 @@ class Settings:
     final_aug_strength: float = 0.35
     seed: int = 0
 
-
-class Canvases(Dataset[Canvas]):
-    """Canvas ``i`` of epoch ``e`` is a function of (seed, e, i) alone, whichever worker makes it."""
-
-    def __init__(self, photos: list[Photo], settings: Settings, epoch: int) -> None:
-        self.photos, self.settings, self.epoch = photos, settings, epoch
-
-    def __len__(self) -> int:
-        return self.settings.epoch_size
-
-    def __getitem__(self, index: int) -> Canvas:
-        rng = np.random.default_rng((self.settings.seed, self.epoch, index))
-        settings = self.settings
-        strength = (
-            1.0 if self.epoch < settings.epochs - settings.final_epochs else settings.final_aug_strength
+    @property
+    def plan(self) -> Plan:
+        """What canvases the run shows."""
+        return Plan(
+            self.epochs,
+            self.epoch_size,
+            self.batch_size,
+            self.canvas_size,
+            self.final_epochs,
+            self.final_aug_strength,
+            self.seed,
         )
-        return make_canvas(self.photos, settings.canvas_size, rng, strength)
 
 
-def collate(batch: list[Canvas]) -> tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]:
-    images = torch.from_numpy(np.stack([c.image for c in batch]))
-    return (
-        images,
-        [torch.from_numpy(c.boxes) for c in batch],
-        [torch.from_numpy(c.landmarks) for c in batch],
-        [torch.from_numpy(c.ignored) for c in batch],
-    )
+@dataclass(slots=True)
+class Run:
+    """The state of a run."""
+
+    settings: Settings
+    device: torch.device
+    model: nn.Module
+    ema: Ema
+    optimizer: torch.optim.Optimizer
+
+
+def make_run(settings: Settings, device: torch.device) -> Run:
+    torch.manual_seed(settings.seed)
+    model = FaceLuma().to(device, memory_format=torch.channels_last)
+    # In the same layout, so that the average is one operation for all weights.
+    averaged = FaceLuma().to(device, memory_format=torch.channels_last)
+    ema = Ema(model, averaged, settings.ema_decay)
+    groups = parameter_groups(model, settings.weight_decay)
+    # Fused: one kernel for all weights, of which there are many small ones.
+    optimizer = torch.optim.AdamW(groups, lr=settings.lr, fused=device.type == "cuda")
+    return Run(settings, device, model, ema, optimizer)
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -76,44 +89,62 @@ def normalise(images: Tensor) -> Tensor:
     return x[:, None].contiguous(memory_format=torch.channels_last)
 
 
-def train(data: Path, out: Path, settings: Settings, limit: int | None, workers: int) -> None:
-    torch.manual_seed(settings.seed)
-    photos = load_photos(data, "train")[:limit]
-    model = FaceLuma().to(memory_format=torch.channels_last)
-    ema = Ema(model, FaceLuma(), settings.ema_decay)
-    optimizer = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.lr)
-    steps_per_epoch = settings.epoch_size // settings.batch_size
-    steps = settings.epochs * steps_per_epoch
-    checkpoint = out / "checkpoint.pt"
-    for epoch in range(resume(checkpoint, model, ema, optimizer), settings.epochs):
-        loader = DataLoader(
-            Canvases(photos, settings, epoch),
-            batch_size=settings.batch_size,
-            num_workers=workers,
-            collate_fn=collate,
-            drop_last=True,
+def train_step(run: Run, images: Tensor, faces: Faces, step: int) -> Tensor:
+    """One step of the optimizer; returns LOSSES [4] on the device, without waiting for it."""
+    settings = run.settings
+    steps = settings.epochs * settings.plan.steps_per_epoch
+    for group in run.optimizer.param_groups:
+        group["lr"] = settings.lr * lr_factor(step, steps, settings.warmup_steps)
+    x, faces = normalise(images.to(run.device, non_blocking=True)), faces.to(run.device)
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
+        maps = run.model(x)
+    losses = detector_loss(tuple(level.float() for level in maps), faces)
+    run.optimizer.zero_grad(set_to_none=True)
+    losses["total"].backward()
+    nn.utils.clip_grad_norm_(run.model.parameters(), settings.grad_clip_norm)
+    run.optimizer.step()
+    run.ema.update(run.model)
+    return torch.stack([losses[name].detach() for name in LOSSES])
+
+
+def train(
+    data: Path, out: Path, settings: Settings, limit: int | None, workers: int, marks: Path | None = None
+) -> None:
+    """Trains to the last epoch, from the checkpoint in ``out`` if there is one.
+
+    ``limit`` is a number of pictures, ``workers`` one of processes that make canvases, which does not change
+    them, and ``marks`` a file of training.mark_faces.
+    """
+    cv2.setNumThreads(0)
+    torch.backends.cudnn.benchmark = True
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    run, checkpoint, log = make_run(settings, device), out / "checkpoint.pt", out / "log.jsonl"
+    first, per_epoch = resume(checkpoint, run.model, run.ema, run.optimizer), settings.plan.steps_per_epoch
+    photos = PhotoPool(load_photos(data, "train", marks)[:limit])
+    loader = canvas_loader(photos, settings.plan, first, workers, pinned=device.type == "cuda")
+    batches = iter(loader)
+    for epoch in range(first, settings.epochs):
+        started, waited, sums = time.monotonic(), 0.0, torch.zeros(len(LOSSES), device=device)
+        title = f"epoch {epoch + 1}/{settings.epochs}"
+        bar = tqdm(range(per_epoch), desc=title, file=sys.stderr, mininterval=5)
+        for k in bar:
+            asked_at = time.monotonic()
+            images, faces = next(batches)
+            waited += time.monotonic() - asked_at
+            sums += train_step(run, images, faces, epoch * per_epoch + k)
+        seconds, means = time.monotonic() - started, (sums / per_epoch).tolist()
+        record = {
+            "epoch": epoch + 1,
+            "seconds": seconds,
+            "data_wait_share": waited / seconds,
+            **dict(zip(LOSSES, means, strict=True)),
+        }
+        append_log(log, record)
+        save_checkpoint(
+            checkpoint, training_state(run.model, run.ema, run.optimizer, epoch, asdict(settings))
         )
-        started, sums = time.monotonic(), dict.fromkeys(("total", "score", "box", "landmarks"), 0.0)
-        bar = tqdm(loader, desc=f"epoch {epoch + 1}/{settings.epochs}", file=sys.stderr, mininterval=5)
-        for k, (images, faces, landmarks, ignored) in enumerate(bar):
-            factor = lr_factor(epoch * steps_per_epoch + k, steps, settings.warmup_steps)
-            for group in optimizer.param_groups:
-                group["lr"] = settings.lr * factor
-            losses = detector_loss(model(normalise(images)), faces, landmarks, ignored)
-            optimizer.zero_grad(set_to_none=True)
-            losses["total"].backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip_norm)
-            optimizer.step()
-            ema.update(model)
-            for name in sums:
-                sums[name] += losses[name].item()
-            bar.set_postfix({n: f"{v / (k + 1):.3f}" for n, v in sums.items()}, refresh=False)
-        means = {name: value / steps_per_epoch for name, value in sums.items()}
-        append_log(out / "log.jsonl", {"epoch": epoch + 1, "seconds": time.monotonic() - started, **means})
-        save_checkpoint(checkpoint, training_state(model, ema, optimizer, epoch, asdict(settings)))
-        draw_curves(
-            out / "log.jsonl", out / "curves.png", {"loss": ["total"], "parts": ["score", "box", "landmarks"]}
-        )
+        if (epoch + 1) % CURVES_EVERY == 0 or epoch + 1 == settings.epochs:
+            draw_curves(log, out / "curves.png", {"loss": ["total"], "parts": ["score", "box", "landmarks"]})
 
 
 def main() -> None:
@@ -121,15 +152,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of faces-*.npz")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, log and curves")
+    parser.add_argument(
+        "--marks", type=Path, help="marks.npz of training.mark_faces, instead of the packed marks"
+    )
     parser.add_argument("--epochs", type=int, default=defaults.epochs)
     parser.add_argument("--epoch-size", type=int, default=defaults.epoch_size, help="canvases an epoch")
+    parser.add_argument("--batch-size", type=int, default=defaults.batch_size)
+    parser.add_argument("--lr", type=float, default=defaults.lr)
+    parser.add_argument(
+        "--final-epochs", type=int, help="last epochs, with weak distortions; default: a third of the epochs"
+    )
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--limit", type=int, help="use the first LIMIT pictures only, for a dry run")
     parser.add_argument("--workers", type=int, default=1, help="processes that make canvases")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    settings = Settings(epochs=args.epochs, epoch_size=args.epoch_size, seed=args.seed)
-    train(args.data, args.out, settings, args.limit, args.workers)
+    final_epochs = round(args.epochs / 3) if args.final_epochs is None else args.final_epochs
+    settings = Settings(
+        epochs=args.epochs,
+        epoch_size=args.epoch_size,
+        batch_size=args.batch_size,
+        lr=args.lr,
+        final_epochs=final_epochs,
+        seed=args.seed,
+    )
+    with exit_on_error(parser):
+        args.out.mkdir(parents=True, exist_ok=True)
+        train(args.data, args.out, settings, args.limit, args.workers, args.marks)
 
 
 if __name__ == "__main__":

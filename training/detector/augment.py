@@ -2,8 +2,10 @@
 photographs.
 
 Mosaic: Bochkovskiy et al., "YOLOv4" (2020), section 3.4. The scale is chosen by one face, whose size is
-log-uniform from 10 px up, as in the data-anchor sampling of Tang et al., "PyramidBox" (2018). Photometric
-steps are those of a bad camera: gamma, contrast, defocus, motion, sensor noise, JPEG.
+log-uniform from 10 px up, as in the data-anchor sampling of Tang et al., "PyramidBox" (2018). Some tiles are
+close-ups, of which an edge may cut a part. Pictures without a face are drawn more often than their share,
+because animals and round things are what a detector takes for faces. Photometric steps are those of a bad
+camera: gamma, contrast, exposure, defocus, motion, sensor noise, JPEG.
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import cv2
 import numpy as np
 
 from fer_edge.arrays import F32, F64, U8
+from training.detector.clutter import draw_round_things
 from training.detector.photos import Photo
 
 MIN_FACE = 9.0  # px; smaller faces are ignored, neither face nor background
@@ -19,6 +22,19 @@ MAX_FACE = 1.1  # largest face by which the scale is chosen, as a share of the c
 # px; a photograph with smaller faces has even smaller ones without a label, which enlarging would turn into
 # visible faces that count as background.
 SAFE_TO_ENLARGE = 22.0
+NEGATIVE_SHARE = 0.2  # of the tiles, from pictures without a face; they are an eighth of the data
+CLOSE_UP_SHARE = 0.15  # of the tiles with a face at full strength: one face, nearly as large as the tile
+CLOSE_UP = (0.45, 1.2)  # its size as a share of the tile's smaller side
+CUT_SHARE = 0.5  # of the close-ups: an edge cuts a part of the face
+MAX_CUT = 0.25  # largest share of the face's width or height that is cut
+ENLARGE_CLOSE_UP = 4.0  # largest enlargement; the picture is then as soft as a defocused one
+# Roll in degrees with the share of the tiles at full strength: heads and cameras tilt, few are upside down.
+STRONG_ROLL, STRONG_ROLL_SHARE = 45.0, 0.5
+ANY_ROLL_SHARE = 0.05
+UPRIGHT_ROLL = 8.0  # standard deviation of the remaining tiles
+BAD_EXPOSURE_SHARE = 0.1  # of the canvases at full strength
+MIN_CONTRAST = 2.0  # standard deviation of luma; in the dark, a flatter face is not to be seen and is ignored
+CLUTTER_SHARE = 0.2  # of the pictures without a face: with drawn round things
 _MIRRORED = np.array([1, 0, 2, 4, 3])
 
 
@@ -34,7 +50,21 @@ class Canvas:
     ignored: F32
 
 
-def make_canvas(photos: list[Photo], side: int, rng: np.random.Generator, strength: float = 1.0) -> Canvas:
+class PhotoPool:
+    """Photographs to draw from; those without a face with the probability NEGATIVE_SHARE."""
+
+    def __init__(self, photos: list[Photo]) -> None:
+        self._negative = [p for p in photos if p.negative]
+        self._others = [p for p in photos if not p.negative]
+
+    def draw(self, rng: np.random.Generator) -> Photo:
+        """One photograph."""
+        negative = rng.random() < NEGATIVE_SHARE
+        photos = (self._negative if negative else self._others) or self._negative or self._others
+        return photos[rng.integers(len(photos))]
+
+
+def make_canvas(photos: PhotoPool, side: int, rng: np.random.Generator, strength: float = 1.0) -> Canvas:
     """One training picture of ``side`` x ``side`` px from randomly drawn photographs.
 
     ``strength`` in [0, 1] scales how often pictures are combined, rotated, covered and degraded.
@@ -48,8 +78,7 @@ def make_canvas(photos: list[Photo], side: int, rng: np.random.Generator, streng
     image = np.empty((side, side), np.uint8)
     tiles = []
     for x0, y0, x1, y1 in parts:
-        photo = photos[rng.integers(len(photos))]
-        tile = _tile(photo, x1 - x0, y1 - y0, rng, strength)
+        tile = _tile(photos.draw(rng), x1 - x0, y1 - y0, rng, strength)
         image[y0:y1, x0:x1] = tile.image
         corner = np.array([x0, y0], np.float32)
         tiles.append(
@@ -63,12 +92,20 @@ def make_canvas(photos: list[Photo], side: int, rng: np.random.Generator, streng
     boxes = np.concatenate([t.boxes for t in tiles])
     image = _camera(_occlude(image, boxes, photos, rng, strength), rng, strength)
     landmarks = np.concatenate([t.landmarks for t in tiles])
-    return Canvas(image, boxes, landmarks, np.concatenate([t.ignored for t in tiles]))
+    visible = np.array([_contrast(image, box) >= MIN_CONTRAST for box in boxes], bool)
+    ignored = np.concatenate([*(t.ignored for t in tiles), boxes[~visible]])
+    return Canvas(image, boxes[visible], landmarks[visible], ignored)
+
+
+def _contrast(image: U8, box: F32) -> float:
+    """Standard deviation of the pixels of a box."""
+    x0, y0, x1, y1 = np.clip(box, 0, image.shape[0] - 1).astype(int).tolist()
+    return float(cv2.meanStdDev(image[y0 : y1 + 1, x0 : x1 + 1])[1].item())
 
 
 def _tile(photo: Photo, width: int, height: int, rng: np.random.Generator, strength: float) -> Canvas:
     """A warped view of one photograph, with its faces divided into kept and ignored ones."""
-    angle = np.deg2rad(rng.uniform(-40, 40) if rng.random() < 0.5 * strength else rng.normal(0, 8))
+    angle = np.deg2rad(_roll(rng, strength))
     flip = rng.random() < 0.5
     scale, source, target = _place(photo, width, height, rng, strength)
     matrix = _similarity(scale, angle, flip, source, target)
@@ -83,6 +120,8 @@ def _tile(photo: Photo, width: int, height: int, rng: np.random.Generator, stren
     warp[:, 2] += 0.5 * warp[:, :2].sum(axis=1) - 0.5
     fill = float(rng.choice([118, 0, rng.integers(0, 256)]))
     view = cv2.warpAffine(image, warp, (width, height), flags=cv2.INTER_LINEAR, borderValue=fill)
+    if photo.negative and rng.random() < CLUTTER_SHARE:
+        view = draw_round_things(view, rng)
     boxes, landmarks = _transform(photo, matrix, scale, angle, flip)
     seen = _visible_share(boxes, width, height)
     size = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
@@ -90,6 +129,16 @@ def _tile(photo: Photo, width: int, height: int, rng: np.random.Generator, stren
     # Faces that are not kept but partly visible are ignored: a nose at the border is not background.
     ignored = ~keep & (seen > 0.05)
     return Canvas(view, boxes[keep], landmarks[keep], boxes[ignored])
+
+
+def _roll(rng: np.random.Generator, strength: float) -> float:
+    """The angle of a tile in degrees."""
+    kind = rng.random()
+    if kind < ANY_ROLL_SHARE * strength:
+        return float(rng.uniform(-180, 180))
+    if kind < (ANY_ROLL_SHARE + STRONG_ROLL_SHARE) * strength:
+        return float(rng.uniform(-STRONG_ROLL, STRONG_ROLL))
+    return float(rng.normal(0, UPRIGHT_ROLL))
 
 
 def _place(
@@ -100,7 +149,10 @@ def _place(
     sizes = np.sqrt(np.prod(photo.boxes[:, 2:] - photo.boxes[:, :2], axis=1))
     anchors = np.flatnonzero(photo.certain & (sizes > 8))
     tile = np.array([width, height], np.float64)
-    if len(anchors) == 0 or rng.random() < 0.7 - 0.4 * strength:
+    kind = rng.random()
+    if len(anchors) and kind < CLOSE_UP_SHARE * strength:
+        return _close_up(photo, anchors[sizes[anchors].argmax()], tile, rng)
+    if len(anchors) == 0 or kind < 0.7 - 0.4 * strength:
         # Nearly unchanged: unaltered camera pictures are the most common input.
         scale = float(np.exp(rng.uniform(np.log(0.5), np.log(1.25))))
         return scale, rng.uniform(0.25, 0.75, 2) * (w, h), rng.uniform(0.35, 0.65, 2) * tile
@@ -112,6 +164,21 @@ def _place(
     scale = float(np.clip(wanted / sizes[anchor], 0.12, limit))
     centre = (photo.boxes[anchor, :2] + photo.boxes[anchor, 2:]) / 2
     return scale, centre.astype(np.float64), rng.uniform(0.12, 0.88, 2) * tile
+
+
+def _close_up(photo: Photo, face: int, tile: F64, rng: np.random.Generator) -> tuple[float, F64, F64]:
+    """As `_place`, with one large face, of which an edge of the tile may cut up to MAX_CUT."""
+    corner0, corner1 = photo.boxes[face, :2].astype(np.float64), photo.boxes[face, 2:].astype(np.float64)
+    size = corner1 - corner0
+    scale = min(tile.min() * rng.uniform(*CLOSE_UP) / float(np.sqrt(size.prod())), ENLARGE_CLOSE_UP)
+    half = size * scale / 2
+    # Anywhere inside the tile; in the middle where the face is larger than that.
+    target = rng.uniform(np.minimum(half, tile / 2), np.maximum(tile - half, tile / 2))
+    if rng.random() < CUT_SHARE:
+        axis, cut = int(rng.integers(2)), rng.uniform(0, MAX_CUT)
+        reach = half[axis] * (1 - 2 * cut)
+        target[axis] = reach if rng.random() < 0.5 else tile[axis] - reach
+    return scale, (corner0 + corner1) / 2, target
 
 
 def _similarity(scale: float, angle: float, flip: bool, source: F64, target: F64) -> F64:
@@ -144,7 +211,7 @@ def _visible_share(boxes: F32, width: int, height: int) -> F32:
 def _occlude(
     image: U8,
     boxes: F32,
-    photos: list[Photo],
+    photos: PhotoPool,
     rng: np.random.Generator,
     strength: float,
 ) -> U8:
@@ -160,7 +227,7 @@ def _occlude(
         top = int(np.clip(rng.choice([rng.uniform(y0, y1 - h), y1 - h]), 0, side - 2))
         right, bottom = min(side, int(left + w) + 1), min(side, int(top + h) + 1)
         patch: U8 | int = int(rng.integers(0, 256))
-        other = photos[rng.integers(len(photos))].image
+        other = photos.draw(rng).image
         if rng.random() < 0.5 and other.shape[0] > bottom - top and other.shape[1] > right - left:
             patch = other[: bottom - top, : right - left]
         image[top:bottom, left:right] = patch
@@ -177,7 +244,12 @@ def _camera(image: U8, rng: np.random.Generator, strength: float) -> U8:
         length = int(rng.integers(3, 8))
         kernel = np.eye(length) if rng.random() < 0.5 else np.ones((1, length))
         image = cv2.filter2D(image, -1, kernel / kernel.sum())
-    if rng.random() < 0.7 * strength:
+    exposure = rng.random()
+    if exposure < BAD_EXPOSURE_SHARE * strength:
+        # Too short: values down to an eighth, with the steps of 8 bits. Too long: saturated.
+        gain = np.exp(-rng.uniform(np.log(2), np.log(8))) if rng.random() < 0.6 else rng.uniform(1.4, 2.5)
+        image = cv2.LUT(image, np.clip(np.arange(256) * gain, 0, 255).astype(np.uint8))
+    elif exposure < 0.7 * strength:
         gamma = np.exp(rng.uniform(-0.9, 0.9)) if rng.random() < 0.6 else 1.0
         gain, offset = rng.uniform(0.5, 1.4), rng.uniform(-30, 30)
         if rng.random() < 0.12:

@@ -3,10 +3,13 @@
 A folder of ``faces-*.npz``, each with ``jpeg`` (u8 bytes of all pictures), ``jpeg_offset`` [n+1], ``faces``
 f32 [m, 15] (x, y, w, h, five landmarks, the teacher's score), ``face_offset`` [n+1] and ``source`` [n]. Near
 copies (equal difference hash) are in the same split, because several source sets repeat photographs.
+``negative`` bool [n] is True for pictures that were chosen because they hold no face. The marks of
+training.mark_faces may take the place of the packed ones.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,7 +30,8 @@ class Photo:
     """One picture and its faces.
 
     ``image`` is u8 [H, W] luma; ``boxes`` f32 [n, 4] xyxy and ``landmarks`` f32 [n, 5, 2] in its pixels;
-    ``certain`` bool [n] is False for faces to be ignored; ``source`` names the picture set.
+    ``certain`` bool [n] is False for faces to be ignored; ``source`` names the picture set; a ``negative``
+    picture holds no face.
     """
 
     image: U8
@@ -35,6 +39,7 @@ class Photo:
     landmarks: F32
     certain: NDArray[np.bool_]
     source: str
+    negative: bool
 
 
 def difference_hash(image: U8, side: int = 8) -> int:
@@ -49,22 +54,43 @@ def _bucket(digest: int) -> int:
     return int((digest * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 32) % 100
 
 
-def load_photos(folder: Path, split: str) -> list[Photo]:
+def load_photos(folder: Path, split: str, marks: Path | None = None) -> list[Photo]:
     """All pictures of one split ("train", "valid" or "test") in file order.
 
-    Raises FileNotFoundError when the folder holds no ``faces-*.npz`` and ValueError for an unknown split.
+    ``marks`` is a file of training.mark_faces, made from the same folder. Raises FileNotFoundError when the
+    folder holds no ``faces-*.npz`` and ValueError for an unknown split or marks of other pictures.
     """
     if split not in HELD_OUT:
         raise ValueError(f"split must be one of {sorted(HELD_OUT)}, got {split!r}")
     files = sorted(Path(folder).glob("faces-*.npz"))
     if not files:
         raise FileNotFoundError(f"{folder} must hold faces-*.npz; found none")
-    return [photo for file in files for photo in _read(file, HELD_OUT[split])]
+    packs = [_arrays(file) for file in files]
+    if marks is not None:
+        _replace_marks(packs, marks)
+    return [photo for pack in packs for photo in _read(pack, HELD_OUT[split])]
 
 
-def _read(file: Path, buckets: range) -> list[Photo]:
+def _arrays(file: Path) -> dict[str, NDArray[Any]]:
     with np.load(file) as packed:
-        data = {name: packed[name] for name in packed.files}
+        return {name: packed[name] for name in packed.files}
+
+
+def _replace_marks(packs: list[dict[str, NDArray[Any]]], marks: Path) -> None:
+    new, first = _arrays(marks), 0
+    pictures = sum(len(pack["negative"]) for pack in packs)
+    if len(new["face_offset"]) != pictures + 1:
+        raise ValueError(
+            f"{marks} must be of these {pictures} pictures, got {len(new['face_offset']) - 1}; make it again "
+            "with training.mark_faces"
+        )
+    for pack in packs:
+        count = len(pack["negative"])
+        pack["faces"], pack["face_offset"] = new["faces"], new["face_offset"][first : first + count + 1]
+        first += count
+
+
+def _read(data: dict[str, NDArray[Any]], buckets: range) -> list[Photo]:
     photos = []
     for k in range(len(data["jpeg_offset"]) - 1):
         start, end = data["jpeg_offset"][k : k + 2]
@@ -75,5 +101,6 @@ def _read(file: Path, buckets: range) -> list[Photo]:
         rows = data["faces"][first:last]
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
         source = str(data["source_names"][data["source"][k]])
-        photos.append(Photo(image, boxes, rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14] >= TRUE_SCORE, source))
+        points, certain = rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14] >= TRUE_SCORE
+        photos.append(Photo(image, boxes, points, certain, source, bool(data["negative"][k])))
     return photos

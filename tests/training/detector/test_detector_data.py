@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.detector.augment import MIN_FACE, make_canvas
+from training.detector.augment import MIN_FACE, PhotoPool, make_canvas
 from training.detector.photos import load_photos
 
 
@@ -33,14 +33,14 @@ def test_unknown_split(photographs: Path):
 
 
 def test_canvas_is_a_function_of_the_generator(photographs: Path):
-    photos = load_photos(photographs, "train")
+    photos = PhotoPool(load_photos(photographs, "train"))
     one, two = (make_canvas(photos, 128, np.random.default_rng(3)) for _ in range(2))
     np.testing.assert_array_equal(one.image, two.image)
     np.testing.assert_array_equal(one.boxes, two.boxes)
 
 
 def test_landmarks_stay_on_the_dots(photographs: Path):
-    photos = load_photos(photographs, "train")
+    photos = PhotoPool(load_photos(photographs, "train"))
     darker = total = 0
     for seed in range(60):
         canvas = make_canvas(photos, 256, np.random.default_rng(seed))
@@ -60,7 +60,7 @@ def test_landmarks_stay_on_the_dots(photographs: Path):
 
 
 def test_right_and_left_survive_the_mirror(photographs: Path):
-    photos = load_photos(photographs, "train")
+    photos = PhotoPool(load_photos(photographs, "train"))
     for seed in range(40):
         canvas = make_canvas(photos, 256, np.random.default_rng(seed))
         eyes = canvas.landmarks[:, 1] - canvas.landmarks[:, 0]
@@ -71,7 +71,7 @@ def test_right_and_left_survive_the_mirror(photographs: Path):
 
 
 def test_kept_faces_are_large_enough(photographs: Path):
-    photos = load_photos(photographs, "train")
+    photos = PhotoPool(load_photos(photographs, "train"))
     for seed in range(20):
         boxes = make_canvas(photos, 128, np.random.default_rng(seed)).boxes
         assert ((boxes[:, 2:] - boxes[:, :2]) >= MIN_FACE - 1e-3).all()
