@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
+MIN_SAMPLES = 20
 Work = Callable[[], object]
 
 
@@ -42,16 +43,17 @@ class Timer(Protocol):
 
 
 class CudaTimer:
-    """Times ``calls`` launches between two events, ``samples`` times, on the current device.
+    """Times ``calls`` launches between two events, at most ``samples`` times and, from 20 samples on, for at
+    most ``seconds``, on the current device.
 
     Raises RuntimeError if there is no CUDA device.
     """
 
-    def __init__(self, samples: int = 200, calls: int = 20) -> None:
+    def __init__(self, samples: int = 200, calls: int = 20, seconds: float = 0.4) -> None:
         if not torch.cuda.is_available():
             raise RuntimeError("there is no CUDA device; --dry-run runs the same code on the CPU")
         self.device = torch.device("cuda", torch.cuda.current_device())
-        self.samples, self.calls = samples, calls
+        self.samples, self.calls, self.seconds = samples, calls, seconds
 
     def eager(self, work: Work) -> Timing:
         """Launches from Python, one call at a time."""
@@ -74,8 +76,10 @@ class CudaTimer:
         return self._timed(graph.replay, calls=1, per_call=self.calls)
 
     def _timed(self, work: Work, calls: int | None = None, per_call: int = 1) -> Timing:
-        calls, samples = calls or self.calls, []
-        for _ in range(self.samples):
+        calls, samples, started = calls or self.calls, [], time.monotonic()
+        while len(samples) < self.samples:
+            if len(samples) >= MIN_SAMPLES and time.monotonic() - started > self.seconds:
+                break
             first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
             first.record()
             for _ in range(calls):

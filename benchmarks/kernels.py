@@ -50,7 +50,7 @@ def compile_best(work: Any, arguments: tuple[Any, ...], timer: Timer) -> Timing:
     return min(with_own_graph, timer.graph(lambda: bare(*arguments)), key=lambda timing: timing.median_us)
 
 
-def operation_times(case: Case, images: int, timer: Timer) -> dict[str, Timing]:
+def operation_times(case: Case, images: int, timer: Timer, compiler: bool) -> dict[str, Timing]:
     """The times of one operation in all ways, including the extension if it was built."""
     plain = case.arguments(images, torch.float16, timer.device, channels_last=True)
     ours = folded(plain)
@@ -64,20 +64,21 @@ def operation_times(case: Case, images: int, timer: Timer) -> dict[str, Timing]:
     return {
         "eager": timer.eager(lambda: reference(*plain)),
         "eager_graph": timer.graph(lambda: reference(*plain)),
-        "compile_best": compile_best(reference, plain, timer),
+        **({"compile_best": compile_best(reference, plain, timer)} if compiler else {}),
         "triton_eager": timer.eager(implementations["triton"]),
         **{f"{name}_graph": timer.graph(work) for name, work in implementations.items()},
     }
 
 
-def network_times(name: str, images: int, timer: Timer, dry: bool) -> dict[str, Timing]:
+def network_times(name: str, images: int, timer: Timer, dry: bool, compiler: bool) -> dict[str, Timing]:
     """The times of a whole network in all ways."""
     torch.manual_seed(0)
     model = build(name, **(DRY_NETWORKS if dry else NETWORKS)[name]).eval()
     model = model.to(timer.device, torch.float16, memory_format=torch.channels_last)
     x = torch.randn(images, 1, model.size, model.size).to(timer.device, torch.float16)
     times = {"eager": timer.eager(lambda: model(x)), "eager_graph": timer.graph(lambda: model(x))}
-    times["compile_best"] = compile_best(model, (x,), timer)
+    if compiler:
+        times["compile_best"] = compile_best(model, (x,), timer)
     use_kernels(model, "triton")
     return times | {
         "triton_eager": timer.eager(lambda: model(x)),
@@ -108,22 +109,27 @@ def warp_times(timer: Timer, faces: int = 16) -> dict[str, Timing]:
 
 
 def measured(times: dict[str, Timing], extra: dict[str, Any]) -> dict[str, Any]:
-    """One row of the results; speed_up is compile_best's time divided by the kernels', in a CUDA graph."""
+    """One row of the results; speed_up is the time of the fastest other way, divided by the kernels', in a
+    CUDA graph.
+    """
     ours = {name: times[name].median_us for name in ("triton_graph", "cuda_graph") if name in times}
+    others = [times[name].median_us for name in ("eager_graph", "compile_best") if name in times]
     return {
         **extra,
-        "speed_up": {name: times["compile_best"].median_us / median for name, median in ours.items()},
+        "speed_up": {name: min(others) / median for name, median in ours.items()},
         "times": {name: asdict(timing) for name, timing in times.items()},
     }
 
 
 def rows(
-    timer: Timer, peaks: dict[str, Any], batches: list[int], chosen: list[str], dry: bool
+    timer: Timer, peaks: dict[str, Any], batches: list[int], chosen: list[str], dry: bool, compiler: bool
 ) -> Iterable[dict[str, Any]]:
     """Measures one case after another."""
     for case in CASES:
         for images in batches if case.operation in chosen else ():
-            row = measured(operation_times(case, images, timer), {"case": case.name, "images": images})
+            row = measured(
+                operation_times(case, images, timer, compiler), {"case": case.name, "images": images}
+            )
             if peaks["gpu"]:
                 cost = costs(case, images)
                 least = max(
@@ -134,7 +140,9 @@ def rows(
             yield row
     for name in NETWORKS:
         for images in batches if name in chosen else ():
-            yield measured(network_times(name, images, timer, dry), {"case": name, "images": images})
+            yield measured(
+                network_times(name, images, timer, dry, compiler), {"case": name, "images": images}
+            )
             gc.collect()
     if "warp_normalize" in chosen:
         times = {name: asdict(timing) for name, timing in warp_times(timer).items()}
@@ -148,6 +156,9 @@ def main() -> int:
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--only", nargs="+", choices=known, default=known)
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--no-compile", action="store_true", help="leave torch.compile out, whose search takes minutes"
+    )
     parser.add_argument("--dry-run", action="store_true")
     arguments = parser.parse_args()
     if arguments.dry_run and not kernels.dispatch.interpreted():
@@ -161,7 +172,8 @@ def main() -> int:
     found = []
     with torch.inference_mode():
         facts = timer.facts()
-        for row in rows(timer, facts, arguments.batch, arguments.only, arguments.dry_run):
+        compiler = not arguments.no_compile
+        for row in rows(timer, facts, arguments.batch, arguments.only, arguments.dry_run, compiler):
             found.append(row)
             medians = ", ".join(f"{name} {t['median_us']:.2f}" for name, t in row["times"].items())
             print(f"{row['case']}, batch {row['images']}: {medians} us", flush=True)

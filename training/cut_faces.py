@@ -1,8 +1,8 @@
 """Cuts the faces of the detector's photographs into a split without labels, for distillation.
 
-``python -m training.cut_faces FACES --held-out runs/ferplus --out runs/faces``, then ``python -m training.distill
-runs/ferplus --unlabelled runs/faces ...``: the student then also sees faces as cameras give them, not only as
-FER2013 cuts them. Only the training photographs are used, and no crop that also is in a held-out split.
+``python -m training.cut_faces FACES --held-out runs/ferplus --out runs/faces``, then ``python -m
+training.distill runs/ferplus --unlabelled runs/faces ...``: the student then also sees faces as cameras give
+them, not only as FER2013 cuts them. Only the training photographs are used, and no crop that also is in a held-out split.
 """
 
 import argparse
@@ -45,9 +45,7 @@ def without_held_out(split: Split, prepared: Path) -> Split:
     leaks = {
         row
         for name in HELD_OUT
-        for row, _, _ in near_duplicates_between(
-            _aligned(split), _aligned(load_prepared(prepared, name))
-        )
+        for row, _, _ in near_duplicates_between(_aligned(split), _aligned(load_prepared(prepared, name)))
     }
     return split.take(np.array([k for k in range(len(split)) if k not in leaks], np.int64))
 

@@ -29,7 +29,7 @@ from training.data.split import LABELS, Split, load_prepared
 from training.loop.augment import AugmentRanges, BatchRng, photometric, random_matrices
 from training.loop.checkpoint import model_from_checkpoint
 
-BATCH = 256
+BATCH = 512
 
 
 def distorted(

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 def lr_factor(step: int, steps: int, warmup: int) -> float:

@@ -43,8 +43,8 @@ def load_start_weights(model: nn.Module, path: Path, x: Tensor) -> str:
     """Loads the matching weights into ``model`` and returns a report that lists every weight without a
     partner.
 
-    ``x`` float32 [n, 1, S, S], some hundred network inputs, restores the statistics of an ONNX file, or of the
-    .npz file of a mobile trunk.
+    ``x`` float32 [n, 1, S, S], some hundred network inputs, restores the statistics of an ONNX file, or of
+    the .npz file of a mobile trunk.
 
     Raises ValueError when weights of the trunk other than the first convolution have no partner: the file is
     of another network, and training would start from noise.
@@ -54,7 +54,9 @@ def load_start_weights(model: nn.Module, path: Path, x: Tensor) -> str:
         return f"{path.name}: all weights taken"
     if path.suffix == ".npz":
         if not isinstance(model, MobileClassifier):
-            raise ValueError(f"{path} holds a mobile trunk; choose a config of one, such as teacher-mobilenet-v2")
+            raise ValueError(
+                f"{path} holds a mobile trunk; choose a config of one, such as teacher-mobilenet-v2"
+            )
         load_trunk_weights(model.trunk, path, x)
         return f"{path.name}: all weights of the trunk taken"
     found = _weights_from_file(path, model)

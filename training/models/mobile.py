@@ -1,6 +1,6 @@
 """Mobile trunks with pre-trained weights, to start teachers from, and their classifier.
 
-MobileNetV1 (Howard et al., 2017), MobileNetV2 (Sandler et al., 2018) and EfficientNet-Lite0 (Tan and Le, 2019;
+MobileNetV1 (Howard et al., 2017), MobileNetV2 (Sandler et al., 2018), EfficientNet-Lite0 (Tan and Le, 2019;
 without squeeze-and-excitation and with ReLU6). All three are sequences of convolution, batch normalization
 and, except at the end of an inverted residual, ReLU6, so one description builds them: the weights of a file
 are assigned in this order. `training.loop.trunk_weights` reads the files.
@@ -83,7 +83,7 @@ VARIANTS = {
 
 
 class SamePadding(nn.Module):
-    """TensorFlow's "SAME" before a 3 x 3 convolution of stride 2: right and below, on all sides of odd maps."""
+    """TensorFlow's "SAME" before a 3 x 3 convolution of stride 2: right and below; all sides of odd maps."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.pad(x, (x.shape[3] % 2, 1, x.shape[2] % 2, 1))
