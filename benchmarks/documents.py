@@ -12,7 +12,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import card_figures, detector_figures, expression_figures, latency_figures
+from benchmarks import (
+    card_figures,
+    detector_figures,
+    expression_figures,
+    kernel_figures,
+    latency_figures,
+)
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(
@@ -25,6 +31,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "quality": expression_figures.quality,
     },
     "docs/building.md": {"operations": latency_figures.operations},
+    "docs/kernels.md": {"kernels": kernel_figures.kernels},
     "docs/results.md": {
         "networks": expression_figures.networks,
         "targets": expression_figures.targets,

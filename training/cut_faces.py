@@ -2,7 +2,8 @@
 
 ``python -m training.cut_faces FACES --held-out runs/ferplus --out runs/faces``, then ``python -m
 training.distill runs/ferplus --unlabelled runs/faces ...``: the student then also sees faces as cameras give
-them, not only as FER2013 cuts them. Only the training photographs are used, and no crop that also is in a held-out split.
+them, not only as FER2013 cuts them. Only the training photographs are used, and no
+crop that is also in a held-out split.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Start weights of the mobile trunks from .npz files, whose arrays are in the order of computation.
 
 Two forms are read: convolution weight and bias, with the normalization folded in, and convolution weight,
-scale, shift, mean and variance. The files expect RGB of their own range; the first convolution is summed to luma and
-takes over the conversion, so that grey pictures give what they gave in the file's network.
+scale, shift, mean and variance. The files expect RGB of their own range; the first convolution is summed to
+luma and takes over the conversion, so that grey pictures give what they gave in the file's network.
 """
 
 from collections.abc import Iterator
@@ -51,8 +51,8 @@ def load_trunk_weights(trunk: MobileTrunk, path: Path, x: Tensor) -> None:
     wanted[0][1] = 3
     if shapes != wanted:
         raise ValueError(
-            f"{path} does not fit {trunk.variant}: convolutions {wanted[:3]}... are needed, got {shapes[:3]}...; choose "
-            " the config of the file's network"
+            f"{path} does not fit {trunk.variant}: convolutions {wanted[:3]}... are needed, got "
+            f"{shapes[:3]}...; choose the config of the file's network"
         )
     folded = {}
     with torch.no_grad():
