@@ -22,7 +22,7 @@ from fer_edge.detect import detect_at_scale
 from fer_edge.result import Detections
 from training.detector.metrics import DetectionCounts
 from training.detector.photos import Photo, load_photos
-from training.detector.yunet import YuNet
+from training.detector.teachers import YuNet
 
 TEACHER_THRESHOLD = 0.8  # the threshold of its labels
 MIN_SCORE = 0.05  # lowest threshold that is tried
