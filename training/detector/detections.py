@@ -6,6 +6,7 @@ the packed picture. Pictures are enlarged twice, because the teachers miss most 
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from fer_edge.arrays import U8
 from fer_edge.atomic_file import atomic_write
-from training.detector.marks import DETECTORS
+from training.detector.marks import DETECTORS, Detected
 from training.detector.metrics import iou
 from training.detector.teachers import TEACHERS
 
@@ -66,6 +67,24 @@ def read_detections(path: Path) -> Rows:
     if names != DETECTORS:
         raise ValueError(f"{path} must be of the detectors {DETECTORS}, got {names}")
     return rows
+
+
+def split_by_picture(rows: Rows, folder: Path) -> list[Detected]:
+    """The detections of each picture of ``faces-*.npz``, in file order.
+
+    Raises ValueError when there are detections of other pictures.
+    """
+    sizes = np.bincount([pack for pack, _ in _places(folder)])
+    known = (rows["pack"] < len(sizes)) & (rows["picture"] < sizes[np.minimum(rows["pack"], len(sizes) - 1)])
+    if not known.all():
+        pack, picture = (int(rows[name][~known][0]) for name in ("pack", "picture"))
+        raise ValueError(f"the detections must be of the pictures in {folder}, got {picture} of pack {pack}")
+    number = np.concatenate([[0], np.cumsum(sizes)])[rows["pack"]] + rows["picture"]
+    order = np.argsort(number, kind="stable")
+    bounds = np.searchsorted(number[order], np.arange(sizes.sum() + 1))
+    columns = [rows[name][order] for name in ("detector", "score", "box", "landmarks")]
+    columns[1] = columns[1].astype(np.float32)
+    return [Detected(*(c[a:b] for c in columns)) for a, b in pairwise(bounds)]
 
 
 def agreement(new: Rows, stored: Rows, detector: int) -> dict[str, float]:

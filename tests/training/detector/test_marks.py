@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.detector.mark_report import agreement_report, noise_report
 from training.detector.marks import (
     DETECTORS,
     OLD,
@@ -18,7 +19,7 @@ from training.detector.marks import (
     variances,
 )
 from training.detector.photos import TRUE_SCORE, load_photos
-from training.mark_faces import agreement_report, group_all, noise_report, read_old_marks, write_marks
+from training.mark_faces import group_all, read_old_marks, write_marks
 
 NO_MARKS = np.zeros((0, 15), np.float32)
 EQUAL = np.ones((4, 2))
@@ -144,7 +145,7 @@ def detections(photographs: Path, tmp_path: Path) -> Path:
 
 def test_photographs_take_the_new_marks(photographs: Path, detections: Path, tmp_path: Path):
     old = read_old_marks(photographs)
-    groups = group_all(old, detections)
+    groups = group_all(photographs, old, detections)
     marks = merged(groups, EQUAL, len(old.negative))
     path = tmp_path / "marks.npz"
     write_marks(path, marks, detections)
@@ -156,7 +157,7 @@ def test_photographs_take_the_new_marks(photographs: Path, detections: Path, tmp
         np.testing.assert_allclose(after.boxes, before.boxes + np.array([0.5, 0, 0.5, 0]), atol=1e-4)
         np.testing.assert_allclose(after.landmarks, before.landmarks + np.array([0.5, 0]), atol=1e-4)
         assert before.negative == (len(before.boxes) == 0)
-    assert "promoted" in agreement_report(marks)
+    assert "promoted" in agreement_report(marks.faces, marks.scores)
     assert "centerface, old mark" in noise_report(groups, EQUAL)
 
 
