@@ -32,7 +32,8 @@ from training.detector.marks import DETECTORS, SEEN
 from training.detector.metrics import DetectionCounts
 from training.detector.photos import load_photos
 from training.detector.portraits import FindFunction, missed_portraits
-from training.detector.teachers import TEACHERS, Teacher
+from training.detector.teachers import TEACHERS
+from training.detector.teachers.teacher import Teacher
 from training.evaluation.markdown import table
 
 OURS = "face-luma"

@@ -1,10 +1,13 @@
 """New marks from detections that are made by hand."""
 
+import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from training import mark_faces
 from training.detector.mark_report import agreement_report, noise_report
 from training.detector.marks import (
     DETECTORS,
@@ -165,3 +168,30 @@ def test_marks_of_other_pictures_are_refused(photographs: Path, tmp_path: Path):
     np.savez(tmp_path / "marks.npz", faces=NO_MARKS, face_offset=np.zeros(3, np.int64))
     with pytest.raises(ValueError, match="60 pictures, got 2"):
         load_photos(photographs, "train", tmp_path / "marks.npz")
+
+
+def test_the_command_writes_marks_of_these_detections(
+    photographs: Path, detections: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    arguments = ["", str(photographs), "--detections", str(detections), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    mark_faces.main()
+    assert "certain before" in capsys.readouterr().out
+    with np.load(tmp_path / "out" / "marks.npz") as marks:
+        digest = hashlib.sha256(detections.read_bytes()).hexdigest()
+        assert str(marks["detections_sha256"]) == digest
+        assert (marks["confirmations"] == 2).all()
+        assert marks["face_offset"][-1] == len(marks["faces"]) == len(marks["scores"]) == 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--check", "3"], "--detect"), (["--detections", "absent.npz"], "absent.npz")],
+)
+def test_wrong_use_is_one_line(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, arguments, message
+):
+    monkeypatch.setattr(sys, "argv", ["", str(photographs), "--out", str(tmp_path), *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        mark_faces.main()
+    assert message in capsys.readouterr().err
