@@ -1,15 +1,19 @@
-"""Evaluates a face detector beside its teacher: ``python -m training.evaluate_detector MODEL.onnx --data DATA
---teacher YUNET``.
+"""Evaluates a face detector beside its teachers: ``python -m training.evaluate_detector MODEL.onnx --data
+DATA --marks marks.npz --teachers YUNET CENTERFACE RETINAFACE --out OUT``.
 
-The threshold is chosen on the validation pictures; the test pictures are scored once, at that threshold. Both
-networks see the same luma at the same size. Writes metrics.json and report.md.
+DATA holds ``faces-*.npz`` and ``detections.npz``. The threshold is chosen on the validation pictures; the
+test pictures are scored once, at that threshold. All networks see the same luma at the same size. What a
+teacher sees in the enlarged picture with a score above 0.5 is no false alarm. Writes
+metrics.json and report.md.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,48 +22,49 @@ from fer_edge import models
 from fer_edge.arrays import U8
 from fer_edge.backends import opener_for
 from fer_edge.context import context
-from fer_edge.detect import detect_at_scale
+from fer_edge.detect import DEFAULT_LONG_PX, Detector, detect_at_scale
 from fer_edge.result import Detections
+from training.command_line import exit_on_error
+from training.detector.comparison import DetectFunction, Pictures, count_detections
+from training.detector.detections import read_detections, split_by_picture
+from training.detector.mark_report import agreement_report
+from training.detector.marks import DETECTORS, SEEN
 from training.detector.metrics import DetectionCounts
-from training.detector.photos import Photo, load_photos
-from training.detector.yunet import YuNet
+from training.detector.photos import load_photos
+from training.detector.portraits import FindFunction, missed_portraits
+from training.detector.teachers import TEACHERS
+from training.detector.teachers.teacher import Teacher
+from training.evaluation.markdown import table
 
-TEACHER_THRESHOLD = 0.8  # the threshold of its labels
+OURS = "face-luma"
+VIDEO_TRUTH = 0.8  # score from which YuNet's faces are ground truth in videos
 MIN_SCORE = 0.05  # lowest threshold that is tried
 TARGET_PRECISION = (
     0.97  # on the validation pictures; the aim is 0.95, the rest is a margin for other pictures
 )
 SPEED_SIZES = ((256, 320), (480, 640))  # rows, columns
 SPEED_RUNS = 200
-
-DetectFunction = Callable[[U8, float], Detections]
+MAX_FACES = 256  # of a picture
+# Pictures without a face that scikit-image's wheel holds; detectors take the clock for a face.
+SKIMAGE_PICTURES = ("clock_motion.png", "retina.jpg", "coins.png", "chelsea.png")
 
 
 class RuntimeDetector:
-    """A detector file in the runtime's backend, run at a given scale."""
+    """A detector file in the runtime's backend."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.model = models.load(path, "detector")
         self.backend = opener_for("onnxruntime")(self.model, threads)
 
     def __call__(self, plane: U8, scale: float = 1.0) -> Detections:
+        """Everything above MIN_SCORE, at one scale."""
         return detect_at_scale(self.backend, self.model.spec, plane, scale, threshold=MIN_SCORE)
 
-
-def count_detections(photos: Sequence[Photo], detect: DetectFunction) -> DetectionCounts:
-    """Counts a detector's results over labelled pictures at their own size."""
-    counts = DetectionCounts()
-    for photo in photos:
-        certain = photo.certain
-        found = detect(photo.image, 1.0)
-        counts.add_picture(
-            found,
-            photo.boxes[certain],
-            photo.landmarks[certain],
-            photo.boxes[~certain],
-            len(photo.boxes) == 0,
+    def search(self, threshold: float) -> FindFunction:
+        """The runtime's default search, with all its passes."""
+        return Detector(
+            self.backend, self.model.spec, threshold=threshold, min_face=None, max_faces=MAX_FACES
         )
-    return counts
 
 
 def threshold_for_precision(counts: DetectionCounts) -> float:
@@ -72,15 +77,15 @@ def threshold_for_precision(counts: DetectionCounts) -> float:
     )
 
 
-def latency_ms(student: RuntimeDetector, teacher: YuNet) -> dict[str, dict[str, float]]:
+def latency_ms(student: RuntimeDetector, yunet: Teacher) -> dict[str, dict[str, float]]:
     """Median time of the bare networks on one thread, run alternately: other load affects both alike."""
     result: dict[str, dict[str, float]] = {}
     for height, width in SPEED_SIZES:
         student.backend.reserve((1, 1, height, width)).fill(0)
         colour = np.zeros((1, 3, height, width), np.float32)
         runs = {
-            "face-luma": student.backend.run,
-            "yunet": lambda x=colour: teacher.session.run(None, {"input": x}),
+            OURS: student.backend.run,
+            "yunet": lambda x=colour: yunet.session.run(None, {"input": x}),
         }
         times: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(SPEED_RUNS):
@@ -92,16 +97,32 @@ def latency_ms(student: RuntimeDetector, teacher: YuNet) -> dict[str, dict[str, 
     return result
 
 
-def faces_in_photos(folder: Path, detect: DetectFunction, threshold: float) -> dict[str, int]:
-    """Faces found in each picture of a folder, with a network input of 320 px on the long side as in the
-    runtime.
-    """
+def faces_in_photos(paths: Sequence[Path], find: FindFunction) -> dict[str, int]:
+    """Faces found in each picture."""
     counts = {}
-    for path in sorted(folder.glob("*.*")):
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        found = detect(image, min(1.0, 320 / max(image.shape)))
-        counts[path.name] = int((found.scores >= threshold).sum())
+    for path in paths:
+        image = np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8)
+        counts[path.name] = len(find(image))
     return counts
+
+
+def at_default_size(detect: DetectFunction, threshold: float) -> FindFunction:
+    """A detector at the size of the runtime's first pass, with its faces from a threshold."""
+
+    def find(plane: U8) -> Detections:
+        found = detect(plane, min(1.0, DEFAULT_LONG_PX / max(plane.shape)))
+        kept = found.scores >= threshold
+        return Detections(found.boxes[kept], found.landmarks[kept], found.scores[kept])
+
+    return find
+
+
+def pictures_of_skimage() -> list[Path]:
+    """SKIMAGE_PICTURES where scikit-image is installed, else nothing."""
+    spec = find_spec("skimage")
+    if spec is None or spec.origin is None:
+        return []
+    return [Path(spec.origin).parent / "data" / name for name in SKIMAGE_PICTURES]
 
 
 def video_agreement(
@@ -121,7 +142,7 @@ def video_agreement(
                 plane, None, fx=320 / max(plane.shape), fy=320 / max(plane.shape), interpolation=3
             )
             true = teacher(plane, 1.0)
-            sure = true.scores >= TEACHER_THRESHOLD
+            sure = true.scores >= VIDEO_TRUTH
             counts.add_picture(
                 student(plane, 1.0), true.boxes[sure], true.landmarks[sure], true.boxes[~sure], len(true) == 0
             )
@@ -129,61 +150,100 @@ def video_agreement(
     return {"frames": counts.pictures, "faces": len(counts.sizes), **counts.metrics_at(threshold)}
 
 
-def report(result: dict[str, dict[str, float]], speed: dict[str, dict[str, float]]) -> str:
-    """The table of both networks in Markdown."""
-    rows = list(result["face-luma"])
-    lines = ["| measure | face-luma | yunet |", "| --- | --- | --- |"]
-    lines += [
-        f"| {row} | " + " | ".join(f"{result[n][row]:.4g}" for n in ("face-luma", "yunet")) + " |"
-        for row in rows
-    ]
-    lines += [f"| ms at {size} | {ms['face-luma']:.2f} | {ms['yunet']:.2f} |" for size, ms in speed.items()]
-    return "\n".join(lines) + "\n"
+def report(metrics: dict[str, Any]) -> str:
+    """The tables of all networks in Markdown."""
+    columns = [OURS, *DETECTORS]
+    rows = [{"measure": row, **{n: metrics[n][row] for n in columns}} for row in metrics[OURS]]
+    errors = [{"truth: mean of": truth, **row} for truth, row in _filled(metrics["landmark_errors"]).items()]
+    speed = [{"ms at": size, **times} for size, times in metrics["milliseconds"].items()]
+    parts = [table(rows), "Landmark errors, share of the eye distance:\n\n" + table(errors), table(speed)]
+    for view, missed in metrics.get("missed_portraits", {}).items():
+        parts.append(f"{view}: missed " + ", ".join(f"{n} {len(names)}" for n, names in missed.items()))
+    return "\n".join(parts) + "\n"
 
 
-def main() -> None:
+def _filled(rows: dict[str, dict[str, float]]) -> dict[str, dict[str, float | None]]:
+    """Rows with the same keys, None where a row had none."""
+    keys = dict.fromkeys(key for row in rows.values() for key in row)
+    return {name: {key: row.get(key) for key in keys} for name, row in rows.items()}
+
+
+def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="ONNX file of the detector")
-    parser.add_argument("--data", type=Path, required=True, help="folder of faces-*.npz")
-    parser.add_argument("--teacher", type=Path, required=True, help="yunet_n_dynamic.onnx")
+    parser.add_argument("--data", type=Path, required=True, help="folder of faces-*.npz and detections.npz")
+    parser.add_argument("--marks", type=Path, help="marks.npz of training.mark_faces")
+    names = tuple(name.upper() for name in DETECTORS)
+    parser.add_argument(
+        "--teachers", type=Path, nargs=len(names), metavar=names, required=True, help="ONNX files"
+    )
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="size at which all networks see the pictures"
+    )
     parser.add_argument("--photos", type=Path, help="folder with portraits/ and no_face/")
     parser.add_argument("--videos", type=Path, help="folder of videos")
     parser.add_argument("--out", type=Path, required=True, help="folder for metrics.json and report.md")
-    args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    cv2.setNumThreads(1)
-    student, teacher = RuntimeDetector(args.model), YuNet(args.teacher, threshold=0.5)
-    threshold = threshold_for_precision(count_detections(load_photos(args.data, "valid"), student))
-    test = load_photos(args.data, "test")
-    result = {
-        "face-luma": count_detections(test, student).metrics_at(threshold),
-        "yunet": count_detections(test, teacher).metrics_at(TEACHER_THRESHOLD),
+    return parser
+
+
+def evaluate(args: argparse.Namespace) -> dict[str, Any]:
+    """All measurements, as in metrics.json."""
+    student = RuntimeDetector(args.model)
+    teachers = {
+        name: TEACHERS[name](path, float(min(SEEN)))
+        for name, path in zip(DETECTORS, args.teachers, strict=True)
     }
-    speed = latency_ms(student, teacher)
-    metrics: dict[str, object] = {
+    seen = split_by_picture(read_detections(args.data / "detections.npz"), args.data)
+    valid = Pictures(load_photos(args.data, "valid", args.marks), seen)
+    counts, _ = count_detections(valid, {OURS: (student, MIN_SCORE)}, args.scale)
+    threshold = threshold_for_precision(counts[OURS])
+    columns: dict[str, tuple[DetectFunction, float]] = {OURS: (student, threshold)}
+    columns |= {name: (t, float(score)) for (name, t), score in zip(teachers.items(), SEEN, strict=True)}
+    test = Pictures(load_photos(args.data, "test", args.marks), seen)
+    counts, errors = count_detections(test, columns, args.scale)
+    metrics: dict[str, Any] = {
         "context": context(),
         "graph_sha256": student.model.graph_sha256,
-        "test_pictures": len(test),
-        **result,
-        "milliseconds": speed,
+        "test_pictures": len(test.photos),
+        "scale": args.scale,
+        **{name: counts[name].metrics_at(score) for name, (_, score) in columns.items()},
+        "landmark_errors": errors.summary(),
+        "milliseconds": latency_ms(student, teachers["yunet"]),
     }
+    find = student.search(threshold)
     if args.photos:
-        metrics["photos"] = {
-            folder.name: faces_in_photos(folder, student, threshold)
-            for folder in sorted(args.photos.iterdir())
-        }
+        folders = {folder.name: sorted(folder.glob("*.*")) for folder in sorted(args.photos.iterdir())}
+        metrics["photos"] = {name: faces_in_photos(paths, find) for name, paths in folders.items()}
+        metrics["skimage_without_face"] = faces_in_photos(pictures_of_skimage(), find)
+        finders = {n: at_default_size(teachers[n], columns[n][1]) for n in DETECTORS}
+        portraits = args.photos / "portraits"
+        metrics["missed_portraits"] = missed_portraits(portraits, finders["yunet"], {OURS: find, **finders})
     if args.videos:
         metrics["videos"] = {
-            path.name: video_agreement(path, student, threshold, teacher)
+            path.name: video_agreement(path, student, threshold, teachers["yunet"])
             for path in sorted(args.videos.glob("*.m*"))
         }
-    ours = result["face-luma"]
+    ours = metrics[OURS]
     shipped = ("precision", "recall_12_24", "recall_24_up", "landmark_error_median")
     metrics["spec"] = {"threshold": threshold, "metrics": {k: round(ours[k], 4) for k in shipped}}
+    return metrics
+
+
+def main() -> None:
+    parser = _arguments()
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    with exit_on_error(parser):
+        args.out.mkdir(parents=True, exist_ok=True)
+        metrics = evaluate(args)
+        text = report(metrics)
+        if args.marks:
+            with np.load(args.marks) as marks:
+                text += "\nMarks of all pictures:\n\n" + agreement_report(marks["faces"], marks["scores"])
     (args.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    (args.out / "report.md").write_text(report(result, speed), encoding="utf-8")
-    print(report(result, speed))
-    for name in ("photos", "videos"):
+    (args.out / "report.md").write_text(text, encoding="utf-8")
+    print(text)
+    for name in ("photos", "skimage_without_face", "videos"):
         print(json.dumps(metrics.get(name), indent=1))
 
 

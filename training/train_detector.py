@@ -132,7 +132,8 @@ def train(
             images, faces = next(batches)
             waited += time.monotonic() - asked_at
             sums += train_step(run, images, faces, epoch * per_epoch + k)
-        seconds, means = time.monotonic() - started, (sums / per_epoch).tolist()
+        means = (sums / per_epoch).tolist()  # waits for the device, once an epoch
+        seconds = time.monotonic() - started
         record = {
             "epoch": epoch + 1,
             "seconds": seconds,

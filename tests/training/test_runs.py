@@ -24,6 +24,7 @@ from training.loop.optimizer import Ema, lr_factor
 from training.loop.settings import Settings
 from training.train import train
 from training.train_detector import Settings as DetectorSettings
+from training.train_detector import main as train_detector_main
 from training.train_detector import train as train_detector
 
 SHORT = Settings(
@@ -245,6 +246,36 @@ def test_the_detector_trains_and_resumes(photographs: Path, tmp_path: Path):
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in log] == [1, 2]
     assert all(np.isfinite(r["total"]) for r in log)
+
+
+@pytest.mark.slow
+def test_the_detectors_command_line_reaches_the_settings(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    options = [
+        "--epochs",
+        "3",
+        "--epoch-size",
+        "8",
+        "--batch-size",
+        "4",
+        "--lr",
+        "0.002",
+        "--seed",
+        "7",
+        "--workers",
+        "0",
+        "--limit",
+        "20",
+    ]
+    for extra, final in (([], 1), (["--final-epochs", "2"], 2)):
+        out = tmp_path / str(final)
+        monkeypatch.setattr(sys, "argv", ["", str(photographs), "--out", str(out), *options, *extra])
+        train_detector_main()
+        settings = load_checkpoint(out / "checkpoint.pt")["settings"]
+        assert settings["final_epochs"] == final
+        assert (settings["epochs"], settings["batch_size"], settings["lr"]) == (3, 4, 0.002)
+        assert (out / "curves.png").exists()
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path: Path):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_edge.arrays import F32
 from fer_edge.result import Detections
@@ -36,21 +37,23 @@ class DetectionCounts:
         landmarks: F32,
         ignored: F32,
         empty: bool,
-    ) -> None:
+    ) -> NDArray[np.int64]:
         """Counts one picture: true faces [g, 4] and [g, 5, 2], ignored regions [k, 4]; ``empty``: certainly
         no face.
+
+        Returns the number of each true face's detection, -1 when it was missed.
         """
         self.pictures += 1
         self.empty_pictures += empty
         size = (boxes[:, 2:] - boxes[:, :2]).min(1, initial=np.inf)
         small = size < SMALLEST
         overlap, free = iou(found.boxes, boxes), np.ones(len(boxes), bool)
-        best = np.zeros(len(boxes))
+        best, match = np.zeros(len(boxes)), np.full(len(boxes), -1)
         for k, score in enumerate(found.scores):
             candidates = np.where(free, overlap[k], 0)
             if len(boxes) and candidates.max() >= MATCH:
                 face = int(candidates.argmax())
-                free[face], best[face] = False, score
+                free[face], best[face], match[face] = False, score, k
                 if not small[face]:
                     self.landmark_errors.append(_landmark_error(found.landmarks[k], landmarks[face]))
             elif not _covered(found.boxes[k], ignored):
@@ -59,6 +62,7 @@ class DetectionCounts:
                     self.false_positives_without_face.append(float(score))
         self.sizes += size[~small].tolist()
         self.face_scores += best[~small].tolist()
+        return match
 
     def metrics_at(self, threshold: float) -> dict[str, float]:
         """The metrics at one threshold."""

@@ -31,7 +31,7 @@ class Photo:
 
     ``image`` is u8 [H, W] luma; ``boxes`` f32 [n, 4] xyxy and ``landmarks`` f32 [n, 5, 2] in its pixels;
     ``certain`` bool [n] is False for faces to be ignored; ``source`` names the picture set; a ``negative``
-    picture holds no face.
+    picture holds no face; ``number`` counts the pictures of all files.
     """
 
     image: U8
@@ -40,6 +40,7 @@ class Photo:
     certain: NDArray[np.bool_]
     source: str
     negative: bool
+    number: int
 
 
 def difference_hash(image: U8, side: int = 8) -> int:
@@ -68,7 +69,8 @@ def load_photos(folder: Path, split: str, marks: Path | None = None) -> list[Pho
     packs = [_arrays(file) for file in files]
     if marks is not None:
         _replace_marks(packs, marks)
-    return [photo for pack in packs for photo in _read(pack, HELD_OUT[split])]
+    first = np.cumsum([0, *(len(pack["negative"]) for pack in packs)])
+    return [p for pack, k in zip(packs, first, strict=False) for p in _read(pack, HELD_OUT[split], int(k))]
 
 
 def _arrays(file: Path) -> dict[str, NDArray[Any]]:
@@ -90,7 +92,7 @@ def _replace_marks(packs: list[dict[str, NDArray[Any]]], marks: Path) -> None:
         first += count
 
 
-def _read(data: dict[str, NDArray[Any]], buckets: range) -> list[Photo]:
+def _read(data: dict[str, NDArray[Any]], buckets: range, first_number: int) -> list[Photo]:
     photos = []
     for k in range(len(data["jpeg_offset"]) - 1):
         start, end = data["jpeg_offset"][k : k + 2]
@@ -102,5 +104,6 @@ def _read(data: dict[str, NDArray[Any]], buckets: range) -> list[Photo]:
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
         source = str(data["source_names"][data["source"][k]])
         points, certain = rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14] >= TRUE_SCORE
-        photos.append(Photo(image, boxes, points, certain, source, bool(data["negative"][k])))
+        negative = bool(data["negative"][k])
+        photos.append(Photo(image, boxes, points, certain, source, negative, first_number + k))
     return photos

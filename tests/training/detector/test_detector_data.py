@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.detector.augment import MIN_FACE, PhotoPool, make_canvas
+from training.detector.augment import MIN_FACE, NEGATIVE_SHARE, PhotoPool, make_canvas
+from training.detector.canvases import Batches, Plan, canvas_loader
+from training.detector.clutter import draw_round_things
 from training.detector.photos import load_photos
 
 
@@ -75,3 +77,62 @@ def test_kept_faces_are_large_enough(photographs: Path):
     for seed in range(20):
         boxes = make_canvas(photos, 128, np.random.default_rng(seed)).boxes
         assert ((boxes[:, 2:] - boxes[:, :2]) >= MIN_FACE - 1e-3).all()
+
+
+def test_pictures_without_a_face_are_drawn_more_often(photographs: Path):
+    photos = load_photos(photographs, "train")
+    rng = np.random.default_rng(0)
+    pool = PhotoPool([p for p in photos if not p.negative] * 9 + [p for p in photos if p.negative])
+    share = np.mean([pool.draw(rng).negative for _ in range(4000)])
+    assert share == pytest.approx(NEGATIVE_SHARE, abs=4 * np.sqrt(NEGATIVE_SHARE / 4000))
+    assert not any(PhotoPool([p for p in photos if not p.negative]).draw(rng).negative for _ in range(99))
+
+
+def test_some_faces_are_cut_by_an_edge_and_some_are_upside_down(photographs: Path):
+    photos = PhotoPool([p for p in load_photos(photographs, "train") if p.certain.any()])
+    cut = total = turned = 0
+    for seed in range(200):
+        canvas = make_canvas(photos, 128, np.random.default_rng(seed))
+        cut += int(((canvas.boxes < -1) | (canvas.boxes > 129)).any(1).sum())
+        mouth = canvas.landmarks[:, 3:].mean(1) - canvas.landmarks[:, :2].mean(1)
+        turned += int((mouth[:, 1] < 0).sum())
+        total += len(canvas.boxes)
+    assert 0.05 < cut / total < 0.5
+    assert 0 < turned / total < 0.1
+
+
+def test_faces_that_the_dark_hides_are_ignored(photographs: Path):
+    photos = PhotoPool([p for p in load_photos(photographs, "train") if p.certain.any()])
+    for seed in range(60):
+        canvas = make_canvas(photos, 128, np.random.default_rng(seed))
+        for x0, y0, x1, y1 in canvas.boxes.clip(0, 127).astype(int):
+            assert canvas.image[y0 : y1 + 1, x0 : x1 + 1].std() > 1.9
+
+
+def test_round_things_change_a_copy():
+    plain = np.full((60, 90), 128, np.uint8)
+    drawn = draw_round_things(plain, np.random.default_rng(2))
+    assert (plain == 128).all()
+    assert (drawn != 128).mean() > 0.05
+
+
+PLAN = Plan(epochs=3, epoch_size=10, batch_size=4, canvas_size=96, final_epochs=1, final_strength=0.3, seed=5)
+
+
+def test_batches_count_epochs_and_leave_out_the_rest():
+    assert list(Batches(PLAN, 1)) == [list(range(k, k + 4)) for k in (10, 14, 20, 24)]
+    assert len(Batches(PLAN, 1)) == 4
+
+
+def test_neither_workers_nor_a_resumed_run_change_the_canvases(photographs: Path):
+    photos = PhotoPool(load_photos(photographs, "train"))
+    runs = [
+        list(canvas_loader(photos, PLAN, first, workers, False))
+        for first, workers in ((0, 0), (0, 2), (2, 0))
+    ]
+    for (image, faces), (other, same) in zip(runs[0], runs[1], strict=True):
+        assert (image == other).all()
+        assert (faces.boxes == same.boxes).all()
+        assert (faces.landmarks == same.landmarks).all()
+    assert (runs[0][4][0] == runs[2][0][0]).all()
+    assert (runs[0][0][0] != runs[0][2][0]).any()

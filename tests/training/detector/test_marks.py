@@ -1,10 +1,14 @@
 """New marks from detections that are made by hand."""
 
+import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from training import mark_faces
+from training.detector.mark_report import agreement_report, noise_report
 from training.detector.marks import (
     DETECTORS,
     OLD,
@@ -18,7 +22,7 @@ from training.detector.marks import (
     variances,
 )
 from training.detector.photos import TRUE_SCORE, load_photos
-from training.mark_faces import agreement_report, group_all, noise_report, read_old_marks, write_marks
+from training.mark_faces import group_all, read_old_marks, write_marks
 
 NO_MARKS = np.zeros((0, 15), np.float32)
 EQUAL = np.ones((4, 2))
@@ -144,7 +148,7 @@ def detections(photographs: Path, tmp_path: Path) -> Path:
 
 def test_photographs_take_the_new_marks(photographs: Path, detections: Path, tmp_path: Path):
     old = read_old_marks(photographs)
-    groups = group_all(old, detections)
+    groups = group_all(photographs, old, detections)
     marks = merged(groups, EQUAL, len(old.negative))
     path = tmp_path / "marks.npz"
     write_marks(path, marks, detections)
@@ -156,7 +160,7 @@ def test_photographs_take_the_new_marks(photographs: Path, detections: Path, tmp
         np.testing.assert_allclose(after.boxes, before.boxes + np.array([0.5, 0, 0.5, 0]), atol=1e-4)
         np.testing.assert_allclose(after.landmarks, before.landmarks + np.array([0.5, 0]), atol=1e-4)
         assert before.negative == (len(before.boxes) == 0)
-    assert "promoted" in agreement_report(marks)
+    assert "promoted" in agreement_report(marks.faces, marks.scores)
     assert "centerface, old mark" in noise_report(groups, EQUAL)
 
 
@@ -164,3 +168,30 @@ def test_marks_of_other_pictures_are_refused(photographs: Path, tmp_path: Path):
     np.savez(tmp_path / "marks.npz", faces=NO_MARKS, face_offset=np.zeros(3, np.int64))
     with pytest.raises(ValueError, match="60 pictures, got 2"):
         load_photos(photographs, "train", tmp_path / "marks.npz")
+
+
+def test_the_command_writes_marks_of_these_detections(
+    photographs: Path, detections: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    arguments = ["", str(photographs), "--detections", str(detections), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    mark_faces.main()
+    assert "certain before" in capsys.readouterr().out
+    with np.load(tmp_path / "out" / "marks.npz") as marks:
+        digest = hashlib.sha256(detections.read_bytes()).hexdigest()
+        assert str(marks["detections_sha256"]) == digest
+        assert (marks["confirmations"] == 2).all()
+        assert marks["face_offset"][-1] == len(marks["faces"]) == len(marks["scores"]) == 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--check", "3"], "--detect"), (["--detections", "absent.npz"], "absent.npz")],
+)
+def test_wrong_use_is_one_line(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, arguments, message
+):
+    monkeypatch.setattr(sys, "argv", ["", str(photographs), "--out", str(tmp_path), *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        mark_faces.main()
+    assert message in capsys.readouterr().err
