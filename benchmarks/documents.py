@@ -53,6 +53,8 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
     },
     "docs/models/face-luma.md": {
         "detector": detector_figures.detector,
+        "landmarks": detector_figures.landmarks,
+        "turned": detector_figures.turned,
         "time": detector_figures.time,
         "photos": detector_figures.photos,
     },

@@ -1,10 +1,12 @@
-"""Decides when a label should not be trusted: face too small, too far turned, too blurred, or unclear.
+"""Decides when a label should not be trusted: the face is too small, cut by the frame, too far turned, too
+blurred or badly exposed, or its expression is unclear.
 
 The label is still returned, so that a caller may use it anyway. The reason tells the user what to change in
 front of the camera.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,9 +21,26 @@ MAX_TURN = 1.0
 # If blur reduces the median sharpness to this value, accuracy is 10 points lower. 95 % of the pictures are
 # above 0.12.
 MIN_SHARPNESS = 0.05
+# Share of the aligned crop that lies outside the frame. Where more is missing, the landmarks of the missing
+# part are guesses: `python -m training.evaluate_abstention` shows what a cut changes.
+MAX_OUTSIDE = 0.08
+# Standard deviation of the crop in grey levels; below, rounding and noise are all that is left.
+MIN_CONTRAST = 2.0
+# Share of the crop's pixels that are white: overexposed.
+MAX_WHITE = 0.5
+WHITE = 250  # grey level from which a pixel counts as white
 
 # In order of precedence: only the first reason that applies is reported.
-REASONS = (None, "face too small", "face too far turned", "face too blurred", "expression unclear")
+REASONS = (
+    None,
+    "face too small",
+    "face cut by the frame",
+    "face too far turned",
+    "face too blurred",
+    "face without contrast",
+    "face too bright",
+    "expression unclear",
+)
 
 # Avoids a division by zero for a flat crop (contrast 0) and for coincident landmarks (area 0).
 _EPSILON = np.float32(1e-6)
@@ -29,46 +48,83 @@ _EPSILON = np.float32(1e-6)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits within which a label is trusted; 0 (for max_turn: infinity) disables a check."""
+    """The limits within which a label is trusted; 0 (for a maximum: infinity) disables a check."""
 
     min_eye_px: float = MIN_EYE_PX
+    max_outside: float = MAX_OUTSIDE
     max_turn: float = MAX_TURN
     min_sharpness: float = MIN_SHARPNESS
+    min_contrast: float = MIN_CONTRAST
+    max_white: float = MAX_WHITE
     min_confidence: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("min_eye_px", "max_turn", "min_sharpness"):
+        for name in ("min_eye_px", "max_outside", "max_turn", "min_sharpness", "min_contrast", "max_white"):
+            _check_number(name, getattr(self, name))
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}")
+        _check_number("min_confidence", self.min_confidence)
         if not 0 <= self.min_confidence <= 1:
             raise ValueError(f"min_confidence must be between 0 and 1, got {self.min_confidence!r}")
 
 
-def measure(landmarks: F32, crops: F32) -> tuple[F32, F32, F32]:
-    """Measures size, turn and sharpness of each face.
+def _check_number(name: str, value: object) -> None:
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+
+
+class Measures(NamedTuple):
+    """What is measured of N faces, each [N]; NaN where it is unknown.
+
+    Without landmarks `eye_px`, `outside` and `turn` are unknown.
+    """
+
+    eye_px: F32  # eye distance in frame pixels
+    outside: F32  # share of the crop outside the frame, in [0, 1]
+    turn: F32  # 0: frontal
+    sharpness: F32
+    contrast: F32  # standard deviation in grey levels
+    white: F32  # share of the pixels from WHITE on, in [0, 1]
+
+
+def measure(landmarks: F32, outside: F32, crops: F32, mean: float, scale: float) -> Measures:
+    """Measures each face.
 
     Args:
         landmarks: [N, 5, 2] in frame pixels; [N, 0, 2] if they are unknown.
-        crops: [N, 1, S, S], the input of the network.
+        outside: [N], see align.outside_shares; NaN if there is no frame around the crops.
+        crops: [N, 1, S, S], (luma - mean) * scale.
+        mean: of the model's spec, in grey levels.
+        scale: of the model's spec.
 
-    Returns:
-        Eye distance in frame pixels, turn, sharpness, each [N]. Without landmarks the first two are NaN. Turn
-        and sharpness are defined in the functions below.
+    Turn and sharpness are defined in the functions below.
     """
+    sharpness, deviation = _sharpness(crops)
+    white = (crops >= np.float32((WHITE - mean) * scale)).reshape(len(crops), -1).mean(1, dtype=np.float32)
+    contrast = deviation / np.float32(scale)
     if landmarks.shape[1] == 0:
         unknown = np.full(len(landmarks), np.nan, np.float32)
-        return unknown, unknown, _sharpness(crops)
+        return Measures(unknown, outside, unknown, sharpness, contrast, white)
     eyes = landmarks[:, 1] - landmarks[:, 0]
-    return np.hypot(eyes[:, 0], eyes[:, 1]), _turn(landmarks), _sharpness(crops)
+    eye_px = np.hypot(eyes[:, 0], eyes[:, 1])
+    return Measures(eye_px, outside, _turn(landmarks), sharpness, contrast, white)
 
 
-def reasons(limits: Limits, eye_px: F32, turn: F32, sharpness: F32, confidence: F32) -> list[str | None]:
+def reasons(limits: Limits, measures: Measures, confidence: F32) -> list[str | None]:
     """Returns a reason to abstain, or None, for each face. An unknown (NaN) measure is never a reason."""
+    applies = (
+        measures.eye_px < limits.min_eye_px,
+        measures.outside > limits.max_outside,
+        measures.turn > limits.max_turn,
+        measures.sharpness < limits.min_sharpness,
+        measures.contrast < limits.min_contrast,
+        measures.white > limits.max_white,
+        confidence < limits.min_confidence,
+    )
+    code = np.zeros(len(confidence), np.intp)
     # Later lines overwrite earlier ones, so the reason of highest precedence comes last.
-    code = (confidence < limits.min_confidence) * 4
-    code[sharpness < limits.min_sharpness] = 3
-    code[turn > limits.max_turn] = 2
-    code[eye_px < limits.min_eye_px] = 1
+    for number in range(len(applies), 0, -1):
+        code[applies[number - 1]] = number
     return [REASONS[number] for number in code.tolist()]
 
 
@@ -92,8 +148,10 @@ def _turn(landmarks: F32) -> F32:
     return turn
 
 
-def _sharpness(crops: F32) -> F32:
-    """Mean absolute Laplacian divided by the standard deviation: independent of brightness and contrast."""
+def _sharpness(crops: F32) -> tuple[F32, F32]:
+    """Mean absolute Laplacian divided by the standard deviation, independent of brightness and contrast; and
+    the standard deviation.
+    """
     planes = crops[:, 0]
     cross = planes[:, :-2, 1:-1] + planes[:, 2:, 1:-1] + planes[:, 1:-1, :-2] + planes[:, 1:-1, 2:]
     laplacian = (cross - 4 * planes[:, 1:-1, 1:-1]).reshape(len(crops), -1)
@@ -102,6 +160,5 @@ def _sharpness(crops: F32) -> F32:
     pixels = planes.reshape(len(crops), -1)
     count = np.float32(pixels.shape[1])
     centred = pixels - (pixels.sum(axis=1) / count)[:, None]
-    contrast = np.sqrt(np.einsum("np,np->n", centred, centred) / count)
-    sharpness: F32 = edges / np.maximum(contrast, _EPSILON)
-    return sharpness
+    deviation: F32 = np.sqrt(np.einsum("np,np->n", centred, centred) / count)
+    return edges / np.maximum(deviation, _EPSILON), deviation

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from fer_edge.arrays import F32
 
+_GRID = 16  # points a side in outside_shares
+
 
 def matrices_from_landmarks(landmarks: F32, template: F32, size: int) -> F32:
     """Returns float32 [N, 2, 3] that map continuous crop pixels to continuous frame pixels.
@@ -58,6 +60,20 @@ def matrices_from_boxes(boxes: F32, size: int) -> F32:
     matrices[:, 1, 1] = (boxes[:, 3] - boxes[:, 1]) / size
     matrices[:, :, 2] = boxes[:, :2]
     return matrices
+
+
+def outside_shares(matrices: F32, size: int, height: int, width: int) -> F32:
+    """Returns the share of each crop that lies outside a frame of `height` x `width` pixels, float32 [N].
+
+    Counted on a grid of 16 x 16 points of the crop.
+    """
+    steps = (np.arange(_GRID, dtype=np.float32) + np.float32(0.5)) * np.float32(size / _GRID)
+    across, down = np.meshgrid(steps, steps)
+    points = np.stack([across.ravel(), down.ravel(), np.ones(_GRID * _GRID, np.float32)])
+    x, y = np.moveaxis(matrices @ points, 1, 0)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    share: F32 = np.float32(1) - inside.mean(axis=1, dtype=np.float32)
+    return share
 
 
 @lru_cache(maxsize=8)

@@ -1,10 +1,16 @@
-"""Samples faces from the luma plane directly into the input of the network."""
+"""Samples faces from the luma plane directly into the input of the network, and corrects their exposure."""
 
 from collections.abc import Sequence
+
+import numpy as np
 
 from fer_edge import ops
 from fer_edge.arrays import F32, U8
 from fer_edge.models import ModelSpec
+
+# Crops of a smaller standard deviation, in grey levels, are stretched to EXPOSED; below MIN_STRETCHED there
+# is nothing but rounding.
+FLAT, EXPOSED, MIN_STRETCHED = 20.0, 50.0, 1.0
 
 
 def fill_from_frame(plane: U8, matrices: F32, spec: ModelSpec, out: F32) -> None:
@@ -18,3 +24,21 @@ def fill_from_crops(planes: Sequence[U8], matrices: F32, spec: ModelSpec, out: F
     """Samples one face from each plane, with one matrix and one row of out; planes may differ in size."""
     for row, plane in enumerate(planes):
         fill_from_frame(plane, matrices[row : row + 1], spec, out[row : row + 1])
+
+
+def correct_exposure(crops: F32, contrast: F32, spec: ModelSpec) -> None:
+    """Stretches crops of little contrast, in place, to the mean and deviation of the training pictures.
+
+    Training does the same (training.data.crops). Without this, very dark faces get confident wrong labels.
+
+    Args:
+        crops: [N, 1, S, S], (luma - mean) * scale; clipped at black and white where stretched.
+        contrast: [N], standard deviation of each crop in grey levels, see abstain.measure.
+        spec: of the model, with mean and scale.
+    """
+    for row in np.flatnonzero((contrast < FLAT) & (contrast >= MIN_STRETCHED)):
+        crop = crops[row]
+        crop -= crop.mean()
+        crop *= np.float32(EXPOSED / contrast[row])
+        black, white = ((level - spec.mean) * spec.scale for level in (0, 255))
+        np.clip(crop, black, white, out=crop)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fer_edge import abstain, models, ops
-from fer_edge.align import matrices_from_boxes, matrices_from_landmarks
+from fer_edge.align import matrices_from_boxes, matrices_from_landmarks, outside_shares
 from fer_edge.arrays import F32, U8
 from fer_edge.backends import opener_for
 from fer_edge.backends.warmup import warm_up
@@ -16,7 +16,7 @@ from fer_edge.buffers import ThreadBuffer
 from fer_edge.calibrate import softmax
 from fer_edge.detect import Detector
 from fer_edge.image import Layout, checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
-from fer_edge.preprocess import fill_from_crops, fill_from_frame
+from fer_edge.preprocess import correct_exposure, fill_from_crops, fill_from_frame
 from fer_edge.result import Detections, Face, faces_from_arrays
 
 # Maximum number of faces per run of the network, which limits its memory for long lists of crops.
@@ -42,6 +42,7 @@ class Recognizer:
         min_eye_px: a face whose eyes are less than this apart, in frame pixels, is too small.
         max_turn: a face with a larger turn (see fer_edge.abstain) is too far turned; 1 is about 45 degrees
             sideways.
+        max_outside: a face is cut by the frame if a larger share of its aligned crop lies outside, in [0, 1].
         min_sharpness: a face with a lower sharpness (see fer_edge.abstain) is too blurred.
         min_confidence: below this confidence the expression is unclear. None: the model's value; with at
             least this confidence, 90 % of the labels of its validation pictures were right.
@@ -64,13 +65,20 @@ class Recognizer:
         max_faces: int = 64,
         min_eye_px: float = abstain.MIN_EYE_PX,
         max_turn: float = abstain.MAX_TURN,
+        max_outside: float = abstain.MAX_OUTSIDE,
         min_sharpness: float = abstain.MIN_SHARPNESS,
         min_confidence: float | None = None,
     ) -> None:
         _check_settings(threads, min_face, threshold, max_faces)
         self._model = models.load(model, "expression")
         unclear = self._model.spec.min_confidence if min_confidence is None else min_confidence
-        self._limits = abstain.Limits(min_eye_px, max_turn, min_sharpness, unclear)
+        self._limits = abstain.Limits(
+            min_eye_px=min_eye_px,
+            max_outside=max_outside,
+            max_turn=max_turn,
+            min_sharpness=min_sharpness,
+            min_confidence=unclear,
+        )
         self._detector_model = models.load(detector, "detector")
         open_model = opener_for(backend)
         self._network = open_model(self._model, threads)
@@ -110,9 +118,12 @@ class Recognizer:
         found = self._detect(plane)
         if not len(found):
             return []
-        matrices = matrices_from_landmarks(found.landmarks, self._template, self._model.spec.size)
+        size = self._model.spec.size
+        matrices = matrices_from_landmarks(found.landmarks, self._template, size)
         return self._recognize(
-            found, lambda part, crops: fill_from_frame(plane, matrices[part], self._model.spec, crops)
+            found,
+            outside_shares(matrices, size, *plane.shape),
+            lambda part, crops: fill_from_frame(plane, matrices[part], self._model.spec, crops),
         )
 
     def recognize_crops(self, crops: Sequence[U8], landmarks: F32 | None = None) -> list[Face]:
@@ -141,11 +152,16 @@ class Recognizer:
             matrices = matrices_from_landmarks(points, self._template, size)
         given = Detections(boxes, points, np.ones(count, np.float32))
         return self._recognize(
-            given, lambda part, out: fill_from_crops(planes[part], matrices[part], self._model.spec, out)
+            given,
+            np.full(count, np.nan, np.float32),  # a given crop has no frame around it
+            lambda part, out: fill_from_crops(planes[part], matrices[part], self._model.spec, out),
         )
 
-    def _recognize(self, found: Detections, fill: Callable[[slice, F32], None]) -> list[Face]:
-        """Runs the expression network; `fill` writes the crops of a slice of the faces into its input."""
+    def _recognize(self, found: Detections, outside: F32, fill: Callable[[slice, F32], None]) -> list[Face]:
+        """Runs the expression network; `fill` writes the crops of a slice of the faces into its input.
+
+        `outside` [N] is the share of each crop outside the frame.
+        """
         spec = self._model.spec
         faces: list[Face] = []
         for start in range(0, len(found), BATCH):
@@ -153,11 +169,17 @@ class Recognizer:
             some = Detections(found.boxes[part], found.landmarks[part], found.scores[part])
             crops = self._network.reserve((len(some), 1, spec.size, spec.size))
             fill(part, crops)
+            measures = abstain.measure(some.landmarks, outside[part], crops, spec.mean, spec.scale)
+            correct_exposure(crops, measures.contrast, spec)
             logits = self._network.run()[0]
+            if not np.isfinite(logits).all():
+                raise models.ModelError(
+                    f"{self._model.path} must return finite logits, got NaN or infinity for a face; "
+                    "export the model again, or use another"
+                )
             probabilities = softmax(logits, spec.temperature)
             confidence = softmax(logits, spec.confidence_temperature or spec.temperature).max(axis=1)
-            measures = abstain.measure(some.landmarks, crops)
-            reasons = abstain.reasons(self._limits, *measures, confidence)
+            reasons = abstain.reasons(self._limits, measures, confidence)
             faces += faces_from_arrays(some, probabilities, confidence, spec.labels, reasons)
         return faces
 

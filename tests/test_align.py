@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fer_edge import ops
-from fer_edge.align import matrices_from_boxes, matrices_from_landmarks
+from fer_edge.align import matrices_from_boxes, matrices_from_landmarks, outside_shares
 
 TEMPLATE = np.array([[0.31, 0.36], [0.69, 0.36], [0.5, 0.56], [0.35, 0.76], [0.65, 0.76]], np.float32)
 SIZE = 32
@@ -107,3 +107,21 @@ def test_a_template_may_be_any_sequence_of_numbers() -> None:
     expected = matrices_from_landmarks(landmarks, TEMPLATE, SIZE)
     for template in (TEMPLATE.astype(np.float64), TEMPLATE.tolist()):
         np.testing.assert_array_equal(matrices_from_landmarks(landmarks, template, SIZE), expected)
+
+
+@pytest.mark.parametrize(
+    ("box", "share"),
+    [
+        ((0, 0, 64, 48), 0),
+        ((-32, 0, 32, 48), 0.5),
+        ((48, 12, 80, 60), 1 - 0.5 * 0.75),
+        ((64, 0, 128, 48), 1),
+        ((0, -300, 64, -200), 1),
+    ],
+)
+def test_the_share_of_a_crop_outside_the_frame(box: tuple[float, ...], share: float) -> None:
+    matrices = matrices_from_boxes(np.array([box, (8, 8, 24, 24)], np.float32), SIZE)
+    shares = outside_shares(matrices, SIZE, height=48, width=64)
+    assert shares.dtype == np.float32
+    assert shares.tolist() == pytest.approx([share, 0])
+    assert outside_shares(matrices[:0], SIZE, 48, 64).shape == (0,)

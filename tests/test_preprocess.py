@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from tiny import EXPRESSION_SPEC
 
-from fer_edge.preprocess import fill_from_crops, fill_from_frame
+from fer_edge.preprocess import correct_exposure, fill_from_crops, fill_from_frame
 
 SPEC = replace(EXPRESSION_SPEC, mean=100.0, scale=0.5)
 IDENTITY = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
@@ -28,3 +28,22 @@ def test_each_crop_has_its_matrix_and_its_row() -> None:
     out = np.full((3, 1, 1, 2), np.nan, np.float32)
     fill_from_crops(planes, matrices, SPEC, out)
     np.testing.assert_allclose(out[:, 0, 0], [[0, 0], [50, 50], [1, 1]])
+
+
+def _grey(deviation: float, mean: float = 60.0) -> np.ndarray:
+    """A crop [1, 1, 16, 16] in grey levels with this mean and standard deviation."""
+    noise = np.random.default_rng(3).normal(size=(1, 1, 16, 16))
+    return ((noise - noise.mean()) / noise.std() * deviation + mean).astype(np.float32)
+
+
+def test_crops_of_little_contrast_are_stretched() -> None:
+    spec = replace(EXPRESSION_SPEC, mean=129.0, scale=1 / 64)
+    deviations = (0.5, 5.0, 19.9, 20.1)
+    grey = np.concatenate([_grey(value) for value in deviations])
+    out = (grey - np.float32(spec.mean)) * np.float32(spec.scale)
+    correct_exposure(out, np.array(deviations, np.float32), spec)
+    found = out / spec.scale + spec.mean
+    np.testing.assert_allclose(found[[0, 3]], grey[[0, 3]], rtol=1e-4)
+    for row in (1, 2):
+        expected = np.clip((grey[row] - 60) * 50 / deviations[row] + 129, 0, 255)
+        np.testing.assert_allclose(found[row], expected, atol=0.02)

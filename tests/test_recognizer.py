@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 from tiny import EXPRESSION_SPEC, LABELS, LANDMARKS, expression_graph, frame_with_cells
 
 from fer_edge import ModelError, Recognizer, ops
@@ -166,6 +167,37 @@ def test_abstentions(make_recognizer: MakeRecognizer, settings: dict[str, float]
     (face,) = make_recognizer(**settings)(frame_with_cells((10, 7)))
     assert face.abstain_reason == reason
     assert face.label == "neutral"
+
+
+@pytest.mark.parametrize("cell", [(10, 31), (10, 0), (0, 7), (39, 7)])
+def test_a_face_cut_by_the_frame_is_withheld(make_recognizer: MakeRecognizer, cell: tuple[int, int]) -> None:
+    frame = frame_with_cells(cell)
+    (face,) = make_recognizer()(frame)
+    assert face.abstain_reason == "face cut by the frame"
+    (allowed,) = make_recognizer(max_outside=0.9)(frame)
+    assert allowed.abstain_reason is None
+    # A crop that was cut elsewhere has no frame around it.
+    (given,) = make_recognizer().recognize_crops([frame], np.array([face.landmarks]))
+    assert given.abstain_reason is None
+
+
+def test_logits_that_are_not_finite_name_the_network(
+    make_recognizer: MakeRecognizer, write_model: Callable[..., Path]
+) -> None:
+    # Adds sqrt(0.01 - brightness) to the logits: finite for the empty input of the warm-up, NaN for a face.
+    graph = expression_graph()
+    graph.initializer.append(numpy_helper.from_array(np.array([[0.01]], np.float32), "limit"))
+    gemm = graph.node[-1]
+    gemm.output[0] = "finite"
+    for kind, inputs, output in (
+        ("Sub", ["limit", "flat"], "left"),
+        ("Sqrt", ["left"], "root"),
+        ("Add", ["finite", "root"], "logits"),
+    ):
+        graph.node.append(helper.make_node(kind, inputs, [output]))
+    model = write_model(graph, EXPRESSION_SPEC)
+    with pytest.raises(ModelError, match=f"{model.name} must return finite logits"):
+        make_recognizer(model=model)(frame_with_cells((10, 7)))
 
 
 def test_min_confidence_of_the_model(

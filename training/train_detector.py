@@ -21,7 +21,7 @@ from training.detector.augment import PhotoPool
 from training.detector.canvases import Plan, canvas_loader
 from training.detector.loss import detector_loss
 from training.detector.photos import load_photos
-from training.loop.checkpoint import resume, save_checkpoint, training_state
+from training.loop.checkpoint import load_checkpoint, resume, save_checkpoint, training_state
 from training.loop.log import append_log, draw_curves
 from training.loop.optimizer import Ema, lr_factor, parameter_groups
 from training.models.face_luma import FaceLuma
@@ -108,17 +108,28 @@ def train_step(run: Run, images: Tensor, faces: Faces, step: int) -> Tensor:
 
 
 def train(
-    data: Path, out: Path, settings: Settings, limit: int | None, workers: int, marks: Path | None = None
+    data: Path,
+    out: Path,
+    settings: Settings,
+    limit: int | None,
+    workers: int,
+    marks: Path | None = None,
+    init: Path | None = None,
 ) -> None:
     """Trains to the last epoch, from the checkpoint in ``out`` if there is one.
 
     ``limit`` is a number of pictures, ``workers`` one of processes that make canvases, which does not change
-    them, and ``marks`` a file of training.mark_faces.
+    them, ``marks`` a file of training.mark_faces, and ``init`` a checkpoint whose averaged weights are the
+    start.
     """
     cv2.setNumThreads(0)
     torch.backends.cudnn.benchmark = True
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     run, checkpoint, log = make_run(settings, device), out / "checkpoint.pt", out / "log.jsonl"
+    if init:
+        weights = load_checkpoint(init)["ema"]
+        run.model.load_state_dict(weights)
+        run.ema.model.load_state_dict(weights)
     first, per_epoch = resume(checkpoint, run.model, run.ema, run.optimizer), settings.plan.steps_per_epoch
     photos = PhotoPool(load_photos(data, "train", marks)[:limit])
     loader = canvas_loader(photos, settings.plan, first, workers, pinned=device.type == "cuda")
@@ -156,6 +167,7 @@ def main() -> None:
     parser.add_argument(
         "--marks", type=Path, help="marks.npz of training.mark_faces, instead of the packed marks"
     )
+    parser.add_argument("--init", type=Path, help="checkpoint of this command to start from")
     parser.add_argument("--epochs", type=int, default=defaults.epochs)
     parser.add_argument("--epoch-size", type=int, default=defaults.epoch_size, help="canvases an epoch")
     parser.add_argument("--batch-size", type=int, default=defaults.batch_size)
@@ -178,7 +190,7 @@ def main() -> None:
     )
     with exit_on_error(parser):
         args.out.mkdir(parents=True, exist_ok=True)
-        train(args.data, args.out, settings, args.limit, args.workers, args.marks)
+        train(args.data, args.out, settings, args.limit, args.workers, args.marks, args.init)
 
 
 if __name__ == "__main__":

@@ -119,15 +119,15 @@ def test_a_resumed_run_ends_with_the_same_weights(whole_run: Path, prepared: Pat
 
 def test_seeds_differ_and_rare_classes_are_drawn_more_often(prepared: Path):
     split = load_prepared(prepared, "train")
-    first, again = (np.concatenate(draw_rows(split, SHORT, 0)) for _ in range(2))
-    other = np.concatenate(draw_rows(split, replace(SHORT, seed=1), 0))
+    first, again = (np.concatenate(draw_rows(split.votes, SHORT, 0)) for _ in range(2))
+    other = np.concatenate(draw_rows(split.votes, replace(SHORT, seed=1), 0))
     np.testing.assert_array_equal(first, again)
     assert (other != first).any()
     rare = load_prepared(prepared, "train")
     rare.votes[:] = np.eye(8)[np.where(np.arange(len(rare)) < 150, 0, 5)]
     drawn = np.concatenate(
         [
-            np.concatenate(draw_rows(rare, replace(SHORT, batch_size=1, class_balance_power=0.3), e))
+            np.concatenate(draw_rows(rare.votes, replace(SHORT, batch_size=1, class_balance_power=0.3), e))
             for e in range(20)
         ]
     )
@@ -153,7 +153,7 @@ def test_logit_adjustment_raises_the_loss_of_rare_classes(prepared: Path):
     split = load_prepared(prepared, "train")
     split.votes[:] = np.eye(8)[np.where(np.arange(len(split)) < 150, 0, 5)]
     run = module.make_run(
-        split, replace(SHORT, logit_adjustment_tau=1.0), module.Process(torch.device("cpu"))
+        split.votes, replace(SHORT, logit_adjustment_tau=1.0), module.Process(torch.device("cpu"))
     )
     undecided = torch.zeros(1, 8)
     often, seldom = (
@@ -167,7 +167,7 @@ def test_logit_adjustment_raises_the_loss_of_rare_classes(prepared: Path):
 @pytest.fixture(scope="module")
 def views(whole_run: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("views")
-    make_views(load_prepared(prepared, "train"), [whole_run / "checkpoint.pt"] * 2, out, 2, 64, 0.5)
+    make_views([load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, out, 2, 64, 0.5)
     return out
 
 
@@ -186,7 +186,9 @@ def test_views_hold_the_teachers_probabilities(views: Path, whole_run: Path, pre
 @pytest.mark.slow
 def test_interrupted_views_are_continued(views: Path, whole_run: Path, prepared: Path, tmp_path: Path):
     def make() -> None:
-        make_views(load_prepared(prepared, "train"), [whole_run / "checkpoint.pt"] * 2, tmp_path, 2, 64, 0.5)
+        make_views(
+            [load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, tmp_path, 2, 64, 0.5
+        )
 
     with interrupted_after(distill, "_write_json"):
         make()
@@ -205,6 +207,30 @@ def test_a_student_learns_from_views(views: Path, prepared: Path, tmp_path: Path
 
 
 @pytest.mark.slow
+def test_unlabelled_faces_are_learnt_from_the_teachers_alone(whole_run: Path, prepared: Path, tmp_path: Path):
+    labelled = load_prepared(prepared, "train")
+    unlabelled = labelled.take(np.arange(24))
+    unlabelled.votes[:] = 0
+    out = tmp_path / "views"
+    out.mkdir()
+    make_views([labelled, unlabelled], [whole_run / "checkpoint.pt"], out, 1, 64, 0.5)
+    stored = load_teacher_views(out, labelled)
+    assert stored.images.shape == (1, 184, 64, 64)
+    np.testing.assert_array_equal(stored.targets[:160], labelled.votes)
+    np.testing.assert_allclose(stored.targets[160:], stored.teacher[0, 160:])
+    run = module.make_run(
+        stored.targets, replace(SHORT, distill_weight=0.0), module.Process(torch.device("cpu"))
+    )
+    logits, teacher = torch.randn(2, 8), torch.tensor(stored.teacher[0, 160:162]).float()
+    votes = torch.stack([torch.zeros(8), torch.eye(8)[3]])
+    loss = module.loss_of_batch(logits, module.Batch(logits, votes, teacher), run)
+    expected = -(teacher[0] * logits[0].log_softmax(0)).sum() - logits[1].log_softmax(0)[3]
+    torch.testing.assert_close(loss, expected / 2)
+    train(prepared, tmp_path / "run", replace(SHORT, epochs=1), views=out)
+    assert np.isfinite(log(tmp_path / "run")[0]["train_loss"])
+
+
+@pytest.mark.slow
 def test_views_of_other_rows_or_kinds_are_refused(
     views: Path, whole_run: Path, prepared: Path, tmp_path: Path
 ):
@@ -213,7 +239,7 @@ def test_views_of_other_rows_or_kinds_are_refused(
     with pytest.raises(FileNotFoundError, match=r"training\.distill"):
         train(prepared, tmp_path, SHORT, views=tmp_path)
     with pytest.raises(ValueError, match=r"other settings .*augment"):
-        make_views(load_prepared(prepared, "train"), [whole_run / "checkpoint.pt"] * 2, views, 2, 64, 0.9)
+        make_views([load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, views, 2, 64, 0.9)
 
 
 @pytest.mark.slow

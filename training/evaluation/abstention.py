@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fer_edge import abstain
-from fer_edge.arrays import F64, I64
-from training.data.crops import inputs_from_split
+from fer_edge.arrays import F32, F64, I64
+from training.data.crops import MEAN, SCALE, inputs_from_split
 from training.data.split import Split
 from training.evaluation import expression_metrics as metrics
 from training.evaluation.distortions import Scene, blurred, eye_distances, inputs_from_scene, shrunk
@@ -73,7 +73,7 @@ def by_turn(right: NDArray[np.bool_], split: Split, size: int) -> list[Row]:
     if not split.found.any():
         return []
     found = split.take(split.found)
-    _, turn, _ = abstain.measure(found.landmarks, inputs_from_split(found, size))
+    turn = _measures(found.landmarks, inputs_from_split(found, size)).turn
     right = right[split.found]
     rows = []
     for low, high in pairwise(TURNS):
@@ -102,11 +102,18 @@ def by_blur(predictor: Predictor, split: Split) -> list[Row]:
     rows = []
     for sigma in tqdm(BLURS, desc="blurs", unit="level"):
         scene = blurred(split, predictor.size, sigma)
-        _, _, sharpness = abstain.measure(split.landmarks[:, :0], inputs_from_scene(scene, predictor.size))
+        inputs = inputs_from_scene(scene, predictor.size)
+        sharpness = _measures(split.landmarks[:, :0], inputs).sharpness
         low, middle, high = (float(q) for q in np.quantile(sharpness, (0.05, 0.5, 0.95)))
         accuracy = accuracy_of(right_in_scene(predictor, scene, split))
         rows.append({"blur": sigma, **accuracy, "p5": low, "median": middle, "p95": high})
     return rows
+
+
+def _measures(landmarks: F32, inputs: F32) -> abstain.Measures:
+    """What the runtime measures of crops, without a frame around them."""
+    outside = np.full(len(inputs), np.nan, np.float32)
+    return abstain.measure(landmarks, outside, inputs, MEAN, SCALE)
 
 
 def right_in_scene(predictor: Predictor, scene: Scene, split: Split) -> NDArray[np.bool_]:

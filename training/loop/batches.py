@@ -69,10 +69,11 @@ def load_teacher_views(folder: Path, split: Split) -> TeacherViews:
         teacher, votes = np.load(folder / "teacher.npy"), np.load(folder / "votes.npy")
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error.filename} does not exist; run python -m training.distill") from error
-    if not np.array_equal(rows[: len(split)], split.rows):
+    labelled = votes.sum(1) > 0
+    if not np.array_equal(rows[labelled], split.rows):
         raise ValueError(
-            f"{folder} holds views of {len(rows)} other rows than the {len(split)} of the training split; "
-            "run python -m training.distill with the same DATA and --limit"
+            f"{folder} holds views of {labelled.sum()} other rows than the {len(split)} of the training "
+            "split; run python -m training.distill with the same DATA and --limit"
         )
     return TeacherViews(images, teacher, votes)
 

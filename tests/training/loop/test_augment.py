@@ -1,12 +1,23 @@
 """Distortions: their effects, reproducible random numbers, and equal numbers for a part of a batch."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from training.data.crops import sample
-from training.loop.augment import AugmentRanges, BatchRng, erase, mix, photometric, random_matrices
+from training.loop.augment import (
+    AugmentRanges,
+    BatchRng,
+    badly_exposed,
+    cover_feature,
+    erase,
+    mix,
+    photometric,
+    random_matrices,
+)
 
 STILL = AugmentRanges().scaled(0)
 
@@ -39,12 +50,47 @@ def test_no_jitter_gives_the_crop_or_its_mirror():
 
 def test_geometry_keeps_to_its_ranges():
     matrices = identity(4000, 64)
-    ranges = AugmentRanges(zoom=0.2, rotation=10, shear=0, shift=0, unaligned=0)
+    ranges = AugmentRanges(zoom=0.2, rotation=10, shear=0, shift=0, unaligned=0, rolled=0)
     linear = random_matrices(matrices, matrices, 64, ranges, whole_batch(4000))[:, :, :2] / 0.75
     zoom = torch.linalg.det(linear).abs().sqrt()
     assert np.exp(-0.2) - 1e-3 < zoom.min() < zoom.max() < np.exp(0.2) + 1e-3
     angle = torch.rad2deg(torch.atan2(linear[:, 1, 0] * linear[:, 0, 0].sign(), linear[:, 0, 0].abs()))
     assert angle.std() == pytest.approx(10, rel=0.1)
+
+
+def test_rolled_pictures_take_any_angle():
+    matrices = identity(4000, 64)
+    ranges = replace(STILL, rolled=0.5)
+    linear = random_matrices(matrices, matrices, 64, ranges, whole_batch(4000))[:, :, :2]
+    upright = torch.linalg.det(linear) > 0
+    angle = torch.rad2deg(torch.atan2(linear[:, 1, 0], linear[:, 0, 0]))[upright]
+    assert (angle.abs() > 1).float().mean() == pytest.approx(0.5, abs=0.05)
+    assert angle[angle.abs() > 1].abs().mean() == pytest.approx(90, abs=5)
+
+
+def test_badly_exposed_pictures_are_dark_bright_or_flat_and_whole_grey_levels():
+    luma = torch.rand(400, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 200 + 20
+    changed = badly_exposed(luma, whole_batch(400))
+    assert torch.equal(changed, changed.round())
+    assert 0 <= changed.min() < changed.max() <= 255
+    mean, deviation = changed.mean((1, 2, 3)), changed.std((1, 2, 3))
+    assert (mean < 40).float().mean() > 0.2
+    assert (mean > 180).float().mean() > 0.1
+    assert ((deviation < 0.6 * luma.std()) & (mean > 50)).float().mean() > 0.1
+
+
+def test_a_cover_hides_the_mouth_or_the_eyes_from_side_to_side():
+    x = torch.full((300, 1, 64, 64), 100.0)
+    covered = cover_feature(x, 1.0, whole_batch(300))[:, 0] != 100
+    rows = covered.any(2)
+    mouth, eyes = rows[:, round(0.76 * 64)], rows[:, round(0.39 * 64)]
+    # Where the pictures are equal, those covered with another picture do not change.
+    seen = covered.any((1, 2))
+    assert 0.4 < seen.float().mean() < 0.8
+    assert ((mouth ^ eyes) | ~seen).all()
+    assert mouth[seen].float().mean() == pytest.approx(0.6, abs=0.12)
+    assert covered[seen].any(1).float().mean(1).min() > 0.45
+    assert torch.equal(cover_feature(x, 0.0, whole_batch(300)), x)
 
 
 def test_photometric_without_jitter_only_normalises():

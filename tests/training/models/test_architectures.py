@@ -80,7 +80,7 @@ def test_resnet_has_torchvisions_weights(depth: int, weights: int):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("resnet", {}), "model must be one of tkfnet, conv-cut, tkfnet-nano, got 'resnet'"),
+        (("resnet", {}), "model must be one of tkfnet, conv-cut, tkfnet-nano, mobile, got 'resnet'"),
         (("tkfnet", {"depth": 20}), "depth must be one of 18, 34, 50, got 20"),
         (("tkfnet", {"size": 32}), "size must be from 56 to 224 px, got 32"),
         (("tkfnet", {"heads": 4}), "model tkfnet: .*heads"),
@@ -88,6 +88,7 @@ def test_resnet_has_torchvisions_weights(depth: int, weights: int):
         (("tkfnet", {"tafe": "modul"}), "tafe must be one of both, modulation, local, none, got 'modul'"),
         (("tkfnet-nano", {"fusion": "sum"}), "fusion must be one of add, concatenate, got 'sum'"),
         (("conv-cut", {"variant": "large"}), "variant must be one of base, tiny, atto, got 'large'"),
+        (("mobile", {"variant": "v3"}), "variant must be one of mobilenet-v1, .*, got 'v3'"),
         (("conv-cut", {"size": 64}), "size must be one of 56, 112, 224, got 64"),
         (("conv-cut", {"tokens_width": 100}), "multiple of 32, got 100"),
     ],
@@ -125,10 +126,14 @@ def test_an_ablation_is_another_network_that_learns(name: str, options: dict[str
 
 @pytest.mark.parametrize("name", EXPRESSION_MODELS)
 def test_attention_has_a_map_a_picture(name: str):
-    options = {"tkfnet": {"size": 56, "width": 8}, "conv-cut": {"variant": "atto", "size": 56}}
+    options = {
+        "tkfnet": {"size": 56, "width": 8},
+        "conv-cut": {"variant": "atto", "size": 56},
+        "mobile": {"variant": "mobilenet-v2", "size": 64},
+    }
     model = build(name, **options.get(name, {})).eval()
     maps = model.attention(torch.randn(3, 1, model.size, model.size))
-    assert len(maps) == 2
+    assert len(maps) == (1 if name == "mobile" else 2)
     for values in maps.values():
         assert values.shape[0] == 3
         assert values.ndim == 3
