@@ -226,8 +226,8 @@ def test_unlabelled_faces_are_learnt_from_the_teachers_alone(whole_run: Path, pr
     loss = module.loss_of_batch(logits, module.Batch(logits, votes, teacher), run)
     expected = -(teacher[0] * logits[0].log_softmax(0)).sum() - logits[1].log_softmax(0)[3]
     torch.testing.assert_close(loss, expected / 2)
-    train(prepared, tmp_path / "run", replace(SHORT, epochs=1), views=out)
-    assert np.isfinite(log(tmp_path / "run")[0]["train_loss"])
+    train(prepared, tmp_path, replace(SHORT, epochs=1), views=out)
+    assert np.isfinite(log(tmp_path)[0]["train_loss"])
 
 
 @pytest.mark.slow
