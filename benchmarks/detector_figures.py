@@ -59,9 +59,8 @@ def landmarks() -> str:
     for truth, errors in _result()["landmark_errors"].items():
         row: dict[str, object] = {"truth: the mean of": truth, "faces": errors["faces"]}
         for name, title in COLUMNS.items():
-            known = f"{name}_median" in errors
-            median, p90 = (f"{errors[f'{name}_{part}']:.1%}" if known else "-" for part in ("median", "p90"))
-            row[title] = f"{median} / {p90}" if known else "-"
+            known = f"{name} median" in errors
+            row[title] = f"{errors[f'{name} median']:.1%} / {errors[f'{name} p90']:.1%}" if known else "-"
         rows.append(row)
     return f"Median / 90th percentile, share of the eye distance.\n\n{table(rows)}"
 
@@ -70,8 +69,8 @@ def turned() -> str:
     """Portraits that are missed when they are turned or cut."""
     missed = _result()["missed_portraits"]
     rows = [
-        {"portraits": change, **{title: counts[name] for name, title in COLUMNS.items()}}
-        for change, counts in missed.items()
+        {"portraits": change, **{title: len(names[name]) for name, title in COLUMNS.items()}}
+        for change, names in missed.items()
     ]
     return table(rows)
 

@@ -20,10 +20,7 @@ NO_FACE = (
     "moon",
     "page",
     "text",
-    # A dial with a bright rim and dark hands has the score 0.76. Strict: if it passes, remove the mark.
-    pytest.param(
-        "clock", marks=pytest.mark.xfail(reason="face-luma 1.0 takes a dial for a face", strict=True)
-    ),
+    "clock",  # face-luma 1.0 took the dial for a face
 )
 
 

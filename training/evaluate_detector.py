@@ -77,8 +77,8 @@ def threshold_for_precision(counts: DetectionCounts) -> float:
         if metrics["precision"] >= TARGET_PRECISION and empty == 0:
             return float(np.round(threshold, 2))
     raise ValueError(
-        f"no threshold below 0.9 reaches a precision of {TARGET_PRECISION} on the validation pictures, and no "
-        "false positive in those without a face"
+        f"no threshold below 0.9 reaches a precision of {TARGET_PRECISION} on the validation pictures, and "
+        "no false positive in those without a face"
     )
 
 
