@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from fer_edge.arrays import F32
@@ -35,8 +34,8 @@ class Face:
         label: the most probable expression; also set if `abstain_reason` is not None.
         confidence: how often labels with this confidence are right, in [0, 1], fitted on held-out pictures.
             Larger than the probability of `label` where people disagree.
-        probabilities: expression -> share of people who would name it, in the model's order; read-only, sums
-            to 1.
+        probabilities: expression -> share of people who would name it, in the model's order; sums to 1. Do
+            not change it: the face is meant to be read-only.
         abstain_reason: why the label should not be trusted; None if it can be trusted.
     """
 
@@ -49,20 +48,8 @@ class Face:
     abstain_reason: str | None = None
 
     def __post_init__(self) -> None:
-        # Made here because pickle and copy pass a plain dict (see __reduce__).
-        object.__setattr__(self, "probabilities", MappingProxyType(dict(self.probabilities)))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        probabilities = dict(self.probabilities)
-        return Face, (
-            self.box,
-            self.landmarks,
-            self.score,
-            self.label,
-            self.confidence,
-            probabilities,
-            self.abstain_reason,
-        )
+        # A plain dict, because serializers know no other mapping; a copy, so that no two faces share it.
+        object.__setattr__(self, "probabilities", dict(self.probabilities))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the face as JSON types: dicts, lists, strings, numbers and None."""

@@ -6,7 +6,11 @@ import json
 import pickle
 
 import numpy as np
+import orjson
+import pandas
+import pydantic
 import pytest
+from fastapi.encoders import jsonable_encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,10 +50,24 @@ def test_face_cannot_be_changed() -> None:
     face = Face((0, 0, 1, 1), (), 1.0, "neutral", 1.0, given)
     given["neutral"] = 0.0
     assert face.probabilities["neutral"] == 1.0
-    with pytest.raises(TypeError):
-        face.probabilities["neutral"] = 0.5
     with pytest.raises(dataclasses.FrozenInstanceError):
         face.label = "fear"
+
+
+@given(FACES)
+def test_other_libraries_serialize_a_face(face: Face) -> None:
+    record = face.to_dict()
+    as_lists = json.loads(json.dumps(dataclasses.asdict(face)))
+    assert as_lists == record
+    assert json.loads(orjson.dumps(face)) == record
+    adapter = pydantic.TypeAdapter(Face)
+    assert adapter.validate_json(adapter.dump_json(face)) == face
+    assert jsonable_encoder(face) == record
+    table = pandas.DataFrame([face, face])
+    assert table["probabilities"].tolist() == [face.probabilities] * 2
+    assert table["label"].tolist() == [face.label] * 2
+    flat = pandas.json_normalize([record])
+    assert flat[f"probabilities.{LABELS[0]}"].tolist() == [face.probabilities[LABELS[0]]]
 
 
 def test_faces_from_arrays_keeps_order_and_names_the_best() -> None:
