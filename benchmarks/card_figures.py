@@ -104,6 +104,31 @@ def threshold() -> str:
     )
 
 
+def unknowable() -> str:
+    """The labels that change with the photograph and are not withheld, beside the release before."""
+    now, before = (read_metrics(f"tkfnet-nano-abstention{suffix}") for suffix in ("", "-1.1"))
+    rows = []
+    for change, row in now["changes"].items():
+        old = before["changes"][change]
+        rows.append(
+            {
+                "change": change,
+                **{column: row[column] for column in ("tried", "found", "kept", "changed")},
+                "share of kept": _share(row),
+                "1.1: changed / kept": f"{old['changed']} / {old['kept']}",
+                "1.1: share": _share(old),
+            }
+        )
+    coverage = f"{now['answered']} of {now['faces']} faces ({now['answered'] / now['faces']:.1%})"
+    earlier = f"{before['answered']} of {before['faces']} ({before['answered'] / before['faces']:.1%})"
+    answered = f"Answered in the untouched photographs: {coverage}; 1.1 and its detector: {earlier}."
+    return f"{answered}\n\n{table(rows)}"
+
+
+def _share(row: dict[str, Any]) -> str:
+    return f"{row['share']:.1%}" if row["kept"] else "-"
+
+
 def by_confidence() -> str:
     return _plain_table(read_metrics("tkfnet-nano")["abstention"]["by_confidence"])
 

@@ -47,6 +47,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "robustness": card_figures.robustness,
         "threshold": card_figures.threshold,
         "by-confidence": card_figures.by_confidence,
+        "unknowable": card_figures.unknowable,
         "by-eye-distance": card_figures.by_eye_distance,
         "by-blur": card_figures.by_blur,
         "by-turn": card_figures.by_turn,
