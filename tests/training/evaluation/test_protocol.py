@@ -52,6 +52,11 @@ ARCHITECTURES: dict[str, tuple[dict[str, Any], ...]] = {
         {"variant": "atto", "size": 56, "det": False},
         {"variant": "atto", "size": 56, "attention": False},
     ),
+    "mobile": (
+        {"variant": "mobilenet-v1", "size": 32},
+        {"variant": "mobilenet-v2", "size": 32},
+        {"variant": "efficientnet-lite0", "size": 32},
+    ),
 }
 ROWS = 24
 
