@@ -6,11 +6,12 @@ DEMO := build/demo
 # Pinned, because a new release of these may report new problems.
 LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5
 
-.PHONY: help demo test test-fast test-isa lint faults bench documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-compile test-isa lint faults bench documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
 	@echo "make test-fast    the tests without the marker slow, for daily work"
+	@echo "make test-compile    the Triton kernels compiled for eight kinds of GPU, which needs none"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
@@ -45,7 +46,10 @@ demo: .venv/demo.stamp
 WORKERS ?= auto
 PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
 test: .venv/test.stamp
-	$(PYTEST)
+	$(PYTEST) -m "not compiles"
+
+test-compile: .venv/test.stamp
+	$(PYTEST) -m compiles tests/export tests/kernels
 
 test-fast: .venv/test.stamp
 	$(PYTEST) -m "not slow"

@@ -26,7 +26,7 @@ LICENCE = "Apache-2.0 (weights); the training pictures carry no licence of their
 SOURCES = {
     "tkfnet": "FER+ (Barsoum et al. 2016); TKFNet (arXiv 2505.09967); from scratch",
     "tkfnet-nano": "FER+ (Barsoum et al. 2016); TAFE and DCIF of TKFNet (arXiv 2505.09967); from scratch",
-    "mobile": "FER+ (Barsoum et al. 2016); a mobile trunk with pre-trained weights, see the checkpoint's config",
+    "mobile": "FER+ (Barsoum et al. 2016); a mobile trunk with pre-trained weights, see training/configs",
     "conv-cut": "FER+ (Barsoum et al. 2016); Conv-cut (arXiv 2504.09077), attention over space; from scratch",
 }
 

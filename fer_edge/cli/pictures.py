@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,13 @@ PICTURES = (
     ".ppm",
     ".pgm",
 )
+# First bytes of JPEG (also .jfif, .jpe, .mpo), PNG, BMP, GIF, TIFF, JPEG 2000, and of PBM, PGM and PPM.
+SIGNATURES = (
+    *(b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP"),
+    *(b"P%d%c" % (kind, blank) for kind in range(1, 7) for blank in b" \n\r\t"),
+)
+AVIF = (b"ftypavif", b"ftypavis")  # at byte 4
+STDIN = Path("-")
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
 
 
@@ -67,21 +75,43 @@ def pictures_from_arguments(arguments: Sequence[str]) -> tuple[list[Path], list[
 def _files_from_argument(argument: str) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES + VIDEOS and p.is_file())
+        found = sorted(p for p in path.iterdir() if _is_input(p))
         if not found:
             raise ValueError("no pictures in this folder (for its subfolders: FOLDER/'**/*.jpg')")
         return found
     if any(sign in argument for sign in "*?[") and not path.exists():
-        pattern = path.relative_to(path.anchor) if path.anchor else path
-        found = sorted(p for p in Path(path.anchor).glob(str(pattern)) if p.is_file())
+        folder, pattern = _split_glob(path)
+        found = sorted(p for p in folder.glob(str(pattern)) if p.is_file())
         if not found:
             raise ValueError("no file matches")
         return found
     return [path]
 
 
+def _split_glob(path: Path) -> tuple[Path, Path]:
+    """The longest start of a glob that is a folder as it stands, and the rest; its name may have brackets."""
+    parts = path.parts
+    for count in range(len(parts) - 1, 0, -1):
+        folder = Path(*parts[:count])
+        if folder.is_dir():
+            return folder, Path(*parts[count:])
+    return Path(path.anchor), path.relative_to(path.anchor) if path.anchor else path
+
+
+def _is_input(path: Path) -> bool:
+    """Whether a file of a folder is a picture or a video, by its ending or its first bytes."""
+    # macOS writes ._NAME files with attributes beside the pictures on foreign disks.
+    if not path.is_file() or path.name.startswith("._"):
+        return False
+    if path.suffix.lower() in PICTURES + VIDEOS:
+        return True
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head.startswith(SIGNATURES) or head[8:12] == b"WEBP" or head[4:12] in AVIF
+
+
 def read_picture(path: Path) -> U8:
-    """Returns a picture as uint8 [H, W, 3] BGR, turned upright by its EXIF orientation.
+    """Returns a picture as uint8 [H, W, 3] BGR, turned upright by its EXIF orientation. `-` is stdin.
 
     16-bit pictures are reduced to 8 bits, an alpha channel is dropped.
 
@@ -95,7 +125,8 @@ def read_picture(path: Path) -> U8:
             f"ffmpeg -i '{shown(path)}' -vf fps=2 frame-%05d.jpg"
         )
     # Not cv2.imread: it cannot open names outside the system's code page and gives no reason for a failure.
-    data = np.fromfile(path, np.uint8)
+    # Not numpy.fromfile: it cannot read a pipe.
+    data = np.frombuffer(sys.stdin.buffer.read() if path == STDIN else path.read_bytes(), np.uint8)
     if not len(data):
         raise ValueError("is empty (0 bytes)")
     cv2 = opencv()
@@ -126,7 +157,6 @@ def _is_jpeg_without_end(data: bytes) -> bool:
 
 
 def _why_undecodable(head: bytes) -> str:
-    starts = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP")
-    if head.startswith(starts) or head[8:12] == b"WEBP":
+    if head.startswith(SIGNATURES) or head[8:12] == b"WEBP":
         return "is damaged or cut short; copy or download it again"
     return "is not a picture that OpenCV can read (JPEG, PNG, WebP, BMP, TIFF, ...)"

@@ -97,11 +97,16 @@ def _predict_one(recognizer: "Recognizer", path: Path, copy: Path | None, report
     try:
         picture = read_picture(path)
         faces = recognizer(picture)
-        if copy is not None:
-            _write_copy(copy, picture, faces, recognizer.labels)
     except (OSError, ValueError, ModelError) as error:
         _fail(report, shown(path), message_of(error))
         return False
+    if copy is not None:
+        try:
+            _write_copy(copy, picture, faces, recognizer.labels)
+        except (OSError, ValueError) as error:
+            # The output is named, since nothing is wrong with the input.
+            _fail(report, shown(path), f"{shown(copy)} cannot be written: {message_of(error)}")
+            return False
     report.picture(path, faces, copy)
     return True
 
@@ -134,8 +139,6 @@ def _write_copy(copy: Path, picture: U8, faces: Sequence[Face], labels: Sequence
     encoded, data = opencv().imencode(".jpg", annotated(picture, faces, labels))
     if not encoded:
         height, width = picture.shape[:2]
-        raise ValueError(
-            f"{copy} cannot be written: a JPEG holds at most 65500 pixels a side, got {width} x {height}"
-        )
+        raise ValueError(f"a JPEG holds at most 65500 pixels a side, got {width} x {height}")
     # Not cv2.imwrite: it cannot write names outside the system's code page and gives no reason for a failure.
     data.tofile(copy)

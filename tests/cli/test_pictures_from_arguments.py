@@ -79,3 +79,34 @@ def test_a_glob_selects_files_only_and_a_name_itself(folder: Path) -> None:
         "b.PNG",
     ]
     assert failures == []
+
+
+def test_a_folder_is_read_by_content_too(tmp_path: Path) -> None:
+    for name, head in (
+        ("scan.jfif", b"\xff\xd8\xff\xe0"),
+        ("map.pnm", b"P6\n4 4\n255\n"),
+        ("bits.pbm", b"P1 2 2 0 1 1 0"),
+        ("new.heif", b"\0\0\0\x1cftypavif"),
+        ("photo", b"RIFF\0\0\0\0WEBPVP8 "),
+        ("notes.md", b"Plan: nothing"),
+        ("P1 notes", b"P1nothing"),
+        ("empty", b""),
+        ("._a.jpg", b"\0\5\x16\7"),
+    ):
+        (tmp_path / name).write_bytes(head)
+    found, failures = pictures_from_arguments([str(tmp_path)])
+    assert [path.name for path in found] == ["bits.pbm", "map.pnm", "new.heif", "photo", "scan.jfif"]
+    assert failures == []
+
+
+def test_a_glob_below_a_folder_with_brackets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("[2024] party/a.jpg", "[2024] party/b.txt", "2 party/c.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    expected = [tmp_path / "[2024] party" / "a.jpg"]
+    assert pictures_from_arguments([f"{tmp_path}/[[]2024] party/*.jpg"]) == (expected, [])
+    assert pictures_from_arguments([f"{tmp_path}/[2024] party/*.jpg"]) == (expected, [])
+    monkeypatch.chdir(tmp_path)
+    assert pictures_from_arguments(["[2024] party/*.jpg"]) == ([Path("[2024] party/a.jpg")], [])
+    assert pictures_from_arguments(["[0-9] party/*.jpg"]) == ([Path("2 party/c.jpg")], [])

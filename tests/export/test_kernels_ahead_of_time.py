@@ -21,7 +21,7 @@ from fer_edge.aot import CompiledKernels
 from fer_edge.aot.__main__ import main as check
 from fer_edge.aot.manifest import NAME, Manifest, blocks_from_grid, read
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.compiles]
 
 ROOT = Path(__file__).parents[2]
 PROGRESS = "progress.jsonl"

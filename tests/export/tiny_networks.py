@@ -15,7 +15,7 @@ TINY = {
     "tkfnet": {"depth": 18, "size": 56, "width": 16},
     "tkfnet-nano": {"widths": [16, 32, 32]},
     "conv-cut": {"variant": "atto", "size": 56, "tokens_width": 32, "layer_scale": 0.5},
-    "mobile": {"variant": "mobilenet-v2", "size": 64},
+    "mobile": {"variant": "mobilenet-v1", "size": 64},
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.compiles]
 
 KERNELS = {
     *("depthwise_and_moments", "pointwise_and_gate", "merge"),

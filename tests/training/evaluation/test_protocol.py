@@ -54,7 +54,6 @@ ARCHITECTURES: dict[str, tuple[dict[str, Any], ...]] = {
     ),
     "mobile": (
         {"variant": "mobilenet-v1", "size": 32},
-        {"variant": "mobilenet-v2", "size": 32},
         {"variant": "efficientnet-lite0", "size": 32},
     ),
 }
@@ -120,7 +119,7 @@ def test_rule_1_a_network_ignores_the_batch(name: str, options: dict[str, Any]):
     # on the batch is far above the limit in any precision.
     dtype = torch.float32 if name == "conv-cut" else torch.float64
     logits = logits_from_module(with_random_statistics(module, module.size).to(dtype))
-    x, labels = inputs(module.size, rows=24)
+    x, labels = inputs(module.size, rows=12)
     x = x.astype(np.float32 if name == "conv-cut" else np.float64)
     # The rule can only be tested with a network that distinguishes these pictures.
     assert logits(x).std(0).max() > 100 * TOLERANCE

@@ -135,7 +135,7 @@ def exported(model: nn.Module, name: str, path: Path) -> Path:
     [
         ("tkfnet-nano", {"widths": (16, 16, 16)}),
         ("tkfnet", {"size": 56, "width": 8}),
-        ("tkfnet", {"size": 56, "width": 8, "depth": 50, "tafe": "none"}),
+        ("tkfnet", {"size": 56, "width": 8, "depth": 34, "tafe": "none"}),
     ],
 )
 def test_an_exported_file_computes_the_same_after_loading(
