@@ -11,7 +11,7 @@ help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
 	@echo "make test-fast    the tests without the marker slow, for daily work"
-	@echo "make test-compile    the Triton kernels compiled for eight kinds of GPU, which needs none"
+	@echo "make test-compile    the Triton kernels compiled for eight kinds of GPU, and networks by torch.compile"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"

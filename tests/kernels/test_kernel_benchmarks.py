@@ -10,7 +10,7 @@ from benchmarks import kernels
 from benchmarks.kernel_cases import CASES
 from benchmarks.kernel_costs import GPUS, Part, costs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.compiles]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

@@ -86,6 +86,7 @@ def test_under_autocast_the_blocks_run_in_half_precision(name):
 
 
 @pytest.mark.slow
+@pytest.mark.compiles
 @every_network
 def test_compiled(name):
     model = use_kernels(network(name), "triton").eval()
@@ -95,6 +96,7 @@ def test_compiled(name):
 
 
 @pytest.mark.slow
+@pytest.mark.compiles
 def test_the_default_compiler_backend_accepts_an_operation():
     torch.manual_seed(SHIFT)
     block = use_kernels(Tafe(8), "triton").eval()
