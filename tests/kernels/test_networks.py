@@ -1,6 +1,7 @@
 """Whole networks: the same weights, outputs and gradients with every implementation of their blocks."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from precision import Expected, assert_accurate, expected
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fer_edge import kernels
 from training.models import build, use_kernels
 from training.models.dcif import Dcif
 from training.models.tafe import Tafe
@@ -49,13 +51,29 @@ def expected_answer(name: str, dtype: torch.dtype) -> Expected:
 @pytest.mark.numeric
 @pytest.mark.slow
 @every_network
-def test_evaluation(name):
+def test_evaluation(name, monkeypatch):
+    # The answers may be equal to the last bit, so the calls show that the switch has an effect.
+    called = set()
+
+    def recorded(operation: str) -> Callable[..., Tensor]:
+        run = getattr(kernels, operation)
+
+        def call(*arguments: Any, **options: Any) -> Tensor:
+            called.add((operation, options["kernels"]))
+            return run(*arguments, **options)
+
+        return call
+
+    for operation in ("multi_branch_attention", "dcif", "token_attention"):
+        monkeypatch.setattr(kernels, operation, recorded(operation))
     model = network(name).eval()
     x = pictures(model)
     with torch.no_grad():
-        plain = model(x)
+        model(x)
+        assert called == set()
         answer = use_kernels(model, "triton")(x)
-    assert not torch.equal(answer, plain), "the switch changed nothing"
+    expected_calls = ["token_attention"] if name == "conv-cut" else ["multi_branch_attention", "dcif"]
+    assert called == {(operation, "triton") for operation in expected_calls}
     assert_accurate("answer", answer, expected_answer(name, torch.float32))
 
 
