@@ -23,7 +23,7 @@ from training.detector.loss import detector_loss
 from training.detector.photos import load_photos
 from training.loop.checkpoint import load_checkpoint, resume, save_checkpoint, training_state
 from training.loop.log import append_log, draw_curves
-from training.loop.optimizer import Ema, lr_factor, parameter_groups
+from training.loop.optimizer import Ema, lr_factor, parameter_groups, set_lr
 from training.models.face_luma import FaceLuma
 
 MEAN, SCALE = 118.0, 1 / 64.0  # about the mean and standard deviation of the training pictures' luma
@@ -93,8 +93,7 @@ def train_step(run: Run, images: Tensor, faces: Faces, step: int) -> Tensor:
     """One step of the optimizer; returns LOSSES [4] on the device, without waiting for it."""
     settings = run.settings
     steps = settings.epochs * settings.plan.steps_per_epoch
-    for group in run.optimizer.param_groups:
-        group["lr"] = settings.lr * lr_factor(step, steps, settings.warmup_steps)
+    set_lr(run.optimizer, settings.lr * lr_factor(step, steps, settings.warmup_steps))
     x, faces = normalise(images.to(run.device, non_blocking=True)), faces.to(run.device)
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
         maps = run.model(x)

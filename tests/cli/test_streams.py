@@ -59,7 +59,7 @@ def test_a_stopped_process_has_lost_no_result(two: tuple[Path, Path], tmp_path: 
     assert json.loads(line)["file"] == str(two[0])
 
 
-def test_a_picture_from_stdin(two: tuple[Path, Path], installed: Path) -> None:
+def test_a_picture_from_stdin(two: tuple[Path, Path]) -> None:
     for name in ("-", "/dev/stdin"):
         done = _run(f"cat '{two[0]}' | {{predict}} --json", name)
         assert done.returncode == 0, done.stderr

@@ -1,7 +1,6 @@
 """The training loops: short runs through the functions of the commands."""
 
 import json
-import pickle
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +19,8 @@ from training.distill import make_views
 from training.evaluation.inference import module_outputs
 from training.loop.batches import draw_rows, load_teacher_views
 from training.loop.checkpoint import load_checkpoint, model_from_checkpoint
-from training.loop.optimizer import Ema, lr_factor
 from training.loop.settings import Settings
 from training.train import train
-from training.train_detector import Settings as DetectorSettings
-from training.train_detector import main as train_detector_main
-from training.train_detector import train as train_detector
 
 SHORT = Settings(
     epochs=3,
@@ -132,6 +127,15 @@ def test_seeds_differ_and_rare_classes_are_drawn_more_often(prepared: Path):
         ]
     )
     assert (drawn >= 150).mean() > 1.5 * 10 / len(rare)
+
+
+@pytest.mark.slow
+def test_validation_and_checkpoints_every_few_epochs_and_after_the_last(prepared: Path, tmp_path: Path):
+    train(prepared, tmp_path, replace(SHORT, validate_every=2), limit=32)
+    assert [record["epoch"] for record in log(tmp_path)] == [2, 3]
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["epoch"] == 2
+    with pytest.raises(ValueError, match="validate_every must be at least 1 epoch, got 0"):
+        train(prepared, tmp_path, replace(SHORT, validate_every=0), limit=32)
 
 
 @pytest.mark.slow
@@ -262,73 +266,3 @@ def test_the_command_line_reads_configs_and_changes(
     settings = load_checkpoint(tmp_path / "checkpoint.pt")["settings"]
     assert (settings["model"], settings["epochs"], settings["seed"]) == ("tkfnet", 1, 3)
     assert settings["options"] == {"size": 56, "width": 4, "dropout": 0.3}
-
-
-@pytest.mark.slow
-def test_the_detector_trains_and_resumes(photographs: Path, tmp_path: Path):
-    settings = DetectorSettings(epochs=1, epoch_size=16, batch_size=8, canvas_size=96)
-    train_detector(photographs, tmp_path, settings, limit=None, workers=0)
-    train_detector(photographs, tmp_path, replace(settings, epochs=2), limit=None, workers=0)
-    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [r["epoch"] for r in log] == [1, 2]
-    assert all(np.isfinite(r["total"]) for r in log)
-
-
-@pytest.mark.slow
-def test_the_detectors_command_line_reaches_the_settings(
-    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    options = [
-        "--epochs",
-        "3",
-        "--epoch-size",
-        "8",
-        "--batch-size",
-        "4",
-        "--lr",
-        "0.002",
-        "--seed",
-        "7",
-        "--workers",
-        "0",
-        "--limit",
-        "20",
-    ]
-    for extra, final in (([], 1), (["--final-epochs", "2"], 2)):
-        out = tmp_path / str(final)
-        monkeypatch.setattr(sys, "argv", ["", str(photographs), "--out", str(out), *options, *extra])
-        train_detector_main()
-        settings = load_checkpoint(out / "checkpoint.pt")["settings"]
-        assert settings["final_epochs"] == final
-        assert (settings["epochs"], settings["batch_size"], settings["lr"]) == (3, 4, 0.002)
-        assert (out / "curves.png").exists()
-
-
-def test_a_checkpoint_cannot_run_code(tmp_path: Path):
-    class Evil:
-        def __reduce__(self) -> tuple[object, ...]:
-            return print, ("code ran",)
-
-    path = tmp_path / "checkpoint.pt"
-    torch.save({"ema": Evil()}, path)
-    with pytest.raises(pickle.UnpicklingError):
-        load_checkpoint(path)
-
-
-def test_schedule_warms_up_and_ends_at_zero():
-    factors = [lr_factor(k, 100, 10) for k in range(101)]
-    assert factors[0] == pytest.approx(0.1)
-    assert max(factors) == factors[10] == 1
-    assert factors[100] == pytest.approx(0)
-
-
-def test_average_follows_the_model():
-    model, averaged = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
-    ema = Ema(model, averaged, decay=0.9)
-    with torch.no_grad():
-        model.weight.add_(1.0)
-    before = ema.model.weight.clone()
-    for _ in range(200):
-        ema.update(model)
-    assert not torch.allclose(before, model.weight)
-    torch.testing.assert_close(ema.model.weight, model.weight, rtol=0, atol=1e-4)
