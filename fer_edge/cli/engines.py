@@ -18,9 +18,19 @@ from fer_edge.models import ModelError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `engines`."""
-    parser.add_argument("action", choices=("list", "verify", "prune"))
-    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="default: the user's cache")
-    parser.add_argument("--json", action="store_true", help="list: print the sidecars as one JSON array")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, text in (
+        ("list", "each engine with what it is for, or what is wrong with it"),
+        ("verify", "only what is wrong"),
+        ("prune", "delete what is wrong"),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        action.add_argument(
+            "folder", nargs="?", type=Path, metavar="FOLDER", help="default: the user's cache"
+        )
+        action.set_defaults(action=name, json=False)
+        if name == "list":
+            action.add_argument("--json", action="store_true", help="print the sidecars as one JSON array")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -65,8 +65,8 @@ def plan_for(
     key = key_for(model, target, load(target.product).__version__, gpu := this_gpu(), options)
     if target.this_gpu and gpu is None:
         raise ModelError(
-            "a plan for the GPU of this machine needs a GPU and its driver, this machine has none; build on the "
-            "device, or choose another target: rtx, turing"
+            "a plan for the GPU of this machine needs a GPU and its driver, this machine has none; build on "
+            "the device, or choose another target: rtx, turing"
         )
     folder = folder or storage.default_root() / key.environment()
     name = model.path.stem
