@@ -24,6 +24,7 @@ from fer_edge.backends.engines.surface import (
     BuilderConfig,
     EngineBuilder,
     HostMemory,
+    Network,
     Tensor,
 )
 from fer_edge.models import ModelError, ModelFile
@@ -84,6 +85,7 @@ def plan_from_onnx(
         network = parsed.network
         computed = layer_precisions(bindings, network)
         counts = confirm_network(weight_precisions_from_onnx(data), computed, model.precision)
+        _check_input(network, key, model)
         config = _config(bindings, builder, key, target, model, network.get_input(0).name)
         if target.product.times_kernels:
             _use_timing_cache(config, timing)
@@ -118,6 +120,19 @@ class _Parsed:
             errors = [self._parser.get_error(i).desc() for i in range(self._parser.num_errors)]
             reasons_of(bindings)
             raise ModelError(f"TensorRT cannot read {model.path}: {_shortened(errors)}{_fix(model)}")
+
+
+def _check_input(network: Network, key: Key, model: ModelFile) -> None:
+    """The network must leave open each side that varies in or between the profiles."""
+    smallest, largest = (zip(*(getattr(p, end) for p in key.profiles), strict=True) for end in ("min", "max"))
+    ends = [(min(low), max(high)) for low, high in zip(smallest, largest, strict=True)]
+    wanted = [low if low == high else -1 for low, high in ends]
+    got = [list(network.get_input(i).shape) for i in range(network.num_inputs)]
+    if len(got) != 1 or any(side not in (-1, want) for side, want in zip(got[0], wanted, strict=False)):
+        raise ModelError(
+            f"{model.path} must have one input, for inputs of {wanted}, where -1 varies, got "
+            f"{', '.join(map(str, got))}; export it with a dynamic batch, a detector with dynamic sides too"
+        )
 
 
 def _config(
@@ -199,7 +214,7 @@ def _binding(tensor: Tensor) -> Binding:
 
 def _shortened(errors: list[str]) -> str:
     """The parser's messages without the echo of lower levels."""
-    lines = [line for error in errors for line in error.splitlines() if "cudaError 35" not in line]
+    lines = [line for error in errors for line in error.splitlines() if "cudaError" not in line]
     return "; ".join(_SOURCE_LINE.sub("", line) for line in lines[:2]) or "the parser gives no reason"
 
 

@@ -5,6 +5,7 @@ So the logger keeps the reasons, and `check` puts them into one ModelError.
 """
 
 import logging
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,14 +17,14 @@ Object = TypeVar("Object")
 _KEPT_REASONS = 20
 _SHOWN = 2
 # The library looks for a GPU wherever it could use one; that there is none is said once, where it matters.
-_NO_DRIVER = "cudaError 35"
+_NO_GPU = re.compile(r"cudaError (35|100)\b|CUDA initialization failure")
 _logger = logging.getLogger("fer_edge.tensorrt")
 _loggers: dict[str, Any] = {}  # name of the bindings -> their logger
 
 
 def logger_of(bindings: Bindings) -> Any:
     """The logger of a product. One for the process: the library keeps the first that it is given."""
-    name = bindings.Builder.__module__
+    name = bindings.ILogger.__module__
     if name not in _loggers:
         _loggers[name] = _make_logger(bindings)
     return _loggers[name]
@@ -61,7 +62,12 @@ def make_builder(bindings: Bindings) -> EngineBuilder:
 
 def make_runtime(bindings: Bindings) -> EngineRuntime:
     """Returns a runtime; raises ModelError if the product finds no GPU."""
-    return _make(bindings, bindings.Runtime, "runtime")
+    reasons_of(bindings)
+    runtime = _make(bindings, bindings.Runtime, "runtime")
+    # TensorRT 11 returns a runtime even where CUDA cannot start, and loading a plan then ends the process.
+    if reasons := reasons_of(bindings):
+        raise ModelError(f"TensorRT {bindings.__version__} cannot start: {reasons}")
+    return runtime
 
 
 def check(bindings: Bindings, result: Object | None, what: str) -> Object:
@@ -76,9 +82,9 @@ def reasons_of(bindings: Bindings) -> str:
     kept = logger_of(bindings).reasons
     texts = list(dict.fromkeys(kept))
     kept.clear()
-    own = [text for text in texts if _NO_DRIVER not in text]
+    own = [text for text in texts if not _NO_GPU.search(text)]
     if not own and texts:
-        return "there is no GPU, or its driver is older than the library (cudaError 35)"
+        return "there is no GPU, or its driver is older than the library"
     return "; ".join(own[:_SHOWN])
 
 

@@ -73,7 +73,7 @@ def plan_for(
     try:
         return read_plan(folder, name, key)
     except UnusablePlanError as error:
-        storage.prepare(folder)
+        _prepare(folder, error)
         # Before the lock, so that a process that has to wait has said why.
         _logger.warning("%s; building the engine%s", error, _duration(folder, name))
     with storage.locked(folder):
@@ -190,6 +190,13 @@ def _maker(key: Key, plan_sha256: str) -> blobs.Maker:
     return blobs.Maker(
         product=key.product, product_version=key.product_version, gpu=key.gpu, plan_sha256=plan_sha256
     )
+
+
+def _prepare(folder: Path, reason: UnusablePlanError) -> None:
+    try:
+        storage.prepare(folder)
+    except ModelError as error:
+        raise ModelError(f"{reason}; it must be built again, but {error}") from error
 
 
 def _duration(folder: Path, name: str) -> str:

@@ -106,8 +106,6 @@ class ShapeProfile(Protocol):
 class HostMemory(Protocol):
     """Supports the buffer protocol: `memoryview(memory)`."""
 
-    nbytes: int
-
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
 
