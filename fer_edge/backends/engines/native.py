@@ -4,6 +4,7 @@ The library reports a failure as None, False or a TypeError of pybind11, and wri
 So the logger keeps the reasons, and `check` puts them into one ModelError.
 """
 
+import ctypes
 import logging
 import re
 from collections import deque
@@ -64,8 +65,10 @@ def make_runtime(bindings: Bindings) -> EngineRuntime:
     """Returns a runtime; raises ModelError if the product finds no GPU."""
     reasons_of(bindings)
     runtime = _make(bindings, bindings.Runtime, "runtime")
-    # TensorRT 11 returns a runtime even where CUDA cannot start, and loading a plan then ends the process.
     if reasons := reasons_of(bindings):
+        # TensorRT 11 returns a runtime even where CUDA cannot start. Using it ends the process, and so does
+        # freeing it: it is never freed.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(runtime))
         raise ModelError(f"TensorRT {bindings.__version__} cannot start: {reasons}")
     return runtime
 
