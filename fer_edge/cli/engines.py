@@ -67,9 +67,11 @@ def _show(found: list[Entry], options: argparse.Namespace) -> int:
 
 def _prune(found: list[Entry]) -> int:
     for entry in found:
-        if entry.problem:
+        if entry.problem and entry.ours:
             remove(entry)
             print(f"deleted {_line(entry)}")
+        elif entry.problem:
+            print(f"kept, because no sidecar says whose it is: {_line(entry)}")
     return 0
 
 

@@ -59,6 +59,13 @@ def test_the_list_as_json(folder: Path, capsys: Output) -> None:
     assert (half["problem"], half["sidecar"]) == (f"{folder}/half.json does not exist", None)
 
 
+def test_a_plan_of_somebody_else_is_not_deleted(folder: Path, capsys: Output) -> None:
+    (folder / "theirs.plan").write_bytes(RTX_HEADER)
+    assert _engines("prune", folder) == 0
+    assert capsys.readouterr().out.startswith("kept, because no sidecar says whose it is: ")
+    assert (folder / "theirs.plan").exists()
+
+
 @pytest.mark.parametrize("action", ["list", "verify", "prune"])
 def test_a_folder_that_others_can_write_to(folder: Path, action: str, capsys: Output) -> None:
     folder.chmod(0o777)

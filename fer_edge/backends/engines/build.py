@@ -4,6 +4,7 @@ The network is strongly typed: TensorRT computes in the types that the file says
 on. Flags and calibration for precisions, which older programs use, do not exist in version 11.
 """
 
+import hashlib
 import logging
 import re
 import threading
@@ -80,11 +81,10 @@ def plan_from_onnx(
         reasons_of(bindings)
         start = time.monotonic()
         builder = make_builder(bindings)
-        data = model.path.read_bytes()
-        parsed = _Parsed(bindings, builder, data, model)
+        parsed = _Parsed(bindings, builder, model)
         network = parsed.network
         computed = layer_precisions(bindings, network)
-        counts = confirm_network(weight_precisions_from_onnx(data), computed, model.precision)
+        counts = confirm_network(weight_precisions_from_onnx(parsed.data), computed, model.precision)
         _check_input(network, key, model)
         config = _config(bindings, builder, key, target, model, network.get_input(0).name)
         if target.product.times_kernels:
@@ -97,26 +97,28 @@ def plan_from_onnx(
         memory = build_with_progress(bindings, build, report, cancelled or threading.Event())
         plan = bytes(memoryview(check(bindings, memory, f"{model.path} cannot be built")))
         _check_header(plan, key)
-        inspected = target.this_gpu
-        if inspected:
+        if target.this_gpu:
             _inspect(bindings, plan, model)
         built = Built(
-            inputs=tuple(map(_binding, map(network.get_input, range(network.num_inputs)))),
-            outputs=tuple(map(_binding, map(network.get_output, range(network.num_outputs)))),
+            inputs=tuple(_binding(network.get_input(i)) for i in range(network.num_inputs)),
+            outputs=tuple(_binding(network.get_output(i)) for i in range(network.num_outputs)),
             precisions=counts,
-            inspected=inspected,
+            inspected=target.this_gpu,
             seconds=round(time.monotonic() - start, 3),
         )
         return NewPlan(plan, built, _timing_cache(config) if target.product.times_kernels else None)
 
 
 class _Parsed:
-    """A network and the parser that owns its weights."""
+    """A network, the bytes of its file, and the parser that owns its weights."""
 
-    def __init__(self, bindings: Bindings, builder: EngineBuilder, data: bytes, model: ModelFile) -> None:
+    def __init__(self, bindings: Bindings, builder: EngineBuilder, model: ModelFile) -> None:
+        self.data = model.path.read_bytes()
+        if hashlib.sha256(self.data).hexdigest() != model.sha256:
+            raise ModelError(f"{model.path} has changed since it was read; start again")
         self.network = builder.create_network(1 << int(bindings.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
         self._parser = bindings.OnnxParser(self.network, logger_of(bindings))
-        if not self._parser.parse(data):
+        if not self._parser.parse(self.data):
             errors = [self._parser.get_error(i).desc() for i in range(self._parser.num_errors)]
             reasons_of(bindings)
             raise ModelError(f"TensorRT cannot read {model.path}: {_shortened(errors)}{_fix(model)}")

@@ -1,5 +1,6 @@
 """What lies in a folder of plans: each plan with what it is, and everything that is wrong."""
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from fer_edge.backends.engines.products import PRODUCTS, installed_version, targ
 from fer_edge.backends.engines.sidecar import Sidecar
 from fer_edge.models import ModelError
 
+_PARTIAL = tuple(f"{suffix}.partial" for suffix in (".plan", ".json", *blobs.SUFFIXES))
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -22,12 +25,14 @@ class Entry:
         sidecar: of a plan that is whole.
         problem: why it will not be used on this machine; empty if it will.
         files: that belong to it.
+        ours: whether the files are certainly of this package: in the user's cache, or with a sidecar.
     """
 
     path: Path
     sidecar: Sidecar | None
     problem: str
     files: tuple[Path, ...]
+    ours: bool
 
 
 def folders_below(root: Path) -> list[Path]:
@@ -44,20 +49,24 @@ def entries(folder: Path, gpu: Gpu | None) -> Iterator[Entry]:
     storage.require_private(folder)
     files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
     versions = {name: installed_version(product) for name, product in PRODUCTS.items()}
+    cache = folder.resolve().is_relative_to(storage.default_root().resolve())
     seen = {storage.LOCK}
     for name in sorted({path.stem for path in files.values() if _is_of_plan(path)}):
         kernels = f"{name}{blobs.KERNELS}"
         own = [n for n in (f"{name}.plan", f"{name}.json", kernels, f"{kernels}.json") if n in files]
         seen.update(own)
-        yield _plan_entry(folder, name, tuple(files[n] for n in own), versions, gpu)
+        ours = cache or _is_sidecar(folder / f"{name}.json")
+        if ours or f"{name}.plan" in files:
+            sidecar, problem = _plan_and_problem(folder, name, own, versions, gpu)
+            yield Entry(folder / f"{name}.plan", sidecar, problem, tuple(files[n] for n in own), ours)
     if blobs.TIMING in files:
         record = f"{blobs.TIMING}.json"
         seen |= {blobs.TIMING, record}
         own_files = tuple(files[n] for n in (blobs.TIMING, record) if n in files)
-        yield Entry(files[blobs.TIMING], None, _blob_problem(files[blobs.TIMING]), own_files)
+        yield Entry(files[blobs.TIMING], None, _blob_problem(files[blobs.TIMING]), own_files, ours=True)
     for name, path in files.items():
-        if name not in seen and (name.endswith(".partial") or name.startswith(storage.PROBE)):
-            yield Entry(path, None, "it was left behind by a process that was stopped", (path,))
+        if name not in seen and (name.endswith(_PARTIAL) or name.startswith(storage.PROBE)):
+            yield Entry(path, None, "it was left behind by a process that was stopped", (path,), ours=True)
 
 
 def remove(entry: Entry) -> None:
@@ -75,17 +84,25 @@ def _is_of_plan(path: Path) -> bool:
     return path.suffix == ".plan"
 
 
-def _plan_entry(
-    folder: Path, name: str, files: tuple[Path, ...], versions: dict[str, str | None], gpu: Gpu | None
-) -> Entry:
-    path = folder / f"{name}.plan"
+def _is_sidecar(path: Path) -> bool:
+    """Whether a JSON file is a sidecar, perhaps a damaged one: others may have their files here too."""
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(values, dict) and {"format", "sha256", "key", "built"} <= values.keys()
+
+
+def _plan_and_problem(
+    folder: Path, name: str, files: list[str], versions: dict[str, str | None], gpu: Gpu | None
+) -> tuple[Sidecar | None, str]:
     try:
         sidecar = read_plan(folder, name).sidecar
     except UnusablePlanError as error:
-        return Entry(path, None, str(error), files)
-    kernels = path.with_suffix(blobs.KERNELS)
-    problem = _why_not_here(sidecar, versions, gpu) or (_blob_problem(kernels) if kernels in files else "")
-    return Entry(path, sidecar, problem, files)
+        return None, str(error)
+    kernels = f"{name}{blobs.KERNELS}"
+    problem = _why_not_here(sidecar, versions, gpu)
+    return sidecar, problem or (_blob_problem(folder / kernels) if kernels in files else "")
 
 
 def _why_not_here(sidecar: Sidecar, versions: dict[str, str | None], gpu: Gpu | None) -> str:

@@ -75,7 +75,7 @@ def plan_for(
     except UnusablePlanError as error:
         _prepare(folder, error)
         # Before the lock, so that a process that has to wait has said why.
-        _logger.warning("%s; building the engine%s", error, _duration(folder, name))
+        _logger.warning("%s; building the engine%s", error, _duration(folder, name, target))
     with storage.locked(folder):
         try:
             # Another process has built it meanwhile.
@@ -92,7 +92,8 @@ def ready_plan(model: ModelFile, product: Product, folder: Path, gpu: Gpu | None
         ModelError: others can write into the folder.
         ImportError: the product is not installed.
     """
-    key = read_plan(folder, model.path.stem).sidecar.key
+    plan = read_plan(folder, model.path.stem)
+    key = plan.sidecar.key
     if key.product != product.name:
         raise _unusable(folder, model.path.stem, f"product: wanted {product.name}, found {key.product}")
     target = target_for(key.target, product.name)
@@ -100,8 +101,10 @@ def ready_plan(model: ModelFile, product: Product, folder: Path, gpu: Gpu | None
         raise _unusable(
             folder, model.path.stem, f"it runs on {target.describe}; this machine has {gpu.describe()}"
         )
-    version = load(product).__version__
-    return read_plan(folder, model.path.stem, key_for(model, target, version, gpu, key.options))
+    wanted = key_for(model, target, load(product).__version__, gpu, key.options)
+    if wrong := differences(wanted, key):
+        raise _unusable(folder, model.path.stem, "; ".join(wrong))
+    return plan
 
 
 def read_plan(folder: Path, name: str, wanted: Key | None = None) -> Plan:
@@ -199,12 +202,12 @@ def _prepare(folder: Path, reason: UnusablePlanError) -> None:
         raise ModelError(f"{reason}; it must be built again, but {error}") from error
 
 
-def _duration(folder: Path, name: str) -> str:
-    """What the last build of this name took, if there was one; most of it repeats."""
+def _duration(folder: Path, name: str, target: Target) -> str:
+    """About how long a build takes: as long as the last one of this name, if there was one."""
     try:
         sidecar = Sidecar.from_json((folder / f"{name}.json").read_text(encoding="utf-8"), name)
     except (OSError, ModelError, UnicodeDecodeError):
-        return ""
+        return ", which can take minutes" if target.product.times_kernels else ""
     return f" (the last build took {sidecar.built.seconds:.0f} s)"
 
 

@@ -30,6 +30,7 @@ def test_a_plan_that_fits(folder: Path) -> None:
         plans.read_plan(folder, "face").sidecar,
         "",
         (folder / "face.plan", folder / "face.json"),
+        ours=True,
     )
 
 
@@ -49,10 +50,24 @@ def test_a_timing_cache(folder: Path) -> None:
     assert "No such file" in _problems(folder)["timing.cache"]
 
 
-@pytest.mark.parametrize("missing", ["face.plan", "face.json"])
-def test_half_a_plan(folder: Path, missing: str) -> None:
+@pytest.mark.parametrize(("missing", "ours"), [("face.plan", True), ("face.json", False)])
+def test_half_a_plan(folder: Path, missing: str, ours: bool) -> None:
     (folder / missing).unlink()
-    assert _problems(folder) == {"face.plan": f"{folder / missing} does not exist"}
+    (entry,) = entries(folder, None)
+    assert (entry.problem, entry.ours) == (f"{folder / missing} does not exist", ours)
+
+
+def test_everything_in_the_users_cache_is_ours(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "face.json").unlink()
+    monkeypatch.setattr(inventory.storage, "default_root", lambda: folder.parent)
+    assert [entry.ours for entry in entries(folder, None)] == [True]
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"format": 1}'])
+def test_json_files_of_others_are_not_looked_at(folder: Path, text: str) -> None:
+    (folder / "package.json").write_text(text)
+    (folder / "download.partial").touch()
+    assert _problems(folder) == {"face.plan": ""}
 
 
 @pytest.mark.parametrize("name", ["face.plan.partial", ".probe-77"])

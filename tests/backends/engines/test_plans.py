@@ -11,6 +11,7 @@ from made_plans import BUILT, KEY, ORIN, RTX_4090, RTX_HEADER, make_plan, tensor
 
 from fer_edge.backends.engines import plans
 from fer_edge.backends.engines.plans import UnusablePlanError, read_plan
+from fer_edge.backends.engines.products import target_for
 from fer_edge.backends.engines.sidecar import sidecar_for
 from fer_edge.models import ModelError
 
@@ -140,6 +141,14 @@ def test_kernels_are_kept_for_one_plan_and_one_gpu(folder: Path) -> None:
     assert plans.read_kernels(other, RTX_4090) == b""
 
 
-def test_the_last_builds_time_is_said(folder: Path) -> None:
-    assert plans._duration(folder, "face") == " (the last build took 12 s)"
-    assert plans._duration(folder, "other") == ""
+@pytest.mark.parametrize(
+    ("name", "target", "text"),
+    [
+        ("face", "rtx", " (the last build took 12 s)"),
+        ("other", "rtx", ""),
+        ("other", "this", ", which can take minutes"),
+    ],
+)
+def test_about_how_long_a_build_takes_is_said(folder: Path, name: str, target: str, text: str) -> None:
+    product = "tensorrt" if target == "this" else None
+    assert plans._duration(folder, name, target_for(target, product)) == text
