@@ -9,8 +9,8 @@ from typing import Any
 
 import onnx
 import pytest
-from networks import KERNEL, float16_nodes, int8_nodes, write
 from onnx import helper
+from small_networks import KERNEL, float16_nodes, int8_nodes, write
 from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph
 
 from fer_edge import models
