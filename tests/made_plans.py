@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fer_edge.backends.engines.gpu import Gpu
 from fer_edge.backends.engines.key import Key, Options
-from fer_edge.backends.engines.plans import Plan, write_plan
+from fer_edge.backends.engines.plan_files import Plan, write_plan
 from fer_edge.backends.engines.profiles import Profile
 from fer_edge.backends.engines.sidecar import Binding, Built, sidecar_for
 

@@ -99,13 +99,7 @@ def plan_from_onnx(
         _check_header(plan, key)
         if target.this_gpu:
             _inspect(bindings, plan, model)
-        built = Built(
-            inputs=tuple(_binding(network.get_input(i)) for i in range(network.num_inputs)),
-            outputs=tuple(_binding(network.get_output(i)) for i in range(network.num_outputs)),
-            precisions=counts,
-            inspected=target.this_gpu,
-            seconds=round(time.monotonic() - start, 3),
-        )
+        built = _description(network, counts, target.this_gpu, time.monotonic() - start)
         return NewPlan(plan, built, _timing_cache(config) if target.product.times_kernels else None)
 
 
@@ -204,6 +198,16 @@ def _inspect(bindings: Bindings, plan: bytes, model: ModelFile) -> None:
     engine = runtime.deserialize_cuda_engine(plan)
     inspector = check(bindings, engine, "the new plan cannot be loaded").create_engine_inspector()
     confirm_engine(inspector.get_engine_information(bindings.LayerInformationFormat.JSON), model.precision)
+
+
+def _description(network: Network, precisions: dict[str, int], inspected: bool, seconds: float) -> Built:
+    return Built(
+        inputs=tuple(_binding(network.get_input(i)) for i in range(network.num_inputs)),
+        outputs=tuple(_binding(network.get_output(i)) for i in range(network.num_outputs)),
+        precisions=precisions,
+        inspected=inspected,
+        seconds=round(seconds, 3),
+    )
 
 
 def _binding(tensor: Tensor) -> Binding:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fer_edge.backends.engines import blobs, storage
 from fer_edge.backends.engines.gpu import Gpu
-from fer_edge.backends.engines.plans import UnusablePlanError, read_plan
+from fer_edge.backends.engines.plan_files import UnusablePlanError, read_plan
 from fer_edge.backends.engines.products import PRODUCTS, installed_version, target_for
 from fer_edge.backends.engines.sidecar import Sidecar
 from fer_edge.models import ModelError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from made_plans import KEY, ORIN, RTX_4090, TURING, make_plan, tensorrt_header
 
-from fer_edge.backends.engines import blobs, inventory, plans
+from fer_edge.backends.engines import blobs, inventory, plan_files
 from fer_edge.backends.engines.blobs import Maker
 from fer_edge.backends.engines.gpu import Gpu
 from fer_edge.backends.engines.inventory import Entry, entries, remove
@@ -27,7 +27,7 @@ def test_a_plan_that_fits(folder: Path) -> None:
     (entry,) = entries(folder, RTX_4090)
     assert entry == Entry(
         folder / "face.plan",
-        plans.read_plan(folder, "face").sidecar,
+        plan_files.read_plan(folder, "face").sidecar,
         "",
         (folder / "face.plan", folder / "face.json"),
         ours=True,
@@ -35,7 +35,7 @@ def test_a_plan_that_fits(folder: Path) -> None:
 
 
 def test_kernels_belong_to_their_plan(folder: Path) -> None:
-    plans.write_kernels(plans.read_plan(folder, "face"), RTX_4090, b"kernels")
+    plan_files.write_kernels(plan_files.read_plan(folder, "face"), RTX_4090, b"kernels")
     (entry,) = entries(folder, RTX_4090)
     assert (entry.problem, len(entry.files)) == ("", 4)
     (folder / "face.kernels").write_bytes(b"tampered")

@@ -16,8 +16,9 @@ from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_grap
 from fer_edge import models
 from fer_edge.backends.engines import build, key, plans
 from fer_edge.backends.engines.gpu import Gpu
+from fer_edge.backends.engines.plan_files import Plan, read_plan
 from fer_edge.backends.engines.plan_header import header_from_plan
-from fer_edge.backends.engines.plans import Plan, plan_for, read_plan
+from fer_edge.backends.engines.plans import plan_for
 from fer_edge.backends.engines.precision import layer_precisions
 from fer_edge.backends.engines.products import TENSORRT_RTX, target_for
 from fer_edge.backends.engines.profiles import profiles_for

@@ -13,7 +13,8 @@ import pytest
 
 from fer_edge.backends.engines.gpu import Gpu
 from fer_edge.backends.engines.inventory import entries
-from fer_edge.backends.engines.plans import UnusablePlanError, plan_for, read_plan, ready_plan
+from fer_edge.backends.engines.plan_files import UnusablePlanError, read_plan
+from fer_edge.backends.engines.plans import plan_for, ready_plan
 from fer_edge.backends.engines.products import TENSORRT, TENSORRT_RTX, target_for
 from fer_edge.backends.engines.progress import Progress
 from fer_edge.cli import main

@@ -11,7 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from fer_edge.backends.engines.plans import plan_for, read_plan
+from fer_edge.backends.engines.plan_files import read_plan
+from fer_edge.backends.engines.plans import plan_for
 from fer_edge.backends.engines.products import target_for
 from fer_edge.backends.engines.progress import Progress
 from fer_edge.models import ModelFile
