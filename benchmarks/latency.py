@@ -62,7 +62,7 @@ class Stopwatch:
         self.times: Times = {}
         self._wrap(recognizer, "_detect", "detect")
         self._wrap(order, "matrices_from_landmarks", "align")
-        self._wrap(order, "fill_from_frame", "preprocess")
+        self._wrap(order, "sample_from_frame", "preprocess")
         self._wrap(recognizer._network, "run", "infer")
 
     def _wrap(self, owner: object, name: str, stage: str) -> None:

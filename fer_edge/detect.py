@@ -7,12 +7,13 @@ are merged.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from fer_edge import ops
-from fer_edge.arrays import F32, U8
-from fer_edge.backends.base import Backend
+from fer_edge.arrays import F32
+from fer_edge.backends.base import Backend, Sampling
 from fer_edge.models import ModelSpec
 from fer_edge.result import Detections
 
@@ -94,19 +95,11 @@ def merge(fine: Detections, coarse: Detections) -> Detections:
 
 
 def detect_at_scale(
-    backend: Backend, spec: ModelSpec, plane: U8, scale: float, *, threshold: float
+    backend: Backend, spec: ModelSpec, plane: Any, scale: float, *, threshold: float
 ) -> Detections:
     """Runs the network once, at ``scale`` network pixels per frame pixel; boxes are not clipped."""
     matrix, (height, width) = letterbox(plane.shape, scale, spec.input_multiple)
-    ops.warp_normalize(
-        plane,
-        matrix,
-        backend.reserve((1, 1, height, width)),
-        mean=spec.mean,
-        scale=spec.scale,
-        border="constant",
-        fill=spec.mean,
-    )
+    backend.sample(plane, matrix, (height, width), Sampling(spec.mean, spec.scale, "constant", spec.mean))
     maps = [output[0] for output in backend.run()]
     boxes, landmarks, scores = ops.decode_faces(maps, threshold=threshold, overlap=OVERLAP)
     return Detections(boxes / np.float32(scale), landmarks / np.float32(scale), scores)
@@ -137,8 +130,8 @@ class Detector:
         self._min_face = min_face
         self._max_faces = max_faces
 
-    def __call__(self, plane: U8) -> Detections:
-        """Returns the faces of a plane uint8 [H, W], in frame pixels."""
+    def __call__(self, plane: Any) -> Detections:
+        """Returns the faces of a plane uint8 [H, W], or what `Networks.plane` made of it, in frame pixels."""
         height, width = plane.shape
         scales = scales_from_frame(max(height, width), self._min_face)
         found = self._pass(plane, scales[0])
@@ -146,7 +139,7 @@ class Detector:
             found = merge(found, self._pass(plane, scale))
         return _within_frame(found, height, width, self._max_faces) if len(found) else found
 
-    def _pass(self, plane: U8, scale: float) -> Detections:
+    def _pass(self, plane: Any, scale: float) -> Detections:
         return detect_at_scale(self._backend, self._spec, plane, scale, threshold=self._threshold)
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -10,13 +11,12 @@ import numpy as np
 from fer_edge import abstain, models, ops
 from fer_edge.align import matrices_from_boxes, matrices_from_landmarks, outside_shares
 from fer_edge.arrays import F32, U8
-from fer_edge.backends import opener_for
-from fer_edge.backends.warmup import warm_up
+from fer_edge.backends.networks import Build, Request, model_for, networks_for
 from fer_edge.buffers import ThreadBuffer
 from fer_edge.calibrate import softmax
 from fer_edge.detect import Detector
 from fer_edge.image import Layout, checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
-from fer_edge.preprocess import correct_exposure, fill_from_crops, fill_from_frame
+from fer_edge.preprocess import correct_exposure, sample_from_crops, sample_from_frame
 from fer_edge.result import Detections, Face, faces_from_arrays
 
 # Maximum number of faces per run of the network, which limits its memory for long lists of crops.
@@ -33,7 +33,8 @@ class Recognizer:
         model: expression network: name of an embedded model or path of an ONNX file with a spec
             (fer_edge.models).
         detector: face detector: name or path, as for `model`.
-        backend: "onnxruntime", or "auto" for the best installed engine.
+        backend: "onnxruntime", "tensorrt" (Jetson, data centre) or "tensorrt-rtx" (desktop GPUs), see
+            docs/deploy.md; "auto" takes a GPU only where it was measured to be faster, `info` says why not.
         threads: CPU threads of the engine; None: its default.
         min_face: smallest face to find, in frame pixels; a smaller value is slower. None: a twentieth of the
             longer side of the frame. Slightly smaller faces may be found too.
@@ -74,9 +75,12 @@ class Recognizer:
         max_covered: float | None = None,
         min_sharpness: float = abstain.MIN_SHARPNESS,
         min_confidence: float | None = None,
+        engines: str | os.PathLike[str] | None = None,
+        build: Build = "background",
+        fallback: bool = False,
     ) -> None:
         _check_settings(threads, min_face, threshold, max_faces)
-        self._model = models.load(model, "expression")
+        self._model = model_for(backend, models.load(model, "expression"))
         own = self._model.spec
         self._limits = abstain.Limits(
             min_eye_px=min_eye_px,
@@ -87,15 +91,20 @@ class Recognizer:
             max_covered=_first_given(max_covered, own.max_covered, 1.0),
             min_confidence=_first_given(min_confidence, own.min_confidence),
         )
-        self._detector_model = models.load(detector, "detector")
-        open_model = opener_for(backend)
-        self._network = open_model(self._model, threads)
-        self._detector_network = open_model(self._detector_model, threads)
-        warm_up(self._network, self._model)
-        warm_up(self._detector_network, self._detector_model)
+        self._detector_model = model_for(backend, models.load(detector, "detector"))
+        request = Request(
+            detector=self._detector_model,
+            expression=self._model,
+            threads=threads,
+            engines=None if engines is None else Path(engines),
+            build=build,
+            fallback=fallback,
+        )
+        self._networks = networks_for(backend, request)
+        self._network = self._networks.expression
         spec = self._detector_model.spec
         self._detect = Detector(
-            self._detector_network,
+            self._networks.detector,
             spec,
             threshold=spec.threshold if threshold is None else threshold,
             min_face=min_face,
@@ -110,7 +119,8 @@ class Recognizer:
 
         Args:
             frame: uint8: [H, W, 3] BGR (as in OpenCV), [H, W] grey (luma), or NV12 [H * 3 / 2, W]. Any size
-                from one pixel; a frame that is too small to show a face has no faces.
+                from one pixel; a frame that is too small to show a face has no faces. With a GPU backend, a
+                grey or NV12 frame may be in the GPU's memory (__cuda_array_interface__ or DLPack).
             layout: "bgr", "grey" or "nv12"; None: BGR or grey, by the shape. NV12 must be given.
 
         Raises:
@@ -119,10 +129,12 @@ class Recognizer:
             RuntimeError: the Recognizer is closed.
         """
         self._require_open()
-        layout = layout_of_frame(frame, layout)
-        # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
-        out = self._luma.reserve(frame.shape[:2]) if layout == "bgr" else None
-        plane = luma_from_frame(frame, layout, out)
+        plane = self._networks.plane_on_device(frame, layout)
+        if plane is None:
+            layout = layout_of_frame(frame, layout)
+            # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
+            out = self._luma.reserve(frame.shape[:2]) if layout == "bgr" else None
+            plane = self._networks.plane(luma_from_frame(frame, layout, out))
         found = self._detect(plane)
         if not len(found):
             return []
@@ -131,7 +143,7 @@ class Recognizer:
         return self._recognize(
             found,
             outside_shares(matrices, size, *plane.shape),
-            lambda part, crops: fill_from_frame(plane, matrices[part], self._model.spec, crops),
+            lambda part: sample_from_frame(self._network, plane, matrices[part], self._model.spec),
         )
 
     def recognize_crops(self, crops: Sequence[U8], landmarks: F32 | None = None) -> list[Face]:
@@ -162,11 +174,11 @@ class Recognizer:
         return self._recognize(
             given,
             np.full(count, np.nan, np.float32),  # a given crop has no frame around it
-            lambda part, out: fill_from_crops(planes[part], matrices[part], self._model.spec, out),
+            lambda part: sample_from_crops(self._network, planes[part], matrices[part], self._model.spec),
         )
 
-    def _recognize(self, found: Detections, outside: F32, fill: Callable[[slice, F32], None]) -> list[Face]:
-        """Runs the expression network; `fill` writes the crops of a slice of the faces into its input.
+    def _recognize(self, found: Detections, outside: F32, sample: Callable[[slice], F32]) -> list[Face]:
+        """Runs the expression network; `sample` makes its input from a slice of the faces and returns it.
 
         `outside` [N] is the share of each crop outside the frame.
         """
@@ -175,10 +187,10 @@ class Recognizer:
         for start in range(0, len(found), BATCH):
             part = slice(start, min(start + BATCH, len(found)))
             some = Detections(found.boxes[part], found.landmarks[part], found.scores[part])
-            crops = self._network.reserve((len(some), 1, spec.size, spec.size))
-            fill(part, crops)
+            crops = sample(part)
             measures = abstain.measure(some.landmarks, outside[part], crops, spec.mean, spec.scale)
-            correct_exposure(crops, measures.contrast, spec)
+            if correct_exposure(crops, measures.contrast, spec):
+                self._network.changed()
             logits, *crop_check = self._network.run()
             if not all(np.isfinite(output).all() for output in (logits, *crop_check)):
                 raise models.ModelError(
@@ -202,7 +214,7 @@ class Recognizer:
         """Returns the engine, provider, threads and kernels in use, and both models with their hashes."""
         self._require_open()
         return {
-            **self._network.info(),
+            **self._networks.info(),
             "ops": ops.target,
             "model": _identity(self._model),
             "detector": _identity(self._detector_model),
@@ -212,8 +224,7 @@ class Recognizer:
         """Releases the engines; no other call may be running. Later calls raise RuntimeError."""
         if not self._closed:
             self._closed = True
-            self._network.close()
-            self._detector_network.close()
+            self._networks.close()
 
     def __enter__(self) -> "Recognizer":
         return self
@@ -227,7 +238,7 @@ class Recognizer:
         names = f"model={self._model.spec.name!r}, detector={self._detector_model.spec.name!r}"
         if self._closed:
             return f"Recognizer({names}, closed)"
-        engine = self._network.info()
+        engine = self._networks.info()
         return (
             f"Recognizer({names}, backend={engine['backend']!r}, provider={engine['provider']!r}, "
             f"threads={engine['threads']}, ops={ops.target!r})"

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from fer_edge.arrays import F32
+from fer_edge import ops
+from fer_edge.arrays import F32, U8
+from fer_edge.backends.base import Sampling
 from fer_edge.buffers import ThreadBuffer
 from fer_edge.models import ModelError, ModelFile
 
@@ -74,6 +76,17 @@ class OrtBackend:
 
     def reserve(self, shape: tuple[int, ...]) -> F32:
         return self._input.reserve(shape)
+
+    def sample(self, plane: U8, matrices: F32, sides: tuple[int, int], sampling: Sampling) -> None:
+        out = self.reserve((len(matrices), 1, *sides))
+        mean, scale, border, fill = sampling
+        ops.warp_normalize(plane, matrices, out, mean=mean, scale=scale, border=border, fill=fill)
+
+    def sampled(self) -> F32:
+        return self._input.reserved()
+
+    def changed(self) -> None:
+        """The network reads the same memory."""
 
     def run(self) -> list[F32]:
         filled = self._input.reserved()
