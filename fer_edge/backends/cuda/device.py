@@ -122,9 +122,12 @@ class Device:
             self._pinned, self._allocations, self._streams = {}, {}, []
             context.detach()
         # pycuda assumes that releasing the primary context also pops it. According to CUDA's manual it does
-        # not. (If pycuda knows the previous context, it has already made that one current.)
-        if previous is None:
-            ctypes.CDLL(LIBRARY).cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+        # not. If pycuda knows the previous context, it has pushed that one on top.
+        library, top = ctypes.CDLL(LIBRARY), ctypes.c_void_p()
+        library.cuCtxPopCurrent_v2(ctypes.byref(top))
+        if previous is not None:
+            library.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+            library.cuCtxPushCurrent_v2(top)
 
 
 class Stream:
