@@ -26,9 +26,9 @@ from fer_edge.models import ModelError, ModelFile
 
 Build = Literal["background", "block", "never"]
 BUILDS = ("background", "block", "never")
-# Compute capability -> the document that shows that this GPU is faster than ONNX Runtime on the CPU beside
-# it. Empty: no engine of this project has run on a GPU yet. benchmarks/device.py measures.
-MEASURED_FASTER: dict[int, str] = {}
+# One of these exists where an NVIDIA driver runs: on desktops and servers, and on a Jetson. CUDA is not asked,
+# because a process that has initialised it can no longer be forked.
+GPU_FILES = ("/dev/nvidia0", "/dev/nvhost-gpu")
 _logger = logging.getLogger("fer_edge")
 
 
@@ -159,16 +159,16 @@ def _plan(model: ModelFile, product: Product, request: Request, gpu: Gpu | None,
 
 
 def _automatic(request: Request) -> Networks:
-    return CpuNetworks(request, why_not_a_gpu(this_gpu()))
+    return CpuNetworks(request, why_not_a_gpu())
 
 
-def why_not_a_gpu(gpu: Gpu | None) -> str:
-    """Why backend="auto" does not take this machine's GPU."""
-    if gpu is None:
-        return "no NVIDIA GPU and driver were found"
+def why_not_a_gpu() -> str:
+    """Why backend="auto" takes no GPU. It will take one that was measured to be faster than the CPU."""
+    if not any(Path(file).exists() for file in GPU_FILES):
+        return "no NVIDIA GPU was found"
     return (
-        f"{gpu.describe()} was not measured to be faster than the CPU for these networks; ask for it by "
-        "name, with backend='tensorrt' or 'tensorrt-rtx'"
+        "no GPU was measured to be faster than the CPU for these networks; ask for it by name, with "
+        "backend='tensorrt' or 'tensorrt-rtx'"
     )
 
 
