@@ -26,8 +26,8 @@ from fer_edge.models import ModelError, ModelFile
 
 Build = Literal["background", "block", "never"]
 BUILDS = ("background", "block", "never")
-# One of these exists where an NVIDIA driver runs: on desktops and servers, and on a Jetson. CUDA is not asked,
-# because a process that has initialised it can no longer be forked.
+# One of these exists where an NVIDIA driver runs: on desktops and servers, and on a Jetson. CUDA itself is
+# not asked, because a process that has initialised it can no longer be forked.
 GPU_FILES = ("/dev/nvidia0", "/dev/nvhost-gpu")
 _logger = logging.getLogger("fer_edge")
 
@@ -118,7 +118,7 @@ class GpuNetworks:
         try:
             bindings, gpu = load(product), this_gpu()
             for model in (request.expression, request.detector):
-                plan = _plan(model, product, request, gpu, cancelled)
+                plan = plan_of(model, product, request, gpu, cancelled)
                 self._opened.append(TrtBackend(session, model, bindings, plan, gpu))
                 warm_up(self._opened[-1], model)
                 if cancelled.is_set():
@@ -145,7 +145,7 @@ class GpuNetworks:
             self.session.close()
 
 
-def _plan(model: ModelFile, product: Product, request: Request, gpu: Gpu | None, cancelled: Event) -> Plan:
+def plan_of(model: ModelFile, product: Product, request: Request, gpu: Gpu | None, cancelled: Event) -> Plan:
     """The plan of a network: from the folder or the user's cache, else built there."""
     target = target_for("this", product.name)
     key = key_for(model, target, load(product).__version__, gpu, Options())

@@ -128,8 +128,8 @@ class SwitchingNetworks:
         except CancelledError:
             return
         except (ModelError, DeviceError, ImportError) as error:
-            self._state = f"the engines cannot be used: {error}"
             _logger.warning("the CPU goes on to answer: %s", error)
+            self._state = f"the engines cannot be used: {error}"
             return
         self._state = ""
         self.current = self._gpu

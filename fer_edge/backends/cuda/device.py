@@ -166,6 +166,10 @@ class Stream:
         )
         return event.record(self._native)
 
+    def record(self, event: Any) -> None:
+        """Lets an event of pycuda, of the caller, be reached when the work so far is done."""
+        event.record(self._native)
+
     def wait_for(self, event: Any) -> None:
         """Waits for a mark, which can then be used again."""
         event.synchronize()
