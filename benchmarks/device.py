@@ -21,7 +21,7 @@ from fer_edge.backends.trt import BATCHES
 from fer_edge.backends.trt_execution import Engine, Execution
 from fer_edge.context import context
 
-WARMUP = 30
+WARMUP, ROUNDS = 30, 10
 MODEL = "tkfnet-nano-float32"
 
 
@@ -41,7 +41,7 @@ def time_frames(recognizer: Recognizer, runs: int) -> dict[str, dict[str, float]
 
 
 def time_engine(engine: Engine, shape: tuple[int, ...], runs: int) -> dict[str, float]:
-    """Microseconds of the GPU for one run, with and without a graph, as medians of ten rounds."""
+    """Microseconds of the GPU for one run, with and without a graph, as medians of several rounds."""
     import pycuda.driver as driver
 
     session, times = engine.session, {}
@@ -52,7 +52,7 @@ def time_engine(engine: Engine, shape: tuple[int, ...], runs: int) -> dict[str, 
             if name == "graph":
                 execution.capture()
             rounds = []
-            for _ in range(10):
+            for _ in range(ROUNDS):
                 begin, end = driver.Event(), driver.Event()
                 session.stream.record(begin)
                 for _ in range(runs):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 LIBRARY = "libcuda.so.1"
 # CU_STREAM_NON_BLOCKING of cuda.h, for which pycuda has no name.
 NON_BLOCKING = 1
-_INSTALL = "pip install 'fer_edge[aot]' (its build needs the CUDA headers, see docs/deploy.md)"
+_INSTALL = "pip install 'fer_edge[gpu]' (its build needs the CUDA headers, see docs/deploy.md)"
 
 
 class DeviceError(RuntimeError):

@@ -17,9 +17,10 @@ def test_the_benchmark_runs(tensorrt: TensorRT, tmp_path: Path, monkeypatch: pyt
     for name in ("face-luma", device.MODEL):
         write_engine(tmp_path / "engines", models.read(models.WEIGHTS / f"{name}.onnx"))
     monkeypatch.setattr(device, "WARMUP", 1)
+    monkeypatch.setattr(device, "ROUNDS", 1)
     monkeypatch.setattr(device, "COUNTS", (0, 4))
     json_file = tmp_path / "device.json"
-    arguments = ["--engines", tmp_path / "engines", "--runs", 2, "--json", json_file]
+    arguments = ["--engines", tmp_path / "engines", "--runs", 1, "--json", json_file]
     monkeypatch.setattr(sys, "argv", ["device", *map(str, arguments)])
     device.main()
     result = json.loads(json_file.read_text())

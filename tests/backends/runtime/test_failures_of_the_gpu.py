@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driver_double import LOST, OUT_OF_MEMORY, Driver
+from driver_double import Driver
+from driver_library import LOST, OUT_OF_MEMORY
 from tensorrt_double import TensorRT
 from test_recognizer_on_gpu import frame_with_faces
 
@@ -148,7 +149,7 @@ def test_a_gpu_backend_without_pycuda(
 
     monkeypatch.delitem(sys.modules, "pycuda.driver")
     monkeypatch.delitem(sys.modules, "pycuda")
-    with pytest.raises(ImportError, match=r"the GPU runtime needs pycuda .*pip install 'fer_edge\[aot\]'"):
+    with pytest.raises(ImportError, match=r"the GPU runtime needs pycuda .*pip install 'fer_edge\[gpu\]'"):
         make_recognizer(backend="tensorrt-rtx")
 
 
