@@ -96,7 +96,7 @@ PYCUDA_PIP := $(PYCUDA_PY) -m pip --disable-pip-version-check --quiet install
 	@touch $@
 
 test-pycuda: .venv-pycuda/stamp
-	$(PYCUDA_PY) -m pytest -m engines tests/with_pycuda
+	CUDA_HOME=$(CURDIR)/$(PYCUDA_CUDA) $(PYCUDA_PY) -m pytest -m engines tests/with_pycuda
 
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa

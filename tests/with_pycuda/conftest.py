@@ -16,9 +16,10 @@ def library() -> ctypes.CDLL:
     """The double, loaded so that pycuda finds it under the name libcuda.so.1."""
     path = FOLDER / "libcuda.so.1"
     assert path.exists(), f"{path} is missing; make test-pycuda makes it"
+    # Not global: libcurand contains functions of the CUDA runtime, as the emulator of the kernels does.
     for curand in FOLDER.glob("libcurand.so.*"):
-        ctypes.CDLL(str(curand), ctypes.RTLD_GLOBAL)
-    return ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(curand))
+    return ctypes.CDLL(str(path))
 
 
 @pytest.fixture
