@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -138,11 +139,10 @@ class GpuNetworks:
         return self.expression.info()
 
     def close(self) -> None:
-        try:
+        with ExitStack() as stack:
+            stack.callback(self.session.close)
             for network in self._opened:
-                network.close()
-        finally:
-            self.session.close()
+                stack.callback(network.close)
 
 
 def plan_of(model: ModelFile, product: Product, request: Request, gpu: Gpu | None, cancelled: Event) -> Plan:

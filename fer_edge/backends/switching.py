@@ -113,14 +113,13 @@ class SwitchingNetworks:
     def close(self) -> None:
         if self._thread is not None:
             self._finalizer()
+        self._cpu.close()
         try:
-            if self._gpu is not None:
-                self._gpu.close()
-            self._session.close()
+            # Networks that could not be made have closed the session.
+            (self._gpu or self._session).close()
         except DeviceError as error:
             # A lost device cannot free its memory; the driver does, when the process ends.
             _logger.warning("%s", error)
-        self._cpu.close()
 
     def _make(self, make: Callable[[], Networks]) -> None:
         try:

@@ -6,6 +6,7 @@ was captured, so each graph has a context of its own.
 """
 
 from collections import OrderedDict
+from contextlib import ExitStack
 
 import numpy as np
 
@@ -181,14 +182,17 @@ class TrtBackend:
         return self._engine
 
     def _free_all(self) -> None:
-        self._session.stream.synchronize()
-        for execution in (*self._free.values(), *self._graphs.values()):
-            execution.close()
+        engine, self._engine = self._engine, None
+        executions = [*self._free.values(), *self._graphs.values()]
         self._free.clear()
         self._graphs.clear()
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.close()
+        # In the reverse order, and all of it also where the device is lost.
+        with ExitStack() as stack:
+            if engine is not None:
+                stack.callback(engine.close)
+            for execution in executions:
+                stack.callback(execution.close)
+            stack.callback(self._session.stream.synchronize)
 
 
 def _joined(parts: tuple[F32, ...]) -> F32:

@@ -72,18 +72,25 @@ class Engine:
         return context
 
     def keep_kernels(self) -> None:
-        """Writes the kernels that were compiled beside the plan; raises ModelError if it cannot."""
+        """Writes the kernels that were compiled beside the plan, for the next start."""
         if self._kernels is None:
             return
         kernels = bytes(memoryview(self._kernels.serialize()))
-        if kernels and kernels != self._kept:
+        if not kernels or kernels == self._kept:
+            return
+        self._kept = kernels
+        try:
             plan_files.write_kernels(self.plan, self._gpu, kernels)
-            self._kept = kernels
+        except ModelError as error:
+            _logger.info("the next start compiles the kernels of %s again: %s", self.plan.path, error)
 
     def close(self) -> None:
         """Frees the engine; its executions are closed."""
-        del self._engine, self._runtime
-        self._kernels = None
+        try:
+            self.keep_kernels()
+        finally:
+            del self._engine, self._runtime
+            self._kernels = None
 
     def _runtime_configs(self, eager: bool) -> tuple[Any, ...]:
         """TensorRT for RTX compiles kernels when an engine runs; TensorRT did so when it was built."""
@@ -184,13 +191,15 @@ class Execution:
 
     def close(self) -> None:
         """Frees graph, context and buffers; the stream is idle."""
-        if self._graph is not None:
-            self._graph.close()
+        try:
+            if self._graph is not None:
+                self._graph.close()
+        finally:
             self._graph = None
-        del self._context
-        for address, _ in self._buffers.values():
-            self._session.device.free(address)
-        self._buffers.clear()
+            del self._context
+            for address, _ in self._buffers.values():
+                self._session.device.free(address)
+            self._buffers.clear()
 
     def _enqueue(self) -> None:
         if not self._context.execute_async_v3(self._session.stream.handle):

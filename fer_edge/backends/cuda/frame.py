@@ -1,13 +1,15 @@
 """The luma plane of a frame on its way to the GPU, and frames that are there already."""
 
 import ctypes
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fer_edge.arrays import U8
-from fer_edge.backends.cuda.device import LIBRARY, Device, DeviceError, Stream
+from fer_edge.backends.cuda.device import LIBRARY, DeviceError, Stream
 
 # DLDeviceType of dlpack.h: kDLCUDA, kDLCUDAManaged
 _DLPACK_CUDA = (2, 13)
@@ -33,15 +35,21 @@ class DevicePlane:
     Args:
         host: the plane on the CPU; None if the frame came on the GPU.
         pixels: the plane on the GPU; None if the frame came on the CPU.
-        device: the GPU.
-        stream: for the work.
+        stream: for the download.
+        exclusive: makes the stream the calling thread's own, see Session.
     """
 
-    def __init__(self, host: U8 | None, pixels: Pixels | None, device: Device, stream: Stream) -> None:
+    def __init__(
+        self,
+        host: U8 | None,
+        pixels: Pixels | None,
+        stream: Stream,
+        exclusive: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self._host = host
         self.pixels = pixels
-        self._device = device
         self._stream = stream
+        self._exclusive = exclusive
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,7 +64,7 @@ class DevicePlane:
             rows = np.empty((height, self.pixels.row_stride), np.uint8)
             # The last row may end before its stride does.
             flat = rows.reshape(-1)[: (height - 1) * self.pixels.row_stride + width]
-            with self._device.current():
+            with self._exclusive():
                 self._stream.download(flat, self.pixels.address)
                 self._stream.wait_for(self._stream.mark())
             self._host = rows[:, :width]

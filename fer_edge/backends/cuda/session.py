@@ -23,7 +23,7 @@ class Session:
 
     Args:
         in_place: the GPU reads frames from the CPU's memory instead of copying them; for a GPU that shares
-            it. None: no.
+            it.
     """
 
     def __init__(self, *, in_place: bool = False) -> None:
@@ -31,7 +31,7 @@ class Session:
         try:
             with self.device.current():
                 self.stream = self.device.stream()
-            self._lock = threading.Lock()
+            self._lock = threading.RLock()
             self.in_place = in_place
             self._frames = ThreadSets(lambda: Block(self.device, self.stream, in_place=in_place))
             kernels: Any = compiled_kernels()
@@ -46,7 +46,7 @@ class Session:
     def exclusive(self) -> Iterator[None]:
         """Makes the context current, and the stream this thread's own.
 
-        A stream that is being recorded must not be used by another thread.
+        A stream that is being recorded must not be used by another thread. A thread may nest this.
         """
         with self._lock, self.device.current():
             yield
@@ -58,7 +58,7 @@ class Session:
 
     def plane(self, luma: U8) -> DevicePlane:
         """Begins a frame that is on the CPU."""
-        return DevicePlane(luma, None, self.device, self.stream)
+        return DevicePlane(luma, None, self.stream, self.exclusive)
 
     def plane_on_device(self, frame: Any, layout: str | None) -> DevicePlane | None:
         """Begins a frame that is in a GPU's memory; None if it is not.
@@ -71,7 +71,7 @@ class Session:
             return None
         with self.device.current():
             pixels = pixels_from_array(frame, layout, self.stream)
-        return DevicePlane(None, pixels, self.device, self.stream)
+        return DevicePlane(None, pixels, self.stream, self.exclusive)
 
     def close(self) -> None:
         """Frees everything; a second call does nothing."""

@@ -1,5 +1,6 @@
 """The whole Recognizer on a GPU that is a double: its faces are the CPU's, and nothing is left behind."""
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,9 @@ from driver_double import Driver
 from tensorrt_double import TensorRT, write_engine
 from tiny import frame_with_cells
 
-from fer_edge import Recognizer, models
-from fer_edge.backends.trt import BATCHES
+from fer_edge import ModelError, Recognizer, models
+from fer_edge.backends.engines import plan_files
+from fer_edge.backends.trt import BATCHES, MAX_GRAPHS
 
 Make = Callable[..., Recognizer]
 CELLS = [(5 * column + 2, 5 * row + 2) for row in range(6) for column in range(8)]
@@ -98,8 +100,6 @@ def test_frames_of_many_sizes_keep_few_graphs(on_gpu: Make, make_recognizer: Mak
         frame = np.full((32, side), 200, np.uint8)
         for _ in range(3):
             assert gpu(frame) == cpu(frame)
-    from fer_edge.backends.trt import MAX_GRAPHS
-
     assert len(driver.graphs) <= len(BATCHES) + MAX_GRAPHS
 
 
@@ -197,10 +197,23 @@ def test_info_says_what_runs(on_gpu: Make, engines: Path, expression_file: Path)
 def test_compiled_kernels_are_kept_beside_the_plan(on_gpu: Make, engines: Path, tensorrt: TensorRT) -> None:
     on_gpu().close()
     kept = sorted(path.name for path in engines.glob("*.kernels"))
-    assert "expression.kernels" in kept
+    assert kept == ["detector.kernels", "expression.kernels"]
     compiled = len(tensorrt.compiled)
     on_gpu().close()
     assert [c for c in tensorrt.compiled[compiled:] if "eager" in c] == []
+
+
+def test_a_read_only_folder_of_engines_will_do(
+    on_gpu: Make, engines: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ModelError("the file system is read-only")
+
+    monkeypatch.setattr(plan_files, "write_kernels", refuse)
+    with caplog.at_level(logging.INFO, "fer_edge"):
+        assert len(on_gpu()(frame_with_faces(2))) == 2
+    assert "compiles the kernels of" in caplog.text
+    assert not list(engines.glob("*.kernels"))
 
 
 @pytest.mark.slow
