@@ -71,6 +71,7 @@ class TensorRT(ModuleType):
         self.contexts: list[Context] = []
         self.compiled: list[str] = []
         self.refuses = False  # to run
+        self.refuses_recording = False
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Replaces the bindings."""
@@ -177,7 +178,7 @@ class Context:
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         module = self._engine.module
-        if module.refuses:
+        if module.refuses or (module.refuses_recording and module.driver.streams[stream_handle].recorder):
             self._engine.logger.log(module.ILogger.ERROR, "the kernel was refused")
             return False
         driver, shape, addresses = module.driver, self._shape, dict(self._addresses)

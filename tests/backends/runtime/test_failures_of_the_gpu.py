@@ -136,6 +136,31 @@ def test_without_graphs_the_work_is_the_same(
     assert driver.calls["cuGraphLaunch"] == 0
 
 
+def test_an_engine_that_cannot_be_recorded_runs_without_graphs(
+    on_gpu: Make,
+    make_recognizer: Make,
+    driver: Driver,
+    tensorrt: TensorRT,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tensorrt.refuses_recording = True
+    with caplog.at_level(logging.WARNING, "fer_edge"):
+        gpu, frame = on_gpu(), frame_with_faces(3)
+        for _ in range(3):
+            assert gpu(frame) == make_recognizer()(frame)
+    assert "without a CUDA graph, slower: " in caplog.text
+    assert driver.graphs == {}
+
+
+def test_a_frame_that_fell_back_stays_on_the_cpu(on_gpu: Make, driver: Driver) -> None:
+    gpu = on_gpu(fallback=True)
+    frame = _warm(gpu)
+    before = driver.calls["warp_normalize"]
+    driver.fail("cuGraphLaunch")
+    gpu(frame)
+    assert driver.calls["warp_normalize"] == before + 1
+
+
 def test_engines_that_are_missing(on_gpu: Make, tmp_path: Path, driver: Driver) -> None:
     with pytest.raises(ModelError, match="nowhere does not exist; run fer-edge build"):
         on_gpu(engines=tmp_path / "nowhere")

@@ -11,6 +11,8 @@ from driver_double import Driver
 from test_recognizer_on_gpu import frame_with_faces
 
 from fer_edge import Recognizer
+from fer_edge.backends.cuda import session
+from fer_edge.backends.cuda.frame import _Tensor
 
 Make = Callable[..., Recognizer]
 
@@ -49,8 +51,6 @@ class DlpackArray(OnGpu):
         return 2, 0
 
     def __dlpack__(self, *, stream: int) -> Any:
-        from fer_edge.backends.cuda.frame import _Tensor
-
         self.streams = [stream]
         shape, strides = self.facts["shape"], self.facts["strides"]
         sides = (ctypes.c_int64 * 2)(*shape)
@@ -108,12 +108,11 @@ def test_the_producer_is_waited_for(on_gpu: Make, driver: Driver) -> None:
 def test_without_the_extension_it_is_downloaded(
     on_gpu: Make, make_recognizer: Make, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fer_edge.backends.cuda import session
-
     monkeypatch.setattr(session, "compiled_kernels", lambda: None)
-    frame = frame_with_faces(3)
+    # Faces everywhere, also in the last rows.
+    frame = frame_with_faces(48)
     given: Any = CudaArray(driver, frame, 16)
-    assert on_gpu()(given) == make_recognizer()(frame)
+    assert on_gpu(max_faces=100)(given) == make_recognizer(max_faces=100)(frame)
 
 
 def test_a_failing_gpu_answers_from_the_downloaded_frame(

@@ -13,6 +13,8 @@ from tensorrt_double import TensorRT, write_engine
 from tiny import frame_with_cells
 
 from fer_edge import ModelError, Recognizer, models
+from fer_edge.backends.base import Sampling
+from fer_edge.backends.cuda import session
 from fer_edge.backends.engines import plan_files
 from fer_edge.backends.trt import BATCHES, MAX_GRAPHS
 
@@ -47,8 +49,6 @@ def test_any_frame(on_gpu: Make, make_recognizer: Make, shape: tuple[int, int]) 
 def test_without_the_extension_the_cpu_samples(
     on_gpu: Make, make_recognizer: Make, monkeypatch: pytest.MonkeyPatch, driver: Driver
 ) -> None:
-    from fer_edge.backends.cuda import session
-
     monkeypatch.setattr(session, "compiled_kernels", lambda: None)
     gpu, frame = on_gpu(), frame_with_faces(5)
     assert gpu(frame) == make_recognizer()(frame)
@@ -100,7 +100,26 @@ def test_frames_of_many_sizes_keep_few_graphs(on_gpu: Make, make_recognizer: Mak
         frame = np.full((32, side), 200, np.uint8)
         for _ in range(3):
             assert gpu(frame) == cpu(frame)
-    assert len(driver.graphs) <= len(BATCHES) + MAX_GRAPHS
+    assert len(driver.graphs) == len(BATCHES) + MAX_GRAPHS
+    # Input and outputs of each graph, and of one execution without a graph for each profile. The thread's frame,
+    # and its input and matrices for each network, on the GPU and pinned; pinned outputs of each network.
+    assert driver.alive["memory"] <= 2 * (len(BATCHES) + MAX_GRAPHS + 4) + 2 * (1 + 4) + 2
+
+
+def test_a_batch_that_no_engine_takes_is_split(on_gpu: Make, make_recognizer: Make) -> None:
+    frame, sampling = frame_with_faces(17), Sampling(0.0, 1 / 255, "constant")
+    corners = np.array([[[1, 0, x], [0, 1, y]] for x, y in ((0, 0), (40, 80), (7, 160))], np.float32)
+    answers = []
+    for recognizer in (on_gpu(), make_recognizer()):
+        detector = recognizer._networks.detector
+        for _ in range(3):
+            detector.sample(frame, corners, (96, 64), sampling)
+            outputs = detector.run()
+        detector.reserve((3, 1, 96, 64))[...] = detector.sampled().copy() / 2
+        answers.append([*outputs, *detector.run()])
+    for found, expected in zip(*answers, strict=True):
+        assert found.shape[0] == 3
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_dark_faces_are_stretched_on_the_gpu_too(on_gpu: Make, make_recognizer: Make) -> None:
