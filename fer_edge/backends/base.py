@@ -57,7 +57,10 @@ class Networks(Protocol):
     def expression(self) -> Backend: ...
 
     def plane(self, luma: U8) -> Any:
-        """Begins a frame: returns its luma plane, for `Backend.sample`. The array must stay as it is."""
+        """Begins a frame: returns its luma plane, for `Backend.sample`. The array must stay as it is.
+
+        It is the array itself or has `shape`, and `host()` for the array.
+        """
 
     def plane_on_device(self, frame: Any, layout: str | None) -> Any:
         """The same for a frame that is in the memory of a GPU; None if it is not, or cannot be used there."""

@@ -12,6 +12,8 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from fer_edge.arrays import F32, U8
 from fer_edge.backends.base import Backend, Networks, Sampling
 from fer_edge.backends.cuda.device import DeviceError
@@ -37,7 +39,12 @@ class SwitchingPlane:
 
     def on(self, networks: Networks) -> Any:
         """The plane for the frame's networks, or on the CPU for others."""
-        return self.plane if networks is self.networks else self.plane.host()
+        return self.plane if networks is self.networks else self.host()
+
+    def host(self) -> U8:
+        """The plane on the CPU."""
+        plane: U8 = self.plane if isinstance(self.plane, np.ndarray) else self.plane.host()
+        return plane
 
 
 class SwitchingNetworks:
