@@ -58,6 +58,8 @@ def networks_for(backend: str, request: Request) -> Networks:
         raise ValueError(f"backend must be one of {', '.join(_MAKERS)}, got {backend!r}")
     if request.build not in BUILDS:
         raise ValueError(f"build must be one of {', '.join(BUILDS)}, got {request.build!r}")
+    if request.engines is not None and backend not in (*_ON_GPU, "auto"):
+        raise ValueError(f"engines must be None with backend={backend!r}, got {str(request.engines)!r}")
     return _MAKERS[backend](request)
 
 

@@ -34,7 +34,10 @@ def main(headers: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     own = set(re.findall(r"^int (cu\w+)\(", DOUBLE.read_text(), re.MULTILINE))
     rest = folder / "rest.c"
-    others = sorted(functions(headers) - own)
+    declared = functions(headers)
+    if unknown := own - declared:
+        raise SystemExit(f"cuda.h must declare the functions of the double, it lacks {', '.join(unknown)}")
+    others = sorted(declared - own)
     rest.write_text("".join(f"int {name}(void) {{ return {NOT_SUPPORTED}; }}\n" for name in others))
     library = folder / "libcuda.so.1"
     command = [COMPILER, "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-Wl,-soname,libcuda.so.1"]

@@ -2,12 +2,14 @@
 
 import ctypes
 import math
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from libraries import DOUBLE
 
 from fer_edge.backends.cuda.device import Device, DeviceError
 from fer_edge.backends.cuda.graph import FUNCTIONS, Graph
@@ -184,6 +186,9 @@ def test_a_graph_replays_its_copies(alive: Alive) -> None:
     device.close()
 
 
-def test_cuda_h_declares_the_functions_of_graphs(library: ctypes.CDLL) -> None:
-    for name in (*FUNCTIONS, "cuGetErrorName", "cuCtxPopCurrent_v2", "cuCtxPushCurrent_v2"):
+def test_the_functions_of_graphs_are_in_the_double(library: ctypes.CDLL) -> None:
+    # And libraries.py takes into the double only what cuda.h declares.
+    others = ("cuGetErrorName", "cuCtxPopCurrent_v2", "cuCtxPushCurrent_v2", "cuStreamSynchronize")
+    for name in (*FUNCTIONS, *others):
+        assert re.search(rf"^int {name}\(", DOUBLE.read_text(), re.MULTILINE)
         assert hasattr(library, name)

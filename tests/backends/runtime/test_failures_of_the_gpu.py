@@ -191,3 +191,9 @@ def test_auto_says_why_it_takes_no_gpu(
         info = make_recognizer(backend="auto").info()
         assert info["backend"] == "onnxruntime"
         assert info["why"].startswith(why)
+
+
+def test_engines_are_for_gpus(make_recognizer: Make, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="engines must be None with backend='onnxruntime', got '/"):
+        make_recognizer(backend="onnxruntime", engines=tmp_path)
+    assert make_recognizer(backend="auto", engines=tmp_path).info()["backend"] == "onnxruntime"
