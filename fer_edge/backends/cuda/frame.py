@@ -120,9 +120,10 @@ class _Array:
 
 
 def _array(frame: Any, stream: Stream) -> _Array:
-    if hasattr(frame, "__cuda_array_interface__"):
+    """DLPack first: its producer lets our stream wait, and PyTorch's other interface names no stream."""
+    if not hasattr(frame, "__dlpack__"):
         facts: dict[str, Any] = frame.__cuda_array_interface__
-        _wait_for_producer(facts.get("stream"))
+        _wait_for_producer(facts)
         return _Array(facts["data"][0], facts["typestr"], tuple(facts["shape"]), facts.get("strides"), frame)
     capsule = frame.__dlpack__(stream=stream.handle)
     tensor = _tensor_from_capsule(capsule)
@@ -131,12 +132,16 @@ def _array(frame: Any, stream: Stream) -> _Array:
     return _Array(address, kind, tensor.sides(), tensor.steps(), capsule)
 
 
-def _wait_for_producer(stream: int | None) -> None:
-    """As the CUDA array interface, version 3, asks of a consumer."""
-    if stream is None:
-        return
-    if error := ctypes.CDLL(LIBRARY).cuStreamSynchronize(ctypes.c_void_p(stream)):
-        raise DeviceError(f"the stream of the frame's producer failed: CUDA error {error}")
+def _wait_for_producer(facts: dict[str, Any]) -> None:
+    """As version 3 of the interface asks. Before that it names no stream, so all are waited for."""
+    library, stream = ctypes.CDLL(LIBRARY), facts.get("stream")
+    error = 0
+    if facts["version"] < 3:
+        error = library.cuCtxSynchronize()
+    elif stream is not None:
+        error = library.cuStreamSynchronize(ctypes.c_void_p(stream))
+    if error:
+        raise DeviceError(f"the work of the frame's producer failed: CUDA error {error}")
 
 
 class _Tensor(ctypes.Structure):

@@ -69,7 +69,7 @@ class Session:
         """
         if not is_on_gpu(frame):
             return None
-        with self.device.current():
+        with self.exclusive():
             pixels = pixels_from_array(frame, layout, self.stream)
         return DevicePlane(None, pixels, self.stream, self.exclusive)
 

@@ -37,6 +37,10 @@ class DriverLibrary:
         text._obj.value = NAMES[error].encode()
         return SUCCESS
 
+    def cuCtxSynchronize(self) -> int:  # noqa: N802
+        self.calls["cuCtxSynchronize"] += 1
+        return SUCCESS
+
     def cuStreamSynchronize(self, stream: ctypes.c_void_p) -> int:  # noqa: N802
         self.calls["cuStreamSynchronize"] += 1
         return SUCCESS

@@ -35,7 +35,7 @@ class OnGpu:
 
 
 class CudaArray(OnGpu):
-    """As PyTorch, CuPy and Numba."""
+    """As Numba."""
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class CudaArray(OnGpu):
 
 
 class DlpackArray(OnGpu):
-    """As every library of the array API standard."""
+    """As PyTorch and CuPy, and every library of the array API standard."""
 
     streams: list[int]
 
@@ -102,7 +102,14 @@ def test_the_producer_is_waited_for(on_gpu: Make, driver: Driver) -> None:
     given: Any = CudaArray(driver, frame_with_faces(1))
     given.facts["stream"] = 1
     on_gpu()(given)
-    assert driver.calls["cuStreamSynchronize"] == 1
+    assert (driver.calls["cuStreamSynchronize"], driver.calls["cuCtxSynchronize"]) == (1, 0)
+
+
+def test_a_producer_that_names_no_stream_is_waited_for(on_gpu: Make, driver: Driver) -> None:
+    given: Any = CudaArray(driver, frame_with_faces(1))
+    given.facts["version"] = 2
+    on_gpu()(given)
+    assert (driver.calls["cuStreamSynchronize"], driver.calls["cuCtxSynchronize"]) == (0, 1)
 
 
 def test_without_the_extension_it_is_downloaded(

@@ -101,8 +101,8 @@ def test_frames_of_many_sizes_keep_few_graphs(on_gpu: Make, make_recognizer: Mak
         for _ in range(3):
             assert gpu(frame) == cpu(frame)
     assert len(driver.graphs) == len(BATCHES) + MAX_GRAPHS
-    # Of each graph, and of one execution without a graph for each profile: input and outputs. Of the thread,
-    # on the GPU and pinned: its frame, and input and matrices of each network. Its pinned outputs of each one.
+    # Input and outputs of each graph, and of one execution without a graph for each profile.
+    # Of the thread, on the GPU and pinned: its frame, input and matrices of each network; pinned outputs.
     assert driver.alive["memory"] <= 2 * (len(BATCHES) + MAX_GRAPHS + 4) + 2 * (1 + 4) + 2
 
 
