@@ -111,8 +111,9 @@ def withheld(found: F32, examples: Examples, limits: dict[str, float]) -> dict[s
             rows &= examples.targets[:, PROBLEMS.index("rolled")] == 1
         if kind == "partly covered":
             rows &= examples.targets[:, PROBLEMS.index("covered")] == 0
-        shares = {p: float((found[rows, k] > limits[p]).mean()) for k, p in enumerate(PROBLEMS)}
-        table[kind] = {"faces": int(rows.sum()), **shares}
+        faces = int(rows.sum())
+        above = {p: int((found[rows, k] > limits[p]).sum()) for k, p in enumerate(PROBLEMS)}
+        table[kind] = {"faces": faces, **{p: count / max(faces, 1) for p, count in above.items()}}
     return table
 
 
