@@ -9,6 +9,7 @@ best mean of accuracy and balanced accuracy on the validation split, among those
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 
 from fer_edge.arrays import F64
+from fer_edge.context import context
 from training.command_line import exit_on_error
 from training.data.split import LABELS, Split, load_prepared
 from training.evaluation.inference import module_outputs
@@ -74,6 +76,9 @@ def adjust_checkpoint(args: argparse.Namespace) -> None:
     print(table(shown), end="")
     strength = choose_strength(rows, args.largest_loss) if args.strength is None else args.strength
     print(f"strength: {strength}")
+    if args.json:
+        report = {"strength": strength, "valid": rows, "context": context()}
+        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if args.out:
         adjust(model, strength, logs)
         args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +98,7 @@ def main() -> None:
         metavar="POINTS",
         help="of accuracy, for the choice; %(default)s by default",
     )
+    parser.add_argument("--json", type=Path, help="where to write the table")
     parser.add_argument("--out", type=Path, help="adjusted checkpoint; without it, only the table is printed")
     args = parser.parse_args()
     with exit_on_error(parser):

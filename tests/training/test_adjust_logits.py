@@ -1,5 +1,6 @@
 """Logit adjustment: the strengths, the choice among them, and the adjusted network."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -68,12 +69,23 @@ def test_the_adjusted_checkpoint_gives_adjusted_logits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "new" / "checkpoint.pt"
-    arguments = [str(checkpoint), str(prepared), "--strength", "0.3", "--out", str(out)]
+    report = tmp_path / "report.json"
+    arguments = [
+        str(checkpoint),
+        str(prepared),
+        "--strength",
+        "0.3",
+        "--out",
+        str(out),
+        "--json",
+        str(report),
+    ]
     monkeypatch.setattr(sys, "argv", ["adjust_logits", *arguments])
     module.main()
     printed = capsys.readouterr().out
     assert "| strength | accuracy | balanced | mean |" in printed
     assert printed.endswith("strength: 0.3\n")
+    assert [row["strength"] for row in json.loads(report.read_text())["valid"]] == list(module.STRENGTHS)
     x = torch.randn(5, 1, 64, 64, generator=torch.Generator().manual_seed(1))
     logs = torch.from_numpy(module.log_frequencies(load_prepared(prepared, "train"))).float()
     with torch.no_grad():
