@@ -87,9 +87,9 @@ class ModelSpec:
             models, 90 % of the labels of the validation split with at least this confidence are right.
         max_covered: expression: the network has a crop check, a second output [N, 2] with the logits of
             "mouth or both eyes are covered" and "not upright"; above this probability of the first the label
-            should not be trusted. None: no crop check. In the embedded models, 0.5 % of the uncovered faces
-            of the validation split are above it.
-        max_rolled: the same for the second; given if and only if `max_covered` is.
+            should not be trusted. None: no crop check. In the embedded models, 1 % of the untouched faces
+            of the validation splits are above it.
+        max_rolled: the same for the second (0.5 %); given if and only if `max_covered` is.
         template: expression: positions of the five landmarks (right eye, left eye, nose tip, right and left
             mouth corner; right and left from the person's view) in the crop, as fractions of its side;
             detector: empty.
