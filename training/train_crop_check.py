@@ -36,8 +36,8 @@ from training.models import build
 from training.models.crop_check import PROBLEMS
 
 BATCH, EPOCHS, LR, WEIGHT_DECAY = 256, 15, 2e-3, 1e-3
-# Share of the untouched faces that each problem may withhold. About half of the untouched faces with the highest
-# probability of "covered" are covered, by hands; hardly any is rolled.
+# Share of the untouched faces that each problem may withhold. About half of the untouched faces with the
+# highest probability of "covered" are covered, by hands; hardly any is rolled.
 UNTOUCHED_LOSS = {"covered": 0.01, "rolled": 0.005}
 
 
