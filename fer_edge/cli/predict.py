@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_edge.arrays import U8
-from fer_edge.cli.pictures import message_of, opencv, pictures_from_arguments, read_picture, shown
+from fer_edge.cli.pictures import message_of, opencv, pictures_from_arguments, shown
+from fer_edge.cli.read_picture import read_picture
 from fer_edge.cli.report import CsvReport, JsonReport, Report, TableReport
 from fer_edge.models import ModelError
 from fer_edge.result import Face
@@ -95,7 +96,9 @@ def _report_from_options(options: argparse.Namespace, paths: Sequence[Path], lab
 def _predict_one(recognizer: "Recognizer", path: Path, copy: Path | None, report: Report) -> bool:
     """Reads, processes and reports one picture; returns whether this succeeded."""
     try:
-        picture = read_picture(path)
+        picture, notes = read_picture(path)
+        for note in notes:
+            print(f"fer-edge: {shown(path)}: {note}", file=sys.stderr)
         faces = recognizer(picture)
     except (OSError, ValueError, ModelError) as error:
         _fail(report, shown(path), message_of(error))
