@@ -12,7 +12,7 @@ from fer_edge.align import matrices_from_boxes, matrices_from_landmarks, outside
 from fer_edge.arrays import F32, U8
 from fer_edge.backends import opener_for
 from fer_edge.backends.warmup import warm_up
-from fer_edge.buffers import ThreadBuffer
+from fer_edge.buffers import MAX_KEPT_BYTES, ThreadBuffer
 from fer_edge.calibrate import softmax
 from fer_edge.detect import Detector
 from fer_edge.image import Layout, checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
@@ -113,8 +113,8 @@ class Recognizer:
         self._require_open()
         layout = layout_of_frame(frame, layout)
         # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
-        out = self._luma.reserve(frame.shape[:2]) if layout == "bgr" else None
-        plane = luma_from_frame(frame, layout, out)
+        is_kept = layout == "bgr" and frame.shape[0] * frame.shape[1] <= MAX_KEPT_BYTES
+        plane = luma_from_frame(frame, layout, self._luma.reserve(frame.shape[:2]) if is_kept else None)
         found = self._detect(plane)
         if not len(found):
             return []
@@ -199,11 +199,12 @@ class Recognizer:
         }
 
     def close(self) -> None:
-        """Releases the engines; no other call may be running. Later calls raise RuntimeError."""
+        """Releases engines and memory; no other call may be running. Later calls raise RuntimeError."""
         if not self._closed:
             self._closed = True
             self._network.close()
             self._detector_network.close()
+            self._luma.free()
 
     def __enter__(self) -> "Recognizer":
         return self

@@ -13,7 +13,7 @@ from tiny import DETECTOR_SPEC, LANDMARKS, detector_graph, frame_with_cells
 
 from fer_edge import models
 from fer_edge.backends.ort import OrtBackend
-from fer_edge.detect import NETWORK_FACE_PX, Detector, letterbox, scales_from_frame
+from fer_edge.detect import NETWORK_FACE_PX, Detector, letterbox, scales_from_frame, smallest_face_px
 
 SIDES = st.integers(1, 5000)
 
@@ -165,10 +165,10 @@ def test_min_face_sets_the_scale(make_detector: Callable[..., Detector], factor:
         (640, 200, [192 / 640, 0.2]),
         (140, 200, [1.0]),
         (100, 4, [4.0, 1.28]),
-        # The widest input of the network is 2560.
         (2560, 16, [1.0, 1 / 6, 0.05]),
-        (10000, 4, [0.256, 0.256 / 6, 0.0128]),
-        (5000, 8, [0.512, 0.512 / 6, 0.0256]),
+        # min_face holds for frames of any size.
+        (12000, 24, [2 / 3, 1 / 9, 1 / 54, 128 / 12000]),
+        (10000, 4, [4.0, 4 / 6, 4 / 36, 4 / 216, 0.0128]),
         # With a network input of 144 px one pass suffices, with 145 px it does not.
         (144, 16, [1.0]),
         (145, 16, [1.0, 128 / 145]),
@@ -178,6 +178,14 @@ def test_min_face_sets_the_scale(make_detector: Callable[..., Detector], factor:
 )
 def test_scales(long_px: int, min_face: float | None, expected: list[float]) -> None:
     assert scales_from_frame(long_px, min_face) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("long_px", "min_face", "expected"),
+    [(640, None, 32), (1920, None, 96), (100, None, 8), (12000, 24, 24), (640, 200, 53.33), (640, 8, 8)],
+)
+def test_the_smallest_face(long_px: int, min_face: float | None, expected: float) -> None:
+    assert smallest_face_px(long_px, min_face) == pytest.approx(expected, abs=0.01)
 
 
 @given(SIDES, st.one_of(st.none(), st.floats(4, 6000)))

@@ -56,7 +56,8 @@ def test_pictures_that_opencv_does_not_read(head: bytes, name: str, tmp_path: Pa
         ValueError, match=f"is a {name} picture, which OpenCV cannot read; convert it to JPEG"
     ):
         read_picture(tmp_path / "a.jpg")
-    assert not cv2.haveImageReader(str(tmp_path / "a.jpg")) or name == "raw camera"
+    # OpenCV reads previews of raw camera files, and some builds know OpenEXR but do not read it by default.
+    assert not cv2.haveImageReader(str(tmp_path / "a.jpg")) or name in ("raw camera", "OpenEXR")
 
 
 @pytest.mark.parametrize("ending", [".dng", ".NEF", ".Arw", ".cr2", ".pef", ".srw"])
