@@ -15,7 +15,7 @@ MAX_INPUT_PX = 2_400_000
 # Longest side of a window, in network pixels.
 TILE_PX = 1280
 # Distance between the centre of a face and the edge of a window that may keep it: half a face of
-# detect.NETWORK_FACE_PX[1], and a margin of a third of it.
+# scales.NETWORK_FACE_PX[1], and a margin of a third of it.
 MARGIN_PX = 96
 # Half the overlap of two cores: more than the centre of a face differs between two windows.
 SLACK_PX = 24
