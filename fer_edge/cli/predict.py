@@ -20,6 +20,7 @@ from fer_edge.scales import smallest_face_px
 # Finer than the default of Recognizer: groups are photographed more often than filmed, and time matters less.
 # `python -m training.evaluate_search` shows what both find.
 MIN_FACE_SHARE = 1 / 80
+MAX_FACES = 1000
 
 if TYPE_CHECKING:
     from fer_edge.recognizer import Recognizer
@@ -90,6 +91,7 @@ def _recognizer_from_options(options: argparse.Namespace) -> "Recognizer":
         threads=options.threads,
         min_face=options.min_face,
         min_face_share=MIN_FACE_SHARE,
+        max_faces=MAX_FACES,
         threshold=options.threshold,
     )
 

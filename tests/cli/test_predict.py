@@ -68,6 +68,16 @@ def test_only_the_first_frame_is_said_on_stderr(predict: Predict, tmp_path: Path
     assert done.err == f"fer-edge: {tmp_path}/scan.tif: holds 3 frames or pages; only the first is used\n"
 
 
+def test_a_photograph_is_searched_more_finely_than_a_frame(predict: Predict, tmp_path: Path) -> None:
+    # More small faces than Recognizer finds, and keeps, by default.
+    cells = [(5 * column + 2, 5 * row + 2) for row in range(16) for column in range(25)]
+    cv2.imwrite(str(tmp_path / "group.png"), frame_with_cells(*cells, width=1280, height=960))
+    (record,) = map(json.loads, predict("--json", tmp_path / "group.png").out.splitlines())
+    assert (len(record["faces"]), record["min_face_px"]) == (400, 16)
+    (record,) = map(json.loads, predict("--json", "--min-face", 64, tmp_path / "group.png").out.splitlines())
+    assert (record["faces"], record["min_face_px"]) == ([], 64)
+
+
 def test_every_argument_without_files_is_reported(predict: Predict, two: TwoPictures) -> None:
     done = predict("none*.png", two[1], "none*.jpg")
     assert done.err.splitlines() == [
@@ -113,6 +123,7 @@ def test_a_picture_that_the_model_cannot_run_on_is_one_failure(
         (["--backend", "onnxruntime"], {"backend": "onnxruntime"}),
         (["--model", "m.onnx", "--detector", "d.onnx"], {"model": "m.onnx", "detector": "d.onnx"}),
         ([], {"model": "tkfnet-nano", "detector": "face-luma"}),
+        ([], {"min_face_share": 1 / 80, "max_faces": 1000}),
     ],
 )
 def test_options_reach_the_recognizer(
