@@ -8,6 +8,7 @@ import numpy as np
 
 from fer_edge.arrays import U8
 from fer_edge.cli.headers import Header, header_from_file
+from fer_edge.cli.headers.jpeg import is_without_end
 from fer_edge.cli.headers.signatures import CODECS, HEAD_BYTES, format_from_head, unreadable_format
 from fer_edge.cli.pictures import STDIN, VIDEOS, opencv, shown
 
@@ -70,7 +71,7 @@ def _decode(data: bytes, header: Header) -> Any:
         pixels = next((pixels for pixels in decoded if pixels is not None), None)
     except cv2.error as error:
         raise ValueError(f"cannot be decoded: {error.err}") from error
-    if pixels is None or _is_jpeg_without_end(data):
+    if pixels is None or is_without_end(data):
         raise ValueError(_why_undecodable(data[:HEAD_BYTES], header))
     return pixels
 
@@ -99,18 +100,6 @@ def _to_8_bits(pixels: Any, header: Header) -> tuple[U8, tuple[str, ...]]:
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     return pixels[..., :3], notes
-
-
-def _is_jpeg_without_end(data: bytes) -> bool:
-    """Whether a JPEG is truncated. OpenCV 4 reports no error and fills the missing part with grey."""
-    at = 2
-    # Skip the header segments up to the scan of the picture, because a thumbnail in the header also has an
-    # end marker.
-    while data.startswith(b"\xff\xd8") and data[at : at + 1] == b"\xff":
-        if data[at + 1 : at + 2] == b"\xda":
-            return data.find(b"\xff\xd9", at) < 0
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return False
 
 
 def _why_undecodable(head: bytes, header: Header) -> str:

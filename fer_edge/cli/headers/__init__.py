@@ -6,7 +6,7 @@ reads the few header fields; a damaged header gives what could be read, because 
 
 from collections.abc import Callable
 
-from fer_edge.cli.headers import avif, gif, netpbm, png, tiff, webp
+from fer_edge.cli.headers import avif, gif, jpeg, netpbm, png, tiff, webp
 from fer_edge.cli.headers.header import Header
 from fer_edge.cli.headers.signatures import format_from_head
 
@@ -15,6 +15,7 @@ __all__ = ["Header", "header_from_file"]
 _READERS: dict[str, Callable[[bytes], Header]] = {
     "AVIF": avif.header,
     "GIF": gif.header,
+    "JPEG": jpeg.header,
     "PNM": netpbm.header,
     "PAM": netpbm.header,
     "PNG": png.header,

@@ -18,4 +18,4 @@ def header(data: bytes) -> Header:
         return Header()
     white = int(found[2])
     is_deep, is_text = white > 255, found[1] in b"23"
-    return Header(is_deep=is_deep, white=white if is_deep or not is_text else None)
+    return Header(is_deep=is_deep, white=white if white and (is_deep or not is_text) else None)

@@ -1,5 +1,6 @@
 """TIFF 6.0 and BigTIFF: pages, depth and range of the samples, and what OpenCV misreads."""
 
+import math
 import struct
 from collections.abc import Iterator
 
@@ -13,7 +14,9 @@ _WANTED = frozenset(
         *(PLANAR, SAMPLE_FORMAT, STATED_MAXIMUM, DNG_VERSION),
     )
 )
-_TYPES = {1: "B", 3: "H", 4: "I", 11: "f", 12: "d", 16: "Q"}
+_WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}
+# Only the stated maximum may be a floating-point number.
+_ANY = {**_WHOLE, 11: "f", 12: "d"}
 _SAMPLES = {2: "signed", 3: "floating-point"}
 _UNSIGNED, _FLOAT, _WHITE_IS_ZERO, _SEPARATE = 1, 3, 0, 2
 # Directories that are read at most, in case they are linked in a circle.
@@ -49,7 +52,7 @@ def turn_from_exif(exif: bytes) -> Turn | None:
 def _white(tags: Tags, bits: int, is_float: bool) -> float | None:
     stated = tags.get(STATED_MAXIMUM, None if is_float else tags.get(MAXIMUM))
     # OpenCV scales samples of 10, 12 and 14 bits to 16, so their maximum is no longer the stated one.
-    return stated if (is_float or bits == 16) and stated and stated > 0 else None
+    return stated if (is_float or bits == 16) and stated and 0 < stated < math.inf else None
 
 
 def _refusal(tags: Tags, bits: int, is_float: bool) -> str:
@@ -91,10 +94,11 @@ def _directory(data: bytes, order: str, at: int, is_big: bool) -> tuple[Tags, in
     tags: Tags = {}
     for place in range(at + start, end, head + inline):
         tag, kind, number = struct.unpack_from(order + entry, data, place)
-        if tag not in _WANTED or kind not in _TYPES or not number:
+        code = (_ANY if tag == STATED_MAXIMUM else _WHOLE).get(kind)
+        if tag not in _WANTED or code is None or not number:
             continue
         place += head
-        if number * struct.calcsize(_TYPES[kind]) > inline:
+        if number * struct.calcsize(code) > inline:
             (place,) = struct.unpack_from(order + offset, data, place)
-        (tags[tag],) = struct.unpack_from(order + _TYPES[kind], data, place)
+        (tags[tag],) = struct.unpack_from(order + code, data, place)
     return tags, struct.unpack_from(order + offset, data, end)[0]

@@ -1,5 +1,6 @@
 """Samples of more than 8 bits are scaled by the maximum that the file states, else by that of their type."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from made_pictures import png, tiff
 
+from fer_edge.cli.headers import header_from_file
 from fer_edge.cli.read_picture import read_picture
 
 # Black, two greys and white of 10 bits, and the same in 8 bits.
@@ -124,6 +126,17 @@ def test_a_refusal_gives_the_true_reason(content: bytes, message: str, tmp_path:
         read_picture(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize(
+    ("bits", "message"), [(12, "has 12-bit samples, which"), (16, "has 16-bit"), (77, "damaged")]
+)
+def test_a_deep_jpeg_is_not_called_damaged(bits: int, message: str, tmp_path: Path) -> None:
+    jpeg = bytearray(cv2.imencode(".jpg", EIGHT_BITS)[1].tobytes())
+    jpeg[jpeg.index(b"\xff\xc0") + 4] = bits
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    with pytest.raises(ValueError, match=message):
+        read_picture(tmp_path / "a.jpg")
+
+
 def test_light_levels_of_a_radiance_file(tmp_path: Path) -> None:
     levels = np.full((2, 3, 3), 0.5, np.float32)
     for factor, outcome in ((1, 128), (4, None)):
@@ -148,6 +161,20 @@ def test_what_is_cut_short_is_damaged(content: bytes, share: float, tmp_path: Pa
     (tmp_path / "cut").write_bytes(content[: max(9, int(share * len(content)))])
     with pytest.raises(ValueError, match="is damaged or cut short"):
         read_picture(tmp_path / "cut")
+
+
+@pytest.mark.parametrize("stated", [math.nan, math.inf, -1, 0])
+def test_a_maximum_that_is_none_is_not_used(stated: float, tmp_path: Path) -> None:
+    content = tiff((TEN_BITS / 1023).astype(np.float32), {341: ("f", stated)})
+    np.testing.assert_array_equal(_grey(content, tmp_path / "a.tif"), EIGHT_BITS)
+
+
+def test_tags_of_a_wrong_type_are_ignored(tmp_path: Path) -> None:
+    for tag in (258, 262, 277, 284, 339):
+        header_from_file(tiff(TEN_BITS, {tag: ("f", math.inf)}))
+    (tmp_path / "a.pgm").write_bytes(b"P5\n3 1\n0\n\0\0\0")
+    with pytest.raises(ValueError, match="damaged"):
+        read_picture(tmp_path / "a.pgm")
 
 
 def test_random_bytes_in_a_tiff_never_crash(tmp_path: Path) -> None:
