@@ -87,8 +87,13 @@ def _files_from_folder(folder: Path) -> tuple[list[Path], dict[Path, str]]:
         if path.suffix.lower() in PICTURES + VIDEOS:
             found.append(path)
             continue
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
+        try:
+            with path.open("rb") as file:
+                head = file.read(HEAD_BYTES)
+        except OSError:
+            # It may be a picture. Reading it fails later, with the reason.
+            found.append(path)
+            continue
         if kind := unreadable_format(head, path.suffix):
             left_out[path] = kind
         elif format_from_head(head):
@@ -100,10 +105,7 @@ def _left_out(pictures: dict[Path, str]) -> str:
     names = [shown(Path(path.name)) for path in pictures]
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     kinds = ", ".join(dict.fromkeys(pictures.values()))
-    return (
-        f"OpenCV cannot read {', '.join(names[:MAX_NAMES])}{more} ({kinds}); convert to JPEG or PNG, "
-        "the other pictures are read"
-    )
+    return f"OpenCV cannot read {', '.join(names[:MAX_NAMES])}{more} ({kinds}); convert them to JPEG or PNG"
 
 
 def _split_glob(path: Path) -> tuple[Path, Path]:

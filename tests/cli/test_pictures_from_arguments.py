@@ -109,10 +109,7 @@ def test_pictures_of_a_folder_that_opencv_cannot_read_are_named_in_one_line(tmp_
     (tmp_path / "d").write_bytes(b"\0\0\0\x1cftypmif1\0\0\0\0heic")
     (tmp_path / "really-a-jpeg.dng").write_bytes(b"\xff\xd8\xff\xe0")
     (tmp_path / "._e.heic").write_bytes(b"\0\5\x16\7")
-    expected = (
-        "OpenCV cannot read a.HEIC, c.dng, d (HEIC, raw camera); convert to JPEG or PNG, "
-        "the other pictures are read"
-    )
+    expected = "OpenCV cannot read a.HEIC, c.dng, d (HEIC, raw camera); convert them to JPEG or PNG"
     found, failures = pictures_from_arguments([str(tmp_path)])
     assert [path.name for path in found] == ["b.jpg", "really-a-jpeg.dng"]
     assert failures == [(str(tmp_path), expected)]
@@ -121,6 +118,18 @@ def test_pictures_of_a_folder_that_opencv_cannot_read_are_named_in_one_line(tmp_
     _, ((_, message),) = pictures_from_arguments([str(tmp_path)])
     assert message.startswith("OpenCV cannot read a.HEIC, c.dng, d, x00.heic, ")
     assert "x16.heic and 13 more (HEIC, raw camera)" in message
+
+
+def test_a_file_that_cannot_be_opened_does_not_hide_its_folder(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    (tmp_path / "b.jpg").touch()
+    (tmp_path / "c").touch(mode=0)
+    # From here on also the superuser may not open the file.
+    request.getfixturevalue("locked")
+    found, failures = pictures_from_arguments([str(tmp_path)])
+    assert [path.name for path in found] == ["b.jpg", "c"]
+    assert failures == []
 
 
 def test_a_glob_below_a_folder_with_brackets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
