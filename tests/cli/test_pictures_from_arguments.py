@@ -121,12 +121,16 @@ def test_pictures_of_a_folder_that_opencv_cannot_read_are_named_in_one_line(tmp_
 
 
 def test_a_file_that_cannot_be_opened_does_not_hide_its_folder(
-    tmp_path: Path, request: pytest.FixtureRequest
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "b.jpg").touch()
-    (tmp_path / "c").touch(mode=0)
-    # From here on also the superuser may not open the file.
-    request.getfixturevalue("locked")
+    for name in ("b.jpg", "c"):
+        (tmp_path / name).touch()
+
+    # A double, because the superuser may open every file.
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
     found, failures = pictures_from_arguments([str(tmp_path)])
     assert [path.name for path in found] == ["b.jpg", "c"]
     assert failures == []
