@@ -45,7 +45,7 @@ def tiff(
 
     A tag is (struct code, value or values). All pages share the pixels.
     """
-    kinds = {"H": 3, "I": 4, "f": 11, "d": 12, "B": 1}
+    kinds = {"H": 3, "I": 4, "f": 11, "d": 12, "B": 1, "Q": 16}
     height, width, channels = (*samples.shape, 1)[:3]
     pixels = samples.astype(samples.dtype.newbyteorder(order)).tobytes()
     usual: Tags = {

@@ -51,7 +51,8 @@ def _netpbm(head: str, samples: np.ndarray) -> bytes:
         # A stated maximum that cannot be true.
         tiff(TEN_BITS << 6 | TEN_BITS >> 4, {281: ("H", 1023)}),
         tiff(TEN_BITS << 6 | TEN_BITS >> 4),
-        # 16-bit greys of which all but the upper ten bits are 0.
+        # Grey samples are one plane, whatever the tag says.
+        tiff(TEN_BITS << 6 | TEN_BITS >> 4, {284: ("H", 2)}),
         tiff((TEN_BITS / 1023).astype(np.float32)),
         tiff((TEN_BITS / 1023).astype(np.float64)),
         tiff(np.repeat((TEN_BITS / 1023).astype(np.float32)[..., None], 3, axis=2)),
@@ -113,7 +114,7 @@ def test_an_almost_black_picture_without_a_maximum_is_said(tmp_path: Path) -> No
             tiff(TEN_BITS.reshape(2, 1, 3), {284: ("H", 2)}),
             "has 16-bit samples in separate planes, which OpenCV cannot read; save it interleaved",
         ),
-        (tiff(TEN_BITS >> 2, {50706: ("I", 1)}), r"is a raw camera picture \(DNG\)"),
+        (tiff(TEN_BITS >> 2, {50706: ("B", (1, 4, 0, 0))}), r"is a raw camera picture \(DNG\)"),
         (
             b"PF\n1 1\n-1.0\n" + np.array([0.5, 1, 1.5], "<f4").tobytes(),
             "from 0.5 to 1.5, and only 0 to 1 has",

@@ -70,6 +70,7 @@ def test_previews_are_no_pages() -> None:
     # The tag NewSubfileType of a reduced picture.
     assert header_from_file(tiff(GREY, {254: ("I", 1)}, pages=3)).frames == 1
     assert header_from_file(tiff(GREY, {254: ("I", 2)}, pages=3)).frames == 3
+    assert header_from_file(tiff(GREY, {254: ("Q", 1)}, pages=3, is_big=True)).frames == 1
 
 
 @pytest.mark.parametrize("kind", ANIMATIONS)
