@@ -60,6 +60,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "turned": detector_figures.turned,
         "time": detector_figures.time,
         "photos": detector_figures.photos,
+        "search": detector_figures.search,
     },
 }
 

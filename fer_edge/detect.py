@@ -1,12 +1,12 @@
 """Face detection in a frame: letterbox, network, decoding, conversion to frame pixels.
 
-The network finds faces of NETWORK_FACE_PX pixels. So the size of its input depends on the smallest wanted
-face, not on the size of the frame. A larger face is missed; therefore coarser passes follow, until a face
-that fills the frame is in the range of one pass. Each pass costs a fraction of the previous one. The passes
-are merged.
+A frame is searched at several scales (fer_edge.scales), whose results are merged. A pass with a large input
+runs in overlapping windows (fer_edge.tiles).
 """
 
 import math
+from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 
@@ -15,43 +15,14 @@ from fer_edge.arrays import F32, U8
 from fer_edge.backends.base import Backend
 from fer_edge.models import ModelSpec
 from fer_edge.result import Detections
+from fer_edge.scales import MIN_FACE_SHARE, scales_from_frame
+from fer_edge.tiles import MAX_INPUT_PX, Window, windows_from_sides
 
-# Smallest and largest side of a face in the network's input that the network finds reliably. Provisional:
-# estimated on the portraits of a first training run, to be measured for each new detector.
-NETWORK_FACE_PX = (16, 144)
-# Long side of the network's input if min_face is not given. The smallest face is then a twentieth of the long
-# side of the frame.
-DEFAULT_LONG_PX = 320
-# Minimum long side of the network's input, for any min_face. A smaller frame is not enlarged to reach it.
-MIN_LONG_PX = 192
-# Long side of the coarsest pass. There, a face that fills the frame is within the range of the network.
-COARSE_LONG_PX = 128
-# The face-size ranges of consecutive passes overlap by this factor, because detection is less reliable at the
-# ends of the range.
-RANGE_OVERLAP = 1.5
-# Maximum long side of the network's input. It limits memory and time for any frame and min_face.
-MAX_LONG_PX = 2560
-# Maximum enlargement of a frame: more adds no information. Only a min_face below 8 px would need more.
-MAX_ENLARGEMENT = 2.0
 # Two boxes with a larger intersection over union are the same face.
 OVERLAP = 0.4
 # If a larger share of the smaller box lies inside the larger box, both are the same face: the finer pass has
 # detected a part of the face that the coarser pass found.
 CONTAINED = 0.7
-
-
-def scales_from_frame(long_px: int, min_face: float | None) -> list[float]:
-    """Returns the scale of each pass, in network pixels per frame pixel, finest pass first."""
-    smallest, largest = NETWORK_FACE_PX
-    if min_face is None:
-        scale = min(DEFAULT_LONG_PX / long_px, MAX_ENLARGEMENT)
-    else:
-        scale = max(smallest / min_face, min(1.0, MIN_LONG_PX / long_px))
-        scale = min(scale, MAX_LONG_PX / long_px)
-    scales = [scale]
-    while scales[-1] * long_px > largest:
-        scales.append(max(scales[-1] * smallest / largest * RANGE_OVERLAP, COARSE_LONG_PX / long_px))
-    return scales
 
 
 def letterbox(shape: tuple[int, ...], scale: float, multiple: int) -> tuple[F32, tuple[int, int]]:
@@ -96,20 +67,52 @@ def merge(fine: Detections, coarse: Detections) -> Detections:
 def detect_at_scale(
     backend: Backend, spec: ModelSpec, plane: U8, scale: float, *, threshold: float
 ) -> Detections:
-    """Runs the network once, at ``scale`` network pixels per frame pixel; boxes are not clipped."""
+    """Runs the network at ``scale`` network pixels per frame pixel; boxes are not clipped."""
     matrix, (height, width) = letterbox(plane.shape, scale, spec.input_multiple)
+
+    def run(part: F32, sides: tuple[int, int]) -> Detections:
+        return _run(backend, spec, plane, part, sides, threshold)
+
+    if height * width <= MAX_INPUT_PX:
+        found = run(matrix, (height, width))
+    else:
+        windows = windows_from_sides(height, width, spec.input_multiple)
+        found = reduce(merge, (_detect_in_window(run, matrix, window) for window in windows))
+    return Detections(found.boxes / np.float32(scale), found.landmarks / np.float32(scale), found.scores)
+
+
+def _run(
+    backend: Backend, spec: ModelSpec, plane: U8, matrix: F32, sides: tuple[int, int], threshold: float
+) -> Detections:
+    """Runs the network once on an input of (height, width); the faces are in pixels of the input."""
     ops.warp_normalize(
         plane,
         matrix,
-        backend.reserve((1, 1, height, width)),
+        backend.reserve((1, 1, *sides)),
         mean=spec.mean,
         scale=spec.scale,
         border="constant",
         fill=spec.mean,
     )
     maps = [output[0] for output in backend.run()]
-    boxes, landmarks, scores = ops.decode_faces(maps, threshold=threshold, overlap=OVERLAP)
-    return Detections(boxes / np.float32(scale), landmarks / np.float32(scale), scores)
+    return Detections(*ops.decode_faces(maps, threshold=threshold, overlap=OVERLAP))
+
+
+def _detect_in_window(
+    run: Callable[[F32, tuple[int, int]], Detections], matrix: F32, window: Window
+) -> Detections:
+    """The faces whose centre is in the core of a window, in pixels of the whole input."""
+    rows, columns = window
+    start = np.array([columns.start, rows.start], np.float32)
+    from_window = matrix.copy()
+    from_window[0, :, 2] += matrix[0, :, :2] @ start
+    found = run(from_window, (rows.length, columns.length))
+    centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    first, last = np.array([columns.core, rows.core], np.float32).T
+    mine = ((centres >= first) & (centres < last)).all(axis=1)
+    return Detections(
+        found.boxes[mine] + np.tile(start, 2), found.landmarks[mine] + start, found.scores[mine]
+    )
 
 
 def _areas(boxes: F32) -> F32:
@@ -124,23 +127,32 @@ class Detector:
         backend: the detector network.
         spec: the spec of the detector network.
         threshold: minimum score of a face, in [0, 1].
-        min_face: smallest wanted face in frame pixels; None: a twentieth of the frame's long side.
+        min_face: smallest wanted face in frame pixels; None: by min_face_share.
         max_faces: maximum number of faces per frame; the best scores are kept.
+        min_face_share: smallest wanted face as a share of the frame's long side, in (0, 1].
     """
 
     def __init__(
-        self, backend: Backend, spec: ModelSpec, *, threshold: float, min_face: float | None, max_faces: int
+        self,
+        backend: Backend,
+        spec: ModelSpec,
+        *,
+        threshold: float,
+        min_face: float | None,
+        max_faces: int,
+        min_face_share: float = MIN_FACE_SHARE,
     ) -> None:
         self._backend = backend
         self._spec = spec
         self._threshold = threshold
         self._min_face = min_face
+        self._min_face_share = min_face_share
         self._max_faces = max_faces
 
     def __call__(self, plane: U8) -> Detections:
         """Returns the faces of a plane uint8 [H, W], in frame pixels."""
         height, width = plane.shape
-        scales = scales_from_frame(max(height, width), self._min_face)
+        scales = scales_from_frame(max(height, width), self._min_face, self._min_face_share)
         found = self._pass(plane, scales[0])
         for scale in scales[1:]:
             found = merge(found, self._pass(plane, scale))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from tiny import DETECTOR_SPEC, LANDMARKS, detector_graph, frame_with_cells
 
 from fer_edge import models
 from fer_edge.backends.ort import OrtBackend
-from fer_edge.detect import NETWORK_FACE_PX, Detector, letterbox, scales_from_frame
+from fer_edge.detect import Detector, letterbox
 
 SIDES = st.integers(1, 5000)
 
@@ -150,45 +149,6 @@ def test_min_face_sets_the_scale(make_detector: Callable[..., Detector], factor:
     frame = np.kron(frame_with_cells((10, 7), width=200, height=160), np.ones((factor, factor), np.uint8))
     found = make_detector(min_face=16.0 * factor)(frame)
     np.testing.assert_allclose(found.boxes, np.array([[68, 44, 100, 76]]) * factor, atol=1e-2)
-
-
-@pytest.mark.parametrize(
-    ("long_px", "min_face", "expected"),
-    [
-        (640, None, [0.5, 0.2]),
-        (1920, None, [320 / 1920, 128 / 1920]),
-        (100, None, [2.0, 1.28]),
-        (64, None, [2.0]),
-        (1, None, [2.0]),
-        (640, 16, [1.0, 0.2]),
-        (1280, 16, [1.0, 1 / 6, 0.1]),
-        (640, 200, [192 / 640, 0.2]),
-        (140, 200, [1.0]),
-        (100, 4, [4.0, 1.28]),
-        # The widest input of the network is 2560.
-        (2560, 16, [1.0, 1 / 6, 0.05]),
-        (10000, 4, [0.256, 0.256 / 6, 0.0128]),
-        (5000, 8, [0.512, 0.512 / 6, 0.0256]),
-        # With a network input of 144 px one pass suffices, with 145 px it does not.
-        (144, 16, [1.0]),
-        (145, 16, [1.0, 128 / 145]),
-        (160, None, [2.0, 0.8]),
-        (161, None, [320 / 161, 128 / 161]),
-    ],
-)
-def test_scales(long_px: int, min_face: float | None, expected: list[float]) -> None:
-    assert scales_from_frame(long_px, min_face) == pytest.approx(expected)
-
-
-@given(SIDES, st.one_of(st.none(), st.floats(4, 6000)))
-def test_the_passes_leave_no_gap(long_px: int, min_face: float | None) -> None:
-    scales = scales_from_frame(long_px, min_face)
-    smallest, largest = NETWORK_FACE_PX
-    for finer, coarser in pairwise(scales):
-        assert coarser < finer
-        assert smallest / coarser < largest / finer
-    # A face that fills the frame is within the range of the last pass.
-    assert scales[-1] * long_px <= largest
 
 
 @given(SIDES, SIDES, st.floats(0.05, 4))

@@ -85,6 +85,7 @@ class OrtBackend:
 
     def close(self) -> None:
         self._session = None
+        self._input.free()
 
     def info(self) -> dict[str, object]:
         return {

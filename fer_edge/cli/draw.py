@@ -1,7 +1,7 @@
 """Draws annotated pictures: box, landmarks, expression, and a chart of all probabilities if there is space.
 
-Line and text sizes depend on the size of the picture. Small pictures are enlarged first, so that the text is
-readable.
+Line and text sizes depend on the size of the picture and, for small faces, on theirs, so that a caption does
+not cover a group. Small pictures are enlarged first, so that the text is readable.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,9 @@ from fer_edge.result import Face
 MIN_LONG_PX = 640
 # Height of the text as a fraction of the long side of the picture.
 TEXT_SHARE = 1 / 50
+# It is at most this fraction of the width of the median face, but at least MIN_TEXT_PX.
+FACE_TEXT_SHARE = 1 / 2
+MIN_TEXT_PX = 12
 
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1
@@ -42,8 +45,8 @@ def annotated(picture: U8, faces: Sequence[Face], labels: Sequence[str]) -> U8:
     if factor > 1:
         size = (picture.shape[1] * factor, picture.shape[0] * factor)
         canvas = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
-    painter = _Painter(canvas)
     boxes = [_rectangle(face, factor) for face in faces]
+    painter = _Painter(canvas, [x1 - x0 for x0, _, x1, _ in boxes])
     colours = [
         DIM if face.abstain_reason else COLOURS[labels.index(face.label) % len(COLOURS)] for face in faces
     ]
@@ -71,13 +74,15 @@ def _caption(face: Face) -> str:
 
 
 class _Painter:
-    """Draws on one canvas, with line and text sizes that fit it."""
+    """Draws on one canvas, with line and text sizes that fit it and the widths of its faces."""
 
-    def __init__(self, canvas: U8) -> None:
+    def __init__(self, canvas: U8, widths: Sequence[int]) -> None:
         self._cv2 = opencv()
         self._canvas = canvas
         self._height, self._width = canvas.shape[:2]
-        self._text_px = max(12, round(max(canvas.shape[:2]) * TEXT_SHARE))
+        text = max(canvas.shape[:2]) * TEXT_SHARE
+        limit = float(np.median(widths)) * FACE_TEXT_SHARE if widths else text
+        self._text_px = max(MIN_TEXT_PX, round(min(text, limit)))
         self._font = self._cv2.FONT_HERSHEY_SIMPLEX
         # Capital letters of this font are 21 px high at scale 1.
         self._scale = self._text_px / 30

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.documents import BLOCK, DOCUMENTS, ROOT, with_figures
-from fer_edge import models
+from fer_edge import Recognizer, models
 
 MODELS = ROOT / "docs" / "models"
 
@@ -44,6 +44,17 @@ def test_every_block_belongs_to_a_document_of_the_table() -> None:
     assert {name for name in found if BLOCK.search((ROOT / name).read_text(encoding="utf-8"))} == set(
         DOCUMENTS
     )
+
+
+def test_the_docstring_of_recognizer_has_the_measured_shares() -> None:
+    measured = _json(MODELS / "metrics" / "face-luma-search.json")
+    assert measured["graph_sha256"] == _graph_sha256("face-luma.onnx")
+    coarse, fine = measured["searches"]["20"], measured["searches"]["80"]
+    text = " ".join((Recognizer.__doc__ or "").split())
+    for search in (coarse, fine):
+        assert f"finds {search['recall_5_10']:.0%}".replace("%", " %") in text
+        assert f"{search['recall_2.5_5']:.0%}".replace("%", " %") in text
+    assert f"in {fine['milliseconds'] / coarse['milliseconds']:.0f} times the time" in text
 
 
 def test_the_shipped_specs_contain_the_measured_values() -> None:

@@ -62,11 +62,24 @@ def test_the_box_is_a_light_line_on_a_dark_rim(side: int) -> None:
     assert len(light) + len(dark) == dark[-1] - dark[0] + 1
 
 
+@pytest.mark.parametrize(
+    ("widths", "text"),
+    # Half the width of the median face, from 12 px to the size for the picture.
+    [((30, 30, 30), 15), ((20, 24, 200), 12), ((4,), 12), ((70, 70, 30), 35), ((90, 90, 90), 40)],
+)
+def test_the_text_fits_the_faces_of_a_group(widths: tuple[int, ...], text: int) -> None:
+    faces = [_face((600 * k + 50, 200, 600 * k + 50 + width, 230)) for k, width in enumerate(widths)]
+    drawn = annotated(_picture(300, 2000), faces, LABELS)
+    captions = _is(drawn[:190, 50:52], COLOURS[1]).all(axis=1)
+    pad = max(2, text // 4)
+    assert _extent(captions[:, None])[1] == 200 - text - 2 * pad
+
+
 @SIZES
 @pytest.mark.parametrize("reason", [None, "face too small"])
 def test_a_caption_is_directly_above_its_box(side: int, reason: str | None) -> None:
     height, _, pad = MEASURES[side]
-    face = _face((100, 200, 130, 230), confidence=0.876, abstain_reason=reason)
+    face = _face((100, 200, 180, 230), confidence=0.876, abstain_reason=reason)
     text = "happiness 88%" if reason is None else "happiness 88% (face too small)"
     colour = COLOURS[1] if reason is None else DIM
     drawn = annotated(_picture(300, side), [face], LABELS)

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_edge.cli.pictures import message_of, opencv, pictures_from_arguments, read_picture, shown
+from fer_edge.cli.pictures import message_of, opencv, pictures_from_arguments, shown
+from fer_edge.cli.read_picture import read_picture
 
 PICTURE = cv2.GaussianBlur(np.random.default_rng(5).integers(0, 256, (40, 60, 3), np.uint8), (0, 0), 3)
 VIDEO_SUFFIXES = ["mp4", "mov", "avi", "mkv", "webm", "m4v", "mpg", "mpeg", "wmv", "flv", "3gp"]
@@ -34,7 +35,7 @@ def _with_orientation(jpeg: bytes, orientation: int) -> bytes:
 def test_formats_and_names_beyond_ascii(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"Gesicht-\u00e4\u732b\U0001f642{suffix}"
     path.write_bytes(_encoded(suffix))
-    picture = read_picture(path)
+    picture = read_picture(path).pixels
     assert picture.shape == (40, 60, 3)
     assert np.abs(picture.astype(int) - PICTURE).mean() < 6
 
@@ -48,18 +49,18 @@ def test_16_bit_alpha_and_grey(tmp_path: Path) -> None:
     ):
         path = tmp_path / f"{name}.png"
         path.write_bytes(_encoded(".png", stored))
-        np.testing.assert_array_equal(read_picture(path), PICTURE)
+        np.testing.assert_array_equal(read_picture(path).pixels, PICTURE)
     path.write_bytes(_encoded(".png", PICTURE[..., 0]))
-    np.testing.assert_array_equal(read_picture(path), np.repeat(PICTURE[..., :1], 3, axis=2))
+    np.testing.assert_array_equal(read_picture(path).pixels, np.repeat(PICTURE[..., :1], 3, axis=2))
 
 
 def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
     path = tmp_path / "turned.jpg"
     upright = cv2.imdecode(np.frombuffer(_encoded(".jpg"), np.uint8), cv2.IMREAD_COLOR)
     path.write_bytes(_with_orientation(_encoded(".jpg"), 6))
-    np.testing.assert_array_equal(read_picture(path), np.rot90(upright, -1))
+    np.testing.assert_array_equal(read_picture(path).pixels, np.rot90(upright, -1))
     path.write_bytes(_with_orientation(_encoded(".jpg"), 1))
-    np.testing.assert_array_equal(read_picture(path), upright)
+    np.testing.assert_array_equal(read_picture(path).pixels, upright)
 
 
 def test_a_jpeg_with_a_thumbnail_and_bytes_after_its_end_is_whole(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_a_jpeg_with_a_thumbnail_and_bytes_after_its_end_is_whole(tmp_path: Path
     jpeg = _encoded(".jpg")
     path = tmp_path / "phone.jpg"
     path.write_bytes(jpeg[:2] + header + jpeg[2:] + b"film \xff\xda film")
-    assert read_picture(path).shape == PICTURE.shape
+    assert read_picture(path).pixels.shape == PICTURE.shape
     path.write_bytes((jpeg[:2] + header + jpeg[2:])[:-20])
     with pytest.raises(ValueError, match="is damaged or cut short"):
         read_picture(path)
@@ -138,7 +139,7 @@ def test_a_jpeg_without_its_end_is_detected_by_its_segments(thumbnail: int, tmp_
     whole = jpeg[:2] + header + jpeg[2:]
     path = tmp_path / "a.jpg"
     path.write_bytes(whole)
-    assert read_picture(path).shape == PICTURE.shape
+    assert read_picture(path).pixels.shape == PICTURE.shape
     scan = len(header) + jpeg.index(b"\xff\xda")
     for length in (len(whole) - 1, len(whole) - 2, scan + 20, scan + 2):
         path.write_bytes(whole[:length])
@@ -147,7 +148,7 @@ def test_a_jpeg_without_its_end_is_detected_by_its_segments(thumbnail: int, tmp_
     # OpenCV reports a file that ends before the scan or has bytes between its segments.
     for data in (whole[:scan], whole[:2] + b"\x00" + whole[2:-2]):
         path.write_bytes(data)
-        assert read_picture(path).shape == PICTURE.shape
+        assert read_picture(path).pixels.shape == PICTURE.shape
 
 
 @pytest.mark.usefixtures("opencv_4")
@@ -155,7 +156,7 @@ def test_no_other_format_is_taken_for_a_jpeg(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     # A segment at the same offset as in a JPEG, in a file that is not a JPEG.
     path.write_bytes(b"\x89P\xff\xda\x00\x08 and no end")
-    assert read_picture(path).shape == PICTURE.shape
+    assert read_picture(path).pixels.shape == PICTURE.shape
 
 
 @pytest.mark.parametrize(
@@ -166,6 +167,7 @@ def test_no_other_format_is_taken_for_a_jpeg(tmp_path: Path) -> None:
         (b"\x89PNG", True),
         (b"\x89PNX", False),
         (b"BM", True),
+        (b"BMW prices", False),
         (b"GIF89a", True),
         (b"GIF7", False),
         (b"II*\0", True),
@@ -180,7 +182,10 @@ def test_no_other_format_is_taken_for_a_jpeg(tmp_path: Path) -> None:
 def test_what_cannot_be_decoded_is_damaged_or_no_picture(head: bytes, damaged: bool, tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(head + bytes(40))
-    with pytest.raises(ValueError, match="is damaged or cut" if damaged else "is not a picture that OpenCV"):
+    with pytest.raises(
+        ValueError,
+        match="is damaged or cut|is GIF, which OpenCV" if damaged else "is not a picture that OpenCV",
+    ):
         read_picture(path)
 
 
