@@ -122,6 +122,13 @@ def unknowable() -> str:
     coverage = f"{now['answered']} of {now['faces']} faces ({now['answered'] / now['faces']:.1%})"
     earlier = f"{before['answered']} of {before['faces']} ({before['answered'] / before['faces']:.1%})"
     answered = f"Answered in the untouched photographs: {coverage}; 1.1 and its detector: {earlier}."
+    masks, before_masks = now["with_masks"], before["with_masks"]
+    total, old_total = sum(masks.values()), sum(before_masks.values())
+    answered += (
+        f"\n\nOf {total} untouched faces of three picture sets in which many wear masks, "
+        f"{masks.get('face covered', 0)} are withheld as covered and {masks.get('answered', 0)} answered; "
+        f"1.1 answered {before_masks.get('answered', 0)} of {old_total}."
+    )
     return f"{answered}\n\n{table(rows)}"
 
 
