@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fer_edge import ops
-from fer_edge.arrays import F32, U8
+from fer_edge.arrays import F32, U8, Picture
 
 Layout = Literal["bgr", "grey", "nv12"]
 LAYOUTS = ("bgr", "grey", "nv12")
@@ -40,7 +40,7 @@ def layout_of_frame(frame: Any, layout: Layout | None) -> Layout:
     return layout
 
 
-def luma_from_frame(frame: U8, layout: Layout, out: U8 | None = None) -> U8:
+def luma_from_frame(frame: Picture, layout: Layout, out: U8 | None = None) -> U8:
     """Returns the luma plane uint8 [H, W]: `out` for BGR, a view of the frame for grey and NV12."""
     if layout == "bgr":
         return ops.luma_from_bgr(frame, out)
@@ -49,7 +49,7 @@ def luma_from_frame(frame: U8, layout: Layout, out: U8 | None = None) -> U8:
     return plane if plane.strides[1] == 1 and plane.strides[0] > 0 else np.ascontiguousarray(plane)
 
 
-def planes_from_crops(crops: Sequence[U8]) -> list[U8]:
+def planes_from_crops(crops: Sequence[Picture] | Picture) -> list[U8]:
     """Checks crops and returns their luma planes; raises as layout_of_frame, with the index of the crop."""
     if not isinstance(crops, Sequence | np.ndarray):
         raise TypeError(f"crops must be a sequence of {_CROP}, got {type(crops).__name__}")

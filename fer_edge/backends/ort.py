@@ -8,6 +8,7 @@ import numpy as np
 from fer_edge.arrays import F32
 from fer_edge.buffers import ThreadBuffer
 from fer_edge.models import ModelError, ModelFile
+from fer_edge.running_calls import CLOSED
 
 PROVIDER = "CPUExecutionProvider"
 # Two threads are slower than one for up to four faces (python -m benchmarks.latency), and one thread leaves
@@ -30,6 +31,8 @@ _ERRORS: tuple[type[Exception], ...] = (
     _state.NoSuchFile,
     _state.NotImplemented,
     _state.RuntimeException,
+    # The message of an error quotes a name of the graph, and the name is not text.
+    UnicodeDecodeError,
 )
 
 
@@ -50,7 +53,10 @@ def session_options(threads: int) -> Any:
 
 def open_session(file: bytes, threads: int = DEFAULT_THREADS, options: Any = None) -> Any:
     """Returns a session on the CPU for the bytes of an ONNX file; ``options`` replace `session_options`."""
-    return _ort.InferenceSession(file, options or session_options(threads), providers=[PROVIDER])
+    # Without a fallback, because it prints on stdout and tries the same provider again.
+    return _ort.InferenceSession(
+        file, options or session_options(threads), providers=[PROVIDER], enable_fallback=0
+    )
 
 
 class OrtBackend:
@@ -76,9 +82,12 @@ class OrtBackend:
         return self._input.reserve(shape)
 
     def run(self) -> list[F32]:
+        # Closed by a signal handler in the middle of a call, for which RunningCalls does not wait.
+        if (session := self._session) is None:
+            raise RuntimeError(CLOSED)
         filled = self._input.reserved()
         try:
-            outputs: list[F32] = self._session.run(None, {self._input_name: filled})
+            outputs: list[F32] = session.run(None, {self._input_name: filled})
         except _ERRORS as error:
             raise ModelError(f"{self._path} cannot run on float32 {list(filled.shape)}: {error}") from error
         return outputs
