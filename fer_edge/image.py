@@ -14,6 +14,8 @@ from fer_edge.arrays import F32, U8, Picture
 
 Layout = Literal["bgr", "grey", "nv12"]
 LAYOUTS = ("bgr", "grey", "nv12")
+# As for the faces that a detector finds, see ops.reference.MAX_POSITION.
+MAX_LANDMARK_PX = 2.0**24
 
 _FRAME = "uint8 [H, W, 3] BGR, [H, W] grey, or NV12 [H * 3 / 2, W] with layout='nv12'"
 _CROP = "uint8 [h, w, 3] BGR or [h, w] grey"
@@ -66,14 +68,18 @@ def planes_from_crops(crops: Sequence[Picture] | Picture) -> list[U8]:
 
 def checked_landmarks(landmarks: Any, count: int) -> F32:
     """Returns landmarks as float32 [N, 5, 2]; raises TypeError or ValueError if they are invalid."""
-    points = np.asarray(landmarks)
     expected = f"landmarks must be finite numbers [{count}, 5, 2] in pixels of each crop, one set a crop"
+    try:
+        points = np.asarray(landmarks)
+    except ValueError as error:
+        raise ValueError(f"{expected}, got lists of different lengths") from error
     if points.dtype.kind not in "fiu":
         raise TypeError(f"{expected}, got {_describe(points)}")
     if points.shape != (count, 5, 2):
         raise ValueError(f"{expected}, got {_describe(points)}")
-    if not np.isfinite(points).all():
-        raise ValueError(f"{expected}, got NaN or infinity; leave such crops out")
+    # False for NaN.
+    if not (np.abs(points) < MAX_LANDMARK_PX).all():
+        raise ValueError(f"{expected}, got NaN or infinity, or more than 2 ** 24; leave such crops out")
     return points.astype(np.float32)
 
 

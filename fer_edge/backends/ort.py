@@ -90,6 +90,9 @@ class OrtBackend:
             outputs: list[F32] = session.run(None, {self._input_name: filled})
         except _ERRORS as error:
             raise ModelError(f"{self._path} cannot run on float32 {list(filled.shape)}: {error}") from error
+        if any(len(output) != len(filled) for output in outputs):
+            got = ", ".join(str(list(output.shape)) for output in outputs)
+            raise ModelError(f"{self._path} must return {len(filled)} rows for as many inputs, got {got}")
         return outputs
 
     def close(self) -> None:
