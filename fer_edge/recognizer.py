@@ -31,6 +31,10 @@ BATCH = 32
 class Recognizer:
     """Finds the faces of a frame and recognizes their expressions. Warmed up; may be shared by threads.
 
+    Processes do not share it. Pickled (for multiprocessing with "spawn") or copied, it is made again from its
+    settings. After a fork, make a new one in the child and do not use the parent's: the threads of its engine
+    do not exist there.
+
     Args:
         model: expression network: name of an embedded model or path of an ONNX file with a spec
             (fer_edge.models).
@@ -211,7 +215,7 @@ class Recognizer:
         }
 
     def close(self) -> None:
-        """Releases the engines, after the calls that other threads run. Later calls raise RuntimeError."""
+        """Releases the engines, once the calls of other threads are done. Later calls raise RuntimeError."""
         self._calls.close()
         self._network.close()
         self._detector_network.close()

@@ -4,6 +4,8 @@ import copy
 import inspect
 import multiprocessing
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,3 +86,26 @@ def test_an_embedded_model_keeps_its_name() -> None:
         make, _ = recognizer.__reduce__()
     # So that the process that unpickles may have its package in another folder.
     assert (make.keywords["model"], make.keywords["detector"]) == ("tkfnet-nano", "face-luma")
+
+
+FORK = """
+import os, signal, sys
+from fer_edge import Recognizer
+recognizer = Recognizer(threads=2)
+other = Recognizer(threads=2)
+if os.fork() == 0:
+    signal.alarm(60)  # ends a child that waits for threads that it does not have
+    other.close()
+    recognizer = Recognizer(threads=2)
+    os._exit(len(recognizer.labels))
+recognizer.close()
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_a_forked_child_may_replace_the_parents_recognizer() -> None:
+    # In a process of its own, because this one has threads.
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("8\n", "")

@@ -1,6 +1,8 @@
 """ONNX Runtime on the CPU."""
 
 import importlib
+import os
+import weakref
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,19 @@ _ERRORS: tuple[type[Exception], ...] = (
     # The message of an error quotes a name of the graph, and the name is not text.
     UnicodeDecodeError,
 )
+
+
+# All backends, and in the child of a fork the sessions of the parent. To free one there would wait for ever
+# for the threads of its engine, which a fork does not copy.
+_backends: "weakref.WeakSet[OrtBackend]" = weakref.WeakSet()
+_sessions_of_parent: list[Any] = []
+
+
+def _keep_sessions_of_parent() -> None:
+    _sessions_of_parent.extend(backend._session for backend in _backends)
+
+
+os.register_at_fork(after_in_child=_keep_sessions_of_parent)
 
 
 def session_options(threads: int) -> Any:
@@ -77,6 +92,7 @@ class OrtBackend:
             raise RuntimeError(f"onnxruntime was asked for {PROVIDER}, but runs on {', '.join(providers)}")
         self._input_name: str = inputs[0].name
         self._input = ThreadBuffer(np.float32)
+        _backends.add(self)
 
     def reserve(self, shape: tuple[int, ...]) -> F32:
         return self._input.reserve(shape)
