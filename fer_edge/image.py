@@ -78,7 +78,7 @@ def checked_landmarks(landmarks: Any, count: int) -> F32:
     if points.shape != (count, 5, 2):
         raise ValueError(f"{expected}, got {_describe(points)}")
     # False for NaN.
-    if not (np.abs(points) < MAX_LANDMARK_PX).all():
+    if not (np.abs(points.astype(np.float64)) < MAX_LANDMARK_PX).all():
         raise ValueError(f"{expected}, got NaN or infinity, or more than 2 ** 24; leave such crops out")
     return points.astype(np.float32)
 

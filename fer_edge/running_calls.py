@@ -1,5 +1,6 @@
 """Lets `close` wait for the calls that other threads are running."""
 
+import os
 import threading
 import time
 from types import TracebackType
@@ -19,6 +20,7 @@ class RunningCalls:
 
     def __init__(self) -> None:
         self._threads: list[int] = []
+        self._process = os.getpid()
         self.closed = False
 
     def __enter__(self) -> None:
@@ -36,5 +38,6 @@ class RunningCalls:
         """Lets no more calls begin, and waits for those of other threads."""
         self.closed = True
         own = threading.get_ident()
-        while any(thread != own for thread in tuple(self._threads)):
+        # The child of a fork has none of the other threads.
+        while os.getpid() == self._process and any(thread != own for thread in tuple(self._threads)):
             time.sleep(POLL_S)

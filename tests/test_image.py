@@ -156,6 +156,8 @@ def test_one_landmark_that_is_not_finite_is_enough() -> None:
         points[1, 4, 1] = value
         with pytest.raises(ValueError, match="got NaN or infinity"):
             checked_landmarks(points, 2)
+    with pytest.raises(ValueError, match="more than 2"):
+        checked_landmarks(np.full((2, 5, 2), -(2**63)), 2)
     with pytest.raises(TypeError, match="landmarks must be finite numbers"):
         checked_landmarks(np.zeros((2, 5, 2), bool), 2)
 

@@ -89,15 +89,24 @@ def test_an_embedded_model_keeps_its_name() -> None:
 
 
 FORK = """
-import os, signal, sys
+import os, signal, threading
 from fer_edge import Recognizer
 recognizer = Recognizer(threads=2)
 other = Recognizer(threads=2)
+# A call of another thread is running when the process forks.
+begun, go_on = threading.Event(), threading.Event()
+class Crops(list):
+    def __iter__(self):
+        begun.set(), go_on.wait()
+        return super().__iter__()
+thread = threading.Thread(target=other.recognize_crops, args=(Crops(),))
+thread.start(), begun.wait()
 if os.fork() == 0:
     signal.alarm(60)  # ends a child that waits for threads that it does not have
     other.close()
     recognizer = Recognizer(threads=2)
     os._exit(len(recognizer.labels))
+go_on.set(), thread.join()
 recognizer.close()
 print(os.waitstatus_to_exitcode(os.wait()[1]))
 """
