@@ -47,7 +47,8 @@ def luma_from_bgr(bgr: U8, out: U8 | None = None) -> U8:
     # 0.114, 0.587 and 0.299 in units of 2**-15, rounded as in OpenCV since 4.0.
     luma = ((3735 * blue + 19235 * green + 9798 * red + (1 << 14)) >> 15).astype(np.uint8)
     if out is None:
-        return luma
+        # NumPy keeps the memory order of the frame, which may be by columns.
+        return np.ascontiguousarray(luma)
     out[...] = luma
     return out
 
