@@ -4,16 +4,19 @@ PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check --quiet
 DEMO := build/demo
 # Pinned, because a new release of these may report new problems.
-LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5
+LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]==1.1.414'
+# Its annotations are what tests/typing checks ours against.
+LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-compile test-isa lint faults bench documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-fuzz test-compile test-isa lint faults bench documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
 	@echo "make test-fast    the tests without the marker slow, for daily work"
+	@echo "make test-fuzz    corrupted model files, 1,800 of each embedded model"
 	@echo "make test-compile    the Triton kernels compiled for eight kinds of GPU, and networks by torch.compile"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
-	@echo "make lint    ruff, mypy, clang-format"
+	@echo "make lint    ruff, mypy, pyright, clang-format"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
 	@echo "make bench   latency by stage, with its context"
 	@echo "make documents   write the documents' figures from the result files"
@@ -46,13 +49,16 @@ demo: .venv/demo.stamp
 WORKERS ?= auto
 PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
 test: .venv/test.stamp
-	$(PYTEST) -m "not compiles"
+	$(PYTEST) -m "not compiles and not fuzz"
 
 test-compile: .venv/test.stamp
 	$(PYTEST) -m compiles tests/export tests/kernels
 
 test-fast: .venv/test.stamp
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not fuzz"
+
+test-fuzz: .venv/test.stamp
+	$(PYTEST) -m fuzz tests/fuzz
 
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa
@@ -61,6 +67,8 @@ lint: .venv/lint.stamp
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.venv/bin/mypy tests/typing/usage.py
+	.venv/bin/pyright --pythonpath $(PY) tests/typing/usage.py
 	.venv/bin/clang-format --dry-run --Werror $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.cu csrc/*/*.cuh csrc/cuda/emulator/*)
 
 faults: .venv/test.stamp

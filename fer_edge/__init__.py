@@ -9,9 +9,8 @@
 Names are loaded on first use, so `import fer_edge` is fast and works without an inference engine.
 """
 
-import importlib
-from typing import TYPE_CHECKING
-
+# Not that of typing, whose import takes longer than all of this package's start. Type checkers know the name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fer_edge import models
     from fer_edge.models import ModelError
@@ -29,6 +28,8 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
+    import importlib
+
     if name == "models":
         return importlib.import_module("fer_edge.models")
     if name in _MODULES:

@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fer_edge import abstain, models, ops
 from fer_edge.align import matrices_from_boxes, matrices_from_landmarks, outside_shares
-from fer_edge.arrays import F32, U8
+from fer_edge.arrays import F32, U8, Picture
 from fer_edge.backends import opener_for
 from fer_edge.backends.warmup import warm_up
 from fer_edge.buffers import MAX_KEPT_BYTES, ThreadBuffer
@@ -18,17 +21,20 @@ from fer_edge.detect import Detector
 from fer_edge.image import Layout, checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
 from fer_edge.preprocess import correct_exposure, fill_from_crops, fill_from_frame
 from fer_edge.result import Detections, Face, faces_from_arrays
+from fer_edge.running_calls import CLOSED, RunningCalls
 from fer_edge.scales import MIN_FACE_SHARE
+from fer_edge.settings import check_settings
 
 # Maximum number of faces per run of the network, which limits its memory for long lists of crops.
 BATCH = 32
-# A smaller face would need more than fourfold enlargement (see scales.NETWORK_FACE_PX), which only finds
-# compression noise.
-MIN_MIN_FACE_PX = 4
 
 
 class Recognizer:
     """Finds the faces of a frame and recognizes their expressions. Warmed up; may be shared by threads.
+
+    Processes do not share it. Pickled (for multiprocessing with "spawn") or copied, it is made again from its
+    settings. After a fork, make a new one in the child and do not use the parent's: the threads of its engine
+    do not exist there.
 
     Args:
         model: expression network: name of an embedded model or path of an ONNX file with a spec
@@ -81,7 +87,9 @@ class Recognizer:
         min_sharpness: float = abstain.MIN_SHARPNESS,
         min_confidence: float | None = None,
     ) -> None:
-        _check_settings(threads, min_face, threshold, max_faces, min_face_share)
+        # For pickling; taken first, while there are no other names.
+        self._settings = {name: value for name, value in locals().items() if name != "self"}
+        check_settings(threads, min_face, threshold, max_faces, min_face_share)
         self._model = models.load(model, "expression")
         own = self._model.spec
         self._limits = abstain.Limits(
@@ -110,9 +118,11 @@ class Recognizer:
         )
         self._template = np.array(self._model.spec.template, np.float32)
         self._luma = ThreadBuffer(np.uint8)
-        self._closed = False
+        self._calls = RunningCalls()
+        # A relative path would be another file after os.chdir.
+        self._settings |= {"model": _absolute(model), "detector": _absolute(detector)}
 
-    def __call__(self, frame: U8, *, layout: Layout | None = None) -> list[Face]:
+    def __call__(self, frame: Picture, *, layout: Layout | None = None) -> list[Face]:
         """Returns the faces of a frame with their expressions, best detector score first; may be empty.
 
         Args:
@@ -125,8 +135,10 @@ class Recognizer:
             ValueError: the shape is not that of a frame, or the frame is empty.
             RuntimeError: the Recognizer is closed.
         """
-        self._require_open()
-        layout = layout_of_frame(frame, layout)
+        with self._calls:
+            return self._recognize_frame(frame, layout_of_frame(frame, layout))
+
+    def _recognize_frame(self, frame: Picture, layout: Layout) -> list[Face]:
         # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
         is_kept = layout == "bgr" and frame.shape[0] * frame.shape[1] <= MAX_KEPT_BYTES
         plane = luma_from_frame(frame, layout, self._luma.reserve(frame.shape[:2]) if is_kept else None)
@@ -141,7 +153,9 @@ class Recognizer:
             lambda part, crops: fill_from_frame(plane, matrices[part], self._model.spec, crops),
         )
 
-    def recognize_crops(self, crops: Sequence[U8], landmarks: F32 | None = None) -> list[Face]:
+    def recognize_crops(
+        self, crops: Sequence[Picture] | Picture, landmarks: ArrayLike | None = None
+    ) -> list[Face]:
         """Recognizes the expressions of face crops; no detector runs.
 
         Args:
@@ -155,8 +169,10 @@ class Recognizer:
 
         Raises: as for a frame; the message contains the index of the crop.
         """
-        self._require_open()
-        planes = planes_from_crops(crops)
+        with self._calls:
+            return self._recognize_planes(planes_from_crops(crops), landmarks)
+
+    def _recognize_planes(self, planes: list[U8], landmarks: ArrayLike | None) -> list[Face]:
         count, size = len(planes), self._model.spec.size
         boxes = np.array([(0, 0, p.shape[1], p.shape[0]) for p in planes], np.float32).reshape(count, 4)
         if landmarks is None:
@@ -216,12 +232,18 @@ class Recognizer:
         }
 
     def close(self) -> None:
-        """Releases engines and memory; no other call may be running. Later calls raise RuntimeError."""
-        if not self._closed:
-            self._closed = True
-            self._network.close()
-            self._detector_network.close()
-            self._luma.free()
+        """Releases engines and memory, once the calls of other threads are done. Later calls raise
+        RuntimeError.
+        """
+        self._calls.close()
+        self._network.close()
+        self._detector_network.close()
+        self._luma.free()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles and copies the settings: the copy is a new Recognizer, with engines of its own."""
+        self._require_open()
+        return partial(type(self), **self._settings), ()
 
     def __enter__(self) -> "Recognizer":
         return self
@@ -233,7 +255,7 @@ class Recognizer:
 
     def __repr__(self) -> str:
         names = f"model={self._model.spec.name!r}, detector={self._detector_model.spec.name!r}"
-        if self._closed:
+        if self._calls.closed:
             return f"Recognizer({names}, closed)"
         engine = self._network.info()
         return (
@@ -242,8 +264,12 @@ class Recognizer:
         )
 
     def _require_open(self) -> None:
-        if self._closed:
-            raise RuntimeError("this Recognizer was closed; make a new one")
+        if self._calls.closed:
+            raise RuntimeError(CLOSED)
+
+
+def _absolute(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    return name if name in models.embedded() else Path(name).absolute()
 
 
 def _first_given(*values: float | None) -> float:
@@ -253,44 +279,3 @@ def _first_given(*values: float | None) -> float:
 def _identity(model: models.ModelFile) -> dict[str, str]:
     spec = model.spec
     return {"name": spec.name, "version": spec.version, "precision": model.precision, "sha256": model.sha256}
-
-
-def _check(is_valid: bool, expected: str, got: object) -> None:
-    if not is_valid:
-        raise ValueError(f"{expected}, got {got!r}")
-
-
-def _check_settings(
-    threads: int | None,
-    min_face: float | None,
-    threshold: float | None,
-    max_faces: int,
-    min_face_share: float,
-) -> None:
-    whole, number = (int, np.integer), (int, float, np.integer, np.floating)
-    _check(
-        threads is None or (isinstance(threads, whole) and threads >= 1),
-        "threads must be None or a whole number of at least 1",
-        threads,
-    )
-    smallest = f"min_face must be None or at least {MIN_MIN_FACE_PX} px"
-    _check(
-        min_face is None or (isinstance(min_face, number) and MIN_MIN_FACE_PX <= min_face < float("inf")),
-        smallest,
-        min_face,
-    )
-    _check(
-        threshold is None or (isinstance(threshold, number) and 0 < threshold < 1),
-        "threshold must be None or between 0 and 1",
-        threshold,
-    )
-    _check(
-        isinstance(max_faces, whole) and max_faces >= 1,
-        "max_faces must be a whole number of at least 1",
-        max_faces,
-    )
-    _check(
-        isinstance(min_face_share, number) and 0 < min_face_share <= 1,
-        "min_face_share must be above 0 and at most 1",
-        min_face_share,
-    )

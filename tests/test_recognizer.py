@@ -129,6 +129,7 @@ def test_crops_with_landmarks_are_aligned(recognizer: Recognizer) -> None:
             r"\[1, 5, 2\] in pixels of each crop, one set a crop, got float64 \[2, 5, 2\]",
         ),
         (np.zeros((5, 2)), ValueError, r"got float64 \[5, 2\]"),
+        ([[[1, 2]], [3]], ValueError, "landmarks must be finite numbers .* got lists of different lengths"),
         (np.full((1, 5, 2), np.nan), ValueError, "got NaN or infinity"),
         (np.full((1, 5, 2), "a"), TypeError, "landmarks must be finite numbers"),
     ],

@@ -18,7 +18,10 @@ class Backend(Protocol):
         """Runs on the input that the calling thread reserved last; returns the outputs in order."""
 
     def close(self) -> None:
-        """Releases the memory of the engine; the backend cannot be used afterwards."""
+        """Releases the memory of the engine; `run` raises RuntimeError afterwards.
+
+        No other thread is in `run`. May be called twice, also by a signal handler between two runs of a call.
+        """
 
     def info(self) -> dict[str, object]:
         """Returns name, version, provider and threads in use."""

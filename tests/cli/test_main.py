@@ -102,7 +102,7 @@ def test_interrupts_and_closed_pipes(
 
 def test_the_module_is_the_command() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "fer_edge.cli", "--version"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "fer_edge", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"fer-edge {fer_edge.__version__}\n"
 

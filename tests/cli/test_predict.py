@@ -248,11 +248,11 @@ def test_an_interrupt_is_130(predict: Predict, two: TwoPictures, monkeypatch: py
 
 @pytest.fixture
 def in_a_process(detector_file: Path, expression_file: Path) -> Run:
-    """Runs `python -m fer_edge.cli predict` in a shell, as a user does."""
+    """Runs `python -m fer_edge predict` in a shell, as a user does."""
 
     def run(arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         command = (
-            f"'{sys.executable}' -m fer_edge.cli predict {arguments} --model '{expression_file}' "
+            f"'{sys.executable}' -m fer_edge predict {arguments} --model '{expression_file}' "
             f"--detector '{detector_file}' --threads 1"
         )
         return subprocess.run(
