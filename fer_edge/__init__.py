@@ -10,6 +10,7 @@ Names are loaded on first use, so `import fer_edge` is fast and works without an
 """
 
 import importlib
+import zipimport
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from fer_edge.models import ModelError
     from fer_edge.recognizer import Recognizer
     from fer_edge.result import Face
+
+if isinstance(__loader__, zipimport.zipimporter):
+    raise ImportError(
+        f"fer_edge cannot be imported from the zip archive {__loader__.archive}, because the compiled core "
+        "and the networks must be files; install it with pip, or pack the application with shiv, pex or "
+        "PyInstaller, which unpack it"
+    )
 
 __version__ = "0.1.0"
 __all__ = ["Face", "ModelError", "Recognizer", "__version__", "models"]

@@ -1,6 +1,5 @@
 """Input pictures of the command line: finds the files and reads their pixels."""
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_edge import libraries
 from fer_edge.arrays import U8
 
 PICTURES = (
@@ -41,12 +41,9 @@ def opencv() -> Any:
     # when it is loaded. The equivalent function has a different name in each major version.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
-        cv2: Any = importlib.import_module("cv2")
+        return libraries.load("cv2")
     except ImportError as error:
-        raise ImportError(
-            f"reading and drawing pictures needs OpenCV ({error}); pip install opencv-python-headless"
-        ) from error
-    return cv2
+        raise ImportError(f"reading and drawing pictures needs OpenCV: {error}") from error
 
 
 def shown(path: Path) -> str:
