@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from fer_edge.recognizer import Recognizer
     from fer_edge.result import Face
 
-if isinstance(__loader__, zipimport.zipimporter):
+if isinstance(__spec__.loader, zipimport.zipimporter):
     raise ImportError(
-        f"fer_edge cannot be imported from the zip archive {__loader__.archive}, because the compiled core "
-        "and the networks must be files; install it with pip, or pack the application with shiv, pex or "
+        f"fer_edge cannot be imported from the zip archive {__spec__.loader.archive}, because the compiled "
+        "core and the networks must be files; install it with pip, or pack it with shiv, pex or "
         "PyInstaller, which unpack it"
     )
 

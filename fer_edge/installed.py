@@ -72,8 +72,9 @@ def command_that_mends(module: str, reason: str) -> str:
     lowest = requirement.partition(">=")[2]
     if _numbers(owner.version) < _numbers(lowest):
         return f"pip install --upgrade '{owner.name}>={lowest}'"
-    if module == "cv2" and "libGL" in reason and not owner.name.endswith("-headless"):
-        # The libraries of a desktop are not there, so no window could be opened.
+    has_windows = module == "cv2" and not owner.name.endswith("-headless")
+    if has_windows and "cannot open shared object file" in reason:
+        # The libraries of a desktop, such as libGL, are not there, so no window could be opened.
         return f"pip uninstall -y {owner.name} && pip install {owner.name}-headless"
     return f"pip install --force-reinstall --no-deps {owner.name}=={owner.version}"
 

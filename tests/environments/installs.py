@@ -22,7 +22,7 @@ from tests.environments.fresh import Environment, run
 GPU_VERSION = "99.0"
 # Modules that only the build with the contributed modules has; it needs no libraries of a desktop.
 CONTRIB = "opencv-contrib-python-headless"
-HAS_CONTRIB = "import cv2; print(hasattr(cv2, 'ximgproc'))"
+HAS_CONTRIB = "import cv2; print(hasattr(getattr(cv2, 'ximgproc', None), 'thinning'))"
 
 
 class Done(NamedTuple):
