@@ -67,6 +67,9 @@ def command_that_mends(module: str, reason: str) -> str:
         if _is_numpys(reason) and is_found(module):
             # A copy of the system, as on Jetson and with ROS, built for NumPy 1.
             return "pip install 'numpy<2'"
+        if (file := _file(module)) is not None and file.name == f"{module}.py":
+            # A file of the user that Python finds first; the libraries are folders or shared objects.
+            return f"mv {file} {file.with_name(f'my_{module}.py')}"
         return f"pip install '{requirement}'"
     (owner,) = found
     lowest = requirement.partition(">=")[2]
@@ -109,6 +112,11 @@ def _folder(module: str) -> Path | None:
     if spec.submodule_search_locations:
         return Path(next(iter(spec.submodule_search_locations))).parent
     return Path(spec.origin).parent if spec.origin else None
+
+
+def _file(module: str) -> Path | None:
+    spec = importlib.util.find_spec(module)
+    return Path(spec.origin) if spec is not None and spec.origin else None
 
 
 def _rank(module: str, name: str) -> tuple[int, str]:

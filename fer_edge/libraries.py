@@ -9,11 +9,13 @@ import contextlib
 import importlib
 import io
 import sys
+import threading
 from typing import Any
 
 # import name -> an attribute that every working copy has. The folder of an uninstalled copy imports without
 # an error, as an empty namespace package.
 ATTRIBUTES = {"cv2": "imdecode", "onnxruntime": "InferenceSession", "numpy": "ndarray"}
+_importing = threading.Lock()
 
 
 def load(name: str) -> Any:
@@ -33,12 +35,11 @@ def load(name: str) -> Any:
 
 def attempt(name: str) -> tuple[Any, str]:
     """Returns the module and "", or None and the reason why it cannot be used."""
-    if (module := sys.modules.get(name)) is None:
-        try:
-            module = _imported(name)
-        except (ImportError, AttributeError, RuntimeError, SystemError) as error:
-            # ONNX Runtime raises an ImportError without a text where NumPy has printed the reason.
-            return None, str(error).strip() or "it was built for another version of NumPy"
+    try:
+        module = _imported(name)
+    except (ImportError, AttributeError, RuntimeError, SystemError) as error:
+        # ONNX Runtime raises an ImportError without a text where NumPy has printed the reason.
+        return None, str(error).strip() or "it was built for another version of NumPy"
     if not hasattr(module, ATTRIBUTES[name]):
         return None, f"{_origin(module)} has no {name}.{ATTRIBUTES[name]}"
     return module, ""
@@ -47,7 +48,8 @@ def attempt(name: str) -> tuple[Any, str]:
 def _imported(name: str) -> Any:
     """Imports a module without NumPy's forty lines on stderr about a module that was built for NumPy 1."""
     printed = io.StringIO()
-    with contextlib.redirect_stderr(printed):
+    # redirect_stderr of two threads would restore each other's stream.
+    with _importing, contextlib.redirect_stderr(printed):
         module = importlib.import_module(name)
     # Nothing failed, so the library's own words are passed on.
     if printed.getvalue() and sys.stderr is not None:

@@ -1,5 +1,6 @@
 """Which distributions own a module, and the command that mends each bad state."""
 
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -105,6 +106,17 @@ def test_the_command_for_one_owner(site: Site, name: str, version: str, reason: 
 def test_the_command_where_nothing_owns_the_module(site: Site, reason: str, command: str) -> None:
     assert installed.owners("cv2") == []
     assert installed.command_that_mends("cv2", reason) == command
+
+
+def test_a_file_of_the_user_with_the_name_of_a_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "onnxruntime.py"
+    mine.touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    command = installed.command_that_mends("onnxruntime", f"{mine} has no onnxruntime.InferenceSession")
+    assert command == f"mv {mine} {tmp_path / 'my_onnxruntime.py'}"
 
 
 def test_the_bounds_are_those_of_the_package() -> None:

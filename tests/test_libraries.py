@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -68,6 +69,15 @@ def test_stderr_of_a_failed_import_is_left_out(
     site.add_module("cv2", {"__init__.py": f"import sys\nprint('A module', file=sys.stderr)\n{end}"})
     module, _ = libraries.attempt("cv2")
     assert capsys.readouterr().err == ("A module\n" if module else "")
+
+
+def test_threads_wait_for_an_import_that_another_has_begun(site: Site) -> None:
+    site.add_module("cv2", {"__init__.py": "import time\ntime.sleep(0.2)\ndef imdecode(): pass\n"})
+    stderr = sys.stderr
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: libraries.attempt("cv2"), range(4)))
+    assert results == [(sys.modules["cv2"], "")] * 4
+    assert sys.stderr is stderr
 
 
 @pytest.mark.parametrize(
