@@ -8,7 +8,7 @@ LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]=
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-fuzz test-compile test-isa lint faults bench documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-fuzz test-compile test-isa test-matrix test-installs test-frozen lint faults bench documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
@@ -16,6 +16,9 @@ help:
 	@echo "make test-fuzz    corrupted model files, 1,800 of each embedded model"
 	@echo "make test-compile    the Triton kernels compiled for eight kinds of GPU, and networks by torch.compile"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
+	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
+	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
+	@echo "make test-frozen  applications packed by PyInstaller"
 	@echo "make lint    ruff, mypy, pyright, clang-format"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
 	@echo "make bench   latency by stage, with its context"
@@ -39,11 +42,12 @@ SOURCES := pyproject.toml setup.py $(wildcard csrc/*.* csrc/cpu/*.*)
 	$(PIP) install $(LINTERS)
 	@touch $@
 
+ASTRONAUT := $(DEMO)/astronaut.png
+COPY_ASTRONAUT = mkdir -p $(DEMO) && $(PY) -c "import skimage, shutil, pathlib; \
+  shutil.copy(pathlib.Path(skimage.__file__).parent / 'data' / 'astronaut.png', '$(ASTRONAUT)')"
 demo: .venv/demo.stamp
-	@mkdir -p $(DEMO)
-	@$(PY) -c "import skimage, shutil, pathlib; \
-	  shutil.copy(pathlib.Path(skimage.__file__).parent / 'data' / 'astronaut.png', '$(DEMO)/astronaut.png')"
-	.venv/bin/fer-edge predict $(DEMO)/astronaut.png --draw $(DEMO)/annotated
+	@$(COPY_ASTRONAUT)
+	.venv/bin/fer-edge predict $(ASTRONAUT) --draw $(DEMO)/annotated
 
 # One worker for each core, each with one thread.
 WORKERS ?= auto
@@ -62,6 +66,29 @@ test-fuzz: .venv/test.stamp
 
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa
+
+# The package as users get it: a wheel, built from the source distribution.
+# One folder for each Python: make test-matrix PYTHON=python3.13
+ENVIRONMENTS := build/environments/$(subst /,_,$(PYTHON))
+BUILDER := $(ENVIRONMENTS)/builder/bin/python
+PACKAGED := $(SOURCES) MANIFEST.in README.md $(shell find fer_edge csrc -type f -not -name '*.so' -not -name '*.pyc')
+$(ENVIRONMENTS)/wheel.stamp: $(PACKAGED)
+	@rm -rf $(ENVIRONMENTS)
+	$(PYTHON) -m venv $(ENVIRONMENTS)/builder
+	$(BUILDER) -m pip --disable-pip-version-check --quiet install build
+	$(BUILDER) -m build --outdir $(ENVIRONMENTS)/dist . > $(ENVIRONMENTS)/build.log || (cat $(ENVIRONMENTS)/build.log; exit 1)
+	@touch $@
+
+test-matrix: $(ENVIRONMENTS)/wheel.stamp
+	$(BUILDER) -m tests.environments.matrix $(ENVIRONMENTS)/dist/*.whl
+
+test-installs: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
+	@$(COPY_ASTRONAUT)
+	$(BUILDER) -m tests.environments.installs $(ENVIRONMENTS)/dist/*.whl $(ASTRONAUT)
+
+test-frozen: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
+	@$(COPY_ASTRONAUT)
+	$(BUILDER) -m tests.environments.frozen $(ENVIRONMENTS)/dist/*.whl $(ASTRONAUT)
 
 lint: .venv/lint.stamp
 	.venv/bin/ruff format --check .

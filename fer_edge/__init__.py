@@ -9,6 +9,8 @@
 Names are loaded on first use, so `import fer_edge` is fast and works without an inference engine.
 """
 
+import zipimport
+
 # Not that of typing, whose import takes longer than all of this package's start. Type checkers know the name.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
     from fer_edge.models import ModelError
     from fer_edge.recognizer import Recognizer
     from fer_edge.result import Face
+
+if isinstance(__spec__.loader, zipimport.zipimporter):
+    raise ImportError(
+        f"fer_edge cannot be imported from the zip archive {__spec__.loader.archive}, because the compiled "
+        "core and the networks must be files; install it with pip, or pack it with shiv, pex or "
+        "PyInstaller, which unpack it"
+    )
 
 __version__ = "0.1.0"
 __all__ = ["Face", "ModelError", "Recognizer", "__version__", "models"]

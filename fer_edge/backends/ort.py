@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_edge import libraries
 from fer_edge.arrays import F32
 from fer_edge.buffers import ThreadBuffer
 from fer_edge.models import ModelError, ModelFile
@@ -17,12 +18,9 @@ PROVIDER = "CPUExecutionProvider"
 # the other cores free.
 DEFAULT_THREADS = 1
 
-try:
-    # importlib, because the wheels have no type information: here the modules become Any.
-    _ort: Any = importlib.import_module("onnxruntime")
-    _state: Any = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-except ImportError as _error:
-    raise ImportError(f"onnxruntime cannot be imported ({_error}); pip install onnxruntime") from _error
+_ort: Any = libraries.load("onnxruntime")
+# importlib, because the wheels have no type information: here the module becomes Any.
+_state: Any = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
 
 # The engine's errors have no common base class but Exception. These are the ones that a model file can cause.
 _ERRORS: tuple[type[Exception], ...] = (

@@ -1,11 +1,11 @@
 """The files that the arguments of the command line select."""
 
-import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fer_edge import libraries
 from fer_edge.cli.headers.signatures import HEAD_BYTES, format_from_head, unreadable_format
 
 # Endings of files in a folder that are read, and reported if they are damaged. Others are read by content.
@@ -25,12 +25,9 @@ def opencv() -> Any:
     # when it is loaded. The equivalent function has a different name in each major version.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
-        cv2: Any = importlib.import_module("cv2")
+        return libraries.load("cv2")
     except ImportError as error:
-        raise ImportError(
-            f"reading and drawing pictures needs OpenCV ({error}); pip install opencv-python-headless"
-        ) from error
-    return cv2
+        raise ImportError(f"reading and drawing pictures needs OpenCV: {error}") from error
 
 
 def shown(path: Path) -> str:

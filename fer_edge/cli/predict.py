@@ -151,7 +151,12 @@ def _copy_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | None]
 def _write_copy(copy: Path, picture: U8, faces: Sequence[Face], labels: Sequence[str]) -> None:
     from fer_edge.cli.draw import annotated
 
-    encoded, data = opencv().imencode(".jpg", annotated(picture, faces, labels))
+    cv2 = opencv()
+    try:
+        encoded, data = cv2.imencode(".jpg", annotated(picture, faces, labels))
+    except cv2.error:
+        # OpenCV 4.10 raises, later releases return False.
+        encoded = False
     if not encoded:
         height, width = picture.shape[:2]
         raise ValueError(f"a JPEG holds at most 65500 pixels a side, got {width} x {height}")

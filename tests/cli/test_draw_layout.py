@@ -92,7 +92,8 @@ def test_a_caption_is_directly_above_its_box(side: int, reason: str | None) -> N
     x0, y0, x1, y1 = _extent(~_is(caption, colour))
     assert pad <= x0 <= pad + height // 4
     assert width - pad - height // 3 <= x1 <= width - pad + 1
-    assert pad - 1 <= y0 <= pad + height // 4
+    # In OpenCV 4 brackets are higher than letters.
+    assert pad // 2 <= y0 <= pad + height // 4
     assert pad + 0.9 * height <= y1 <= pad + height
     assert caption.min() < 60
 
