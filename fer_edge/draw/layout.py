@@ -63,7 +63,7 @@ def layout_labels(width: int, height: int, faces: Sequence[Face], *, charts: boo
     Args:
         width: of the picture, in pixels.
         height: of the picture, in pixels.
-        faces: their boxes in pixels of this picture.
+        faces: their boxes in pixels of this picture; the first is placed first.
         charts: whether charts of all probabilities are wanted.
 
     Raises:
@@ -72,9 +72,9 @@ def layout_labels(width: int, height: int, faces: Sequence[Face], *, charts: boo
     sizes = Sizes.of_picture(width, height)
     boxes = _boxes_in_picture(width, height, faces)
     room = Room((width, height), boxes, gap=sizes.line_px // 2 + 2)
-    labels: list[Label | None] = [None] * len(faces)
-    for index in _least_room_first(room, faces, sizes):
-        label = labels[index] = _place(room, index, faces[index], sizes)
+    labels = []
+    for index, face in enumerate(faces):
+        labels.append(label := _place(room, index, face, sizes))
         if label is not None:
             room.take(label.area, label.leader)
     areas: list[Rectangle | None] = [None] * len(faces)
@@ -125,16 +125,6 @@ def _boxes_in_picture(width: int, height: int, faces: Sequence[Face]) -> I64:
     upper_left = np.clip(np.rint(boxes[:, :2]), 0, size - 1)
     lower_right = np.clip(np.rint(boxes[:, 2:]), upper_left + 1, size)
     return np.concatenate([upper_left, lower_right], axis=1).astype(np.int64)
-
-
-def _least_room_first(room: Room, faces: Sequence[Face], sizes: Sizes) -> list[int]:
-    """Returns the faces in the order in which their labels are placed."""
-
-    def count(index: int) -> int:
-        lines, text_px = _texts(faces[index])[0], _text_sizes(room, index, sizes)[0]
-        return room.count_beside(index, size_of_label(lines, text_px))
-
-    return sorted(range(len(faces)), key=count)
 
 
 def _place(room: Room, index: int, face: Face, sizes: Sizes) -> Label | None:

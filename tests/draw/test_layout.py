@@ -50,11 +50,22 @@ def _check(layout: Layout, width: int, height: int) -> None:
         else:
             assert _has_point(layout.boxes[index], *label.leader[0])
             assert _has_point(label.area, *label.leader[1])
+            _check_start(label.leader[0], layout.boxes[index])
             crossed = [box for box in others if not _overlap(box, layout.boxes[index])]
             crossed += [other.area for _, other in labels if other is not label]
             assert not any(_has_point(area, x, y) for area in crossed for x, y in _points_of(label))
     for area in charts:
         assert not any(_overlap(area, other) for other in (*layout.boxes, *charts) if other is not area)
+
+
+def _check_start(point: tuple[int, int], box: Rectangle) -> None:
+    """A leader line begins at a side, not at a corner, where another face may be as near."""
+    x, y = point
+    x0, y0, x1, y1 = box
+    at_side = x in (x0, x1 - 1), y in (y0, y1 - 1)
+    # Within a quarter of the side from its middle; both are rounded.
+    in_middle = abs(2 * x - x0 - x1 + 1) <= (x1 - x0) / 2 + 2, abs(2 * y - y0 - y1 + 1) <= (y1 - y0) / 2 + 2
+    assert (at_side[0] and in_middle[1]) or (at_side[1] and in_middle[0])
 
 
 def _check_text(label: Label) -> None:
