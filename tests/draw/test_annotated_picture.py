@@ -72,7 +72,7 @@ def test_out_holds_the_result_and_may_be_the_frame() -> None:
 
 @pytest.mark.parametrize("scale", [2, 3])
 def test_a_scaled_picture_has_everything_at_its_place(scale: int) -> None:
-    shown = face((60, 80, 160, 200))
+    shown = face((60, 80, 160, 200), id=3)
     drawn = annotate(_picture(240, 320), [shown], scale=scale)
     assert drawn.shape == (240 * scale, 320 * scale, 3)
     for x, y in (*shown.landmarks, (60, 140), (110, 199.9)):
