@@ -84,7 +84,7 @@ def test_threads_wait_for_an_import_that_another_has_begun(site: Site) -> None:
     ("module", "code"),
     [
         ("onnxruntime", "import fer_edge; fer_edge.Recognizer()"),
-        ("cv2", "from fer_edge.cli.pictures import opencv; opencv()"),
+        ("cv2", "from fer_edge.import_opencv import opencv; opencv()"),
     ],
 )
 def test_the_public_doors_raise_it(tmp_path: Path, module: str, code: str) -> None:

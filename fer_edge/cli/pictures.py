@@ -3,9 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from fer_edge import libraries
 from fer_edge.cli.headers.signatures import HEAD_BYTES, format_from_head, unreadable_format
 
 # Endings of files in a folder that are read, and reported if they are damaged. Others are read by content.
@@ -17,17 +15,6 @@ STDIN = Path("-")
 # Names in one message.
 MAX_NAMES = 20
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
-
-
-def opencv() -> Any:
-    """Returns the module cv2; raises ImportError with the pip command."""
-    # A damaged file is reported by us; without this, OpenCV would report it too. OpenCV reads the variable
-    # when it is loaded. The equivalent function has a different name in each major version.
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    try:
-        return libraries.load("cv2")
-    except ImportError as error:
-        raise ImportError(f"reading and drawing pictures needs OpenCV: {error}") from error
 
 
 def shown(path: Path) -> str:

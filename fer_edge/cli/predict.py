@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_edge.arrays import U8
-from fer_edge.cli.pictures import message_of, opencv, pictures_from_arguments, shown
+from fer_edge.cli.pictures import message_of, pictures_from_arguments, shown
 from fer_edge.cli.read_picture import read_picture
 from fer_edge.cli.report import CsvReport, JsonReport, Report, TableReport
+from fer_edge.import_opencv import opencv
 from fer_edge.models import ModelError
 from fer_edge.result import Face
 from fer_edge.scales import smallest_face_px
@@ -24,6 +25,9 @@ MAX_FACES = 1000
 
 if TYPE_CHECKING:
     from fer_edge.recognizer import Recognizer
+
+# Annotated copies of smaller pictures are enlarged by an integer factor, so that their text is readable.
+MIN_LONG_PX = 640
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +120,7 @@ def _predict_one(
         return False
     if copy is not None:
         try:
-            _write_copy(copy, picture, faces, recognizer.labels)
+            _write_copy(copy, picture, faces)
         except (OSError, ValueError) as error:
             # The output is named, since nothing is wrong with the input.
             _fail(report, shown(path), f"{shown(copy)} cannot be written: {message_of(error)}")
@@ -148,12 +152,13 @@ def _copy_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | None]
     return copies
 
 
-def _write_copy(copy: Path, picture: U8, faces: Sequence[Face], labels: Sequence[str]) -> None:
-    from fer_edge.cli.draw import annotated
+def _write_copy(copy: Path, picture: U8, faces: Sequence[Face]) -> None:
+    from fer_edge.draw import annotate
 
     cv2 = opencv()
+    scale = max(1, -(-MIN_LONG_PX // max(picture.shape[:2])))
     try:
-        encoded, data = cv2.imencode(".jpg", annotated(picture, faces, labels))
+        encoded, data = cv2.imencode(".jpg", annotate(picture, faces, scale=scale))
     except cv2.error:
         # OpenCV 4.10 raises, later releases return False.
         encoded = False

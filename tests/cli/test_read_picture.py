@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_edge.cli.pictures import message_of, opencv, pictures_from_arguments, shown
+from fer_edge.cli.pictures import message_of, pictures_from_arguments, shown
 from fer_edge.cli.read_picture import read_picture
+from fer_edge.import_opencv import opencv
 
 PICTURE = cv2.GaussianBlur(np.random.default_rng(5).integers(0, 256, (40, 60, 3), np.uint8), (0, 0), 3)
 VIDEO_SUFFIXES = ["mp4", "mov", "avi", "mkv", "webm", "m4v", "mpg", "mpeg", "wmv", "flv", "3gp"]
@@ -224,9 +225,7 @@ def test_messages_and_names_that_every_stream_can_print() -> None:
 
 
 def test_opencv_prints_nothing_unless_the_user_sets_its_log_level() -> None:
-    code = (
-        "from fer_edge.cli.pictures import opencv; opencv(); import os; print(os.environ['OPENCV_LOG_LEVEL'])"
-    )
+    code = "from fer_edge.import_opencv import opencv; opencv(); import os; print(os.environ['OPENCV_LOG_LEVEL'])"
     for level, expected in ((None, "SILENT"), ("ERROR", "ERROR")):
         environment = {k: v for k, v in os.environ.items() if k != "OPENCV_LOG_LEVEL"}
         environment |= {"OPENCV_LOG_LEVEL": level} if level else {}

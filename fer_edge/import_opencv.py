@@ -1,0 +1,17 @@
+"""OpenCV for the command line and for drawing, imported on first use."""
+
+import os
+from typing import Any
+
+from fer_edge import libraries
+
+
+def opencv() -> Any:
+    """Returns the module cv2; raises ImportError with the pip command."""
+    # A damaged file is reported by us; without this, OpenCV would report it too. OpenCV reads the variable
+    # when it is loaded. The equivalent function has a different name in each major version.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    try:
+        return libraries.load("cv2")
+    except ImportError as error:
+        raise ImportError(f"reading and drawing pictures needs OpenCV: {error}") from error
