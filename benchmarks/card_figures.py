@@ -115,8 +115,10 @@ def unknowable() -> str:
                 "change": change,
                 **{column: row[column] for column in ("tried", "found", "kept", "changed")},
                 "share of kept": _share(row),
+                "share of tried": f"{row['changed'] / row['tried']:.1%}",
                 "1.1: changed / kept": f"{old['changed']} / {old['kept']}",
-                "1.1: share": _share(old),
+                "1.1: share of kept": _share(old),
+                "1.1: share of tried": f"{old['changed'] / old['tried']:.1%}",
             }
         )
     coverage = f"{now['answered']} of {now['faces']} faces ({now['answered'] / now['faces']:.1%})"

@@ -225,7 +225,10 @@ def test_messages_and_names_that_every_stream_can_print() -> None:
 
 
 def test_opencv_prints_nothing_unless_the_user_sets_its_log_level() -> None:
-    code = "from fer_edge.import_opencv import opencv; opencv(); import os; print(os.environ['OPENCV_LOG_LEVEL'])"
+    code = (
+        "import os; from fer_edge.import_opencv import opencv; "
+        "opencv(); print(os.environ['OPENCV_LOG_LEVEL'])"
+    )
     for level, expected in ((None, "SILENT"), ("ERROR", "ERROR")):
         environment = {k: v for k, v in os.environ.items() if k != "OPENCV_LOG_LEVEL"}
         environment |= {"OPENCV_LOG_LEVEL": level} if level else {}
