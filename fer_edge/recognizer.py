@@ -15,9 +15,11 @@ from fer_edge.backends.warmup import warm_up
 from fer_edge.buffers import ThreadBuffer
 from fer_edge.calibrate import softmax
 from fer_edge.detect import Detector
+from fer_edge.detect_near import NearDetector
+from fer_edge.frame_stages import FrameStages
 from fer_edge.image import Layout, checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
 from fer_edge.preprocess import correct_exposure, fill_from_crops, fill_from_frame
-from fer_edge.result import Detections, Face, faces_from_arrays
+from fer_edge.result import Detections, Expressions, Face, faces_from_arrays
 
 # Maximum number of faces per run of the network, which limits its memory for long lists of crops.
 BATCH = 32
@@ -93,6 +95,7 @@ class Recognizer:
             min_face=min_face,
             max_faces=max_faces,
         )
+        self._detect_near = NearDetector(self._detector_network, spec, min_face=min_face)
         self._template = np.array(self._model.spec.template, np.float32)
         self._luma = ThreadBuffer(np.uint8)
         self._closed = False
@@ -110,21 +113,21 @@ class Recognizer:
             ValueError: the shape is not that of a frame, or the frame is empty.
             RuntimeError: the Recognizer is closed.
         """
+        stages = self.stages(frame, layout)
+        found = stages.search()
+        return self._faces(found, stages.expressions(found)) if len(found) else []
+
+    def stages(self, frame: U8, layout: Layout | None = None) -> FrameStages:
+        """Returns the stages of one frame, to be called one by one; for `fer_edge.stream`.
+
+        Raises: as for a call.
+        """
         self._require_open()
         layout = layout_of_frame(frame, layout)
         # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
         out = self._luma.reserve(frame.shape[:2]) if layout == "bgr" else None
         plane = luma_from_frame(frame, layout, out)
-        found = self._detect(plane)
-        if not len(found):
-            return []
-        size = self._model.spec.size
-        matrices = matrices_from_landmarks(found.landmarks, self._template, size)
-        return self._recognize(
-            found,
-            outside_shares(matrices, size, *plane.shape),
-            lambda part, crops: fill_from_frame(plane, matrices[part], self._model.spec, crops),
-        )
+        return FrameStages(plane, self._detect, self._detect_near, self._express)
 
     def recognize_crops(self, crops: Sequence[U8], landmarks: F32 | None = None) -> list[Face]:
         """Recognizes the expressions of face crops; no detector runs.
@@ -151,25 +154,41 @@ class Recognizer:
             points = checked_landmarks(landmarks, count)
             matrices = matrices_from_landmarks(points, self._template, size)
         given = Detections(boxes, points, np.ones(count, np.float32))
-        return self._recognize(
-            given,
+        read = self._run(
+            points,
             np.full(count, np.nan, np.float32),  # a given crop has no frame around it
             lambda part, out: fill_from_crops(planes[part], matrices[part], self._model.spec, out),
         )
+        return self._faces(given, read)
 
-    def _recognize(self, found: Detections, outside: F32, fill: Callable[[slice, F32], None]) -> list[Face]:
+    def _express(self, plane: U8, found: Detections) -> Expressions:
+        size = self._model.spec.size
+        matrices = matrices_from_landmarks(found.landmarks, self._template, size)
+        return self._run(
+            found.landmarks,
+            outside_shares(matrices, size, *plane.shape),
+            lambda part, crops: fill_from_frame(plane, matrices[part], self._model.spec, crops),
+        )
+
+    def _faces(self, found: Detections, read: Expressions) -> list[Face]:
+        spec = self._model.spec
+        probabilities = softmax(read.logits, spec.temperature)
+        return faces_from_arrays(found, probabilities, read.confidence, spec.labels, read.reasons)
+
+    def _run(self, landmarks: F32, outside: F32, fill: Callable[[slice, F32], None]) -> Expressions:
         """Runs the expression network; `fill` writes the crops of a slice of the faces into its input.
 
         `outside` [N] is the share of each crop outside the frame.
         """
-        spec = self._model.spec
-        faces: list[Face] = []
-        for start in range(0, len(found), BATCH):
-            part = slice(start, min(start + BATCH, len(found)))
-            some = Detections(found.boxes[part], found.landmarks[part], found.scores[part])
-            crops = self._network.reserve((len(some), 1, spec.size, spec.size))
+        spec, count = self._model.spec, len(landmarks)
+        all_logits = np.empty((count, len(spec.labels)), np.float32)
+        all_confidence = np.empty(count, np.float32)
+        all_reasons: list[str | None] = []
+        for start in range(0, count, BATCH):
+            part = slice(start, min(start + BATCH, count))
+            crops = self._network.reserve((part.stop - start, 1, spec.size, spec.size))
             fill(part, crops)
-            measures = abstain.measure(some.landmarks, outside[part], crops, spec.mean, spec.scale)
+            measures = abstain.measure(landmarks[part], outside[part], crops, spec.mean, spec.scale)
             correct_exposure(crops, measures.contrast, spec)
             logits = self._network.run()[0]
             if not np.isfinite(logits).all():
@@ -177,11 +196,15 @@ class Recognizer:
                     f"{self._model.path} must return finite logits, got NaN or infinity for a face; "
                     "export the model again, or use another"
                 )
-            probabilities = softmax(logits, spec.temperature)
             confidence = softmax(logits, spec.confidence_temperature or spec.temperature).max(axis=1)
-            reasons = abstain.reasons(self._limits, measures, confidence)
-            faces += faces_from_arrays(some, probabilities, confidence, spec.labels, reasons)
-        return faces
+            all_logits[part], all_confidence[part] = logits, confidence
+            all_reasons += abstain.reasons(self._limits, measures, confidence)
+        return Expressions(all_logits, all_confidence, all_reasons)
+
+    @property
+    def spec(self) -> models.ModelSpec:
+        """The spec of the expression network."""
+        return self._model.spec
 
     @property
     def labels(self) -> tuple[str, ...]:
