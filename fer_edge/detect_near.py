@@ -1,8 +1,8 @@
 """Face detection near known faces: only the parts of the frame that show them are searched.
 
-A window lies on the grid of a pass over the whole frame and has its scale (see fer_edge.detect). So the network
-sees the same samples as in a search of the whole frame, and finds nearly the same box and landmarks: windows of
-other scales or offsets move the landmarks by about 5 % of the eye distance, these by about 1 %
+A window lies on the grid of a pass over the whole frame and has its scale (see fer_edge.detect). So the
+network sees the same samples as in a search of the whole frame, and finds nearly the same box and landmarks:
+windows of other scales or offsets move the landmarks by about 5 % of the eye distance, these by about 1 %
 (`python -m benchmarks.stream` has the figures). A window of 96 x 96 is a tenth of a pass over 320 x 256.
 """
 
@@ -126,7 +126,7 @@ def _grid_point(position: float, last: int, multiple: int) -> int:
 
 
 def distinct(found: Detections) -> Detections:
-    """Returns the faces with the best score first; of boxes of one face (see detect.merge) the best is kept."""
+    """Returns the faces, best score first; of the boxes of one face (see detect.merge) the best is kept."""
     if len(found) < 2:
         return found
     order = np.argsort(-found.scores, kind="stable")

@@ -1,7 +1,7 @@
 """The stages of a Recognizer on one frame, one by one.
 
-`fer_edge.stream` decides between two stages which faces need the next one. The Recognizer makes the object, so
-that it stays the only module that knows which stage uses which.
+`fer_edge.stream` decides between two stages which faces need the next one. The Recognizer makes the object,
+so that it stays the only module that knows which stage uses which.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Assignment of rows to columns at the least total cost: the Hungarian method.
 
-By shortest augmenting paths (Jonker and Volgenant 1987), O(n^3) for n faces, on plain lists: for the few faces of
-a frame this takes less time than a library's call.
+By shortest augmenting paths (Jonker and Volgenant 1987), O(n^3) for n faces, on plain lists: for the few
+faces of a frame this takes less time than a library's call.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ def assign(costs: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
     best = [min(range(len(costs[row])), key=costs[row].__getitem__) for row in rows]
     if len(set(best)) == len(best):
         return list(zip(rows, best, strict=True))
-    # A column of its own for each row, which it takes if it cannot get another: dearer than all pairs together.
+    # A column of its own for each row, which it takes if it cannot get another: dearer than all pairs
+    # together.
     finite = [cost for row in rows for cost in costs[row] if cost < INFINITY]
     alone = 2 * sum(finite) + 1
     padded = [[*(min(cost, 2 * alone) for cost in costs[row]), *([alone] * len(rows))] for row in rows]

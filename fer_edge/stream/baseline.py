@@ -1,8 +1,9 @@
 """The neutral baseline of each face: what its resting face seems to show.
 
-Some faces look sad or angry at rest. In the first seconds, in which the person is taken to be neutral, the mean
-logits of the face are learnt. Afterwards, each expression that comes closer to neutral than LEAD there is lowered
-by as much, so that the resting face is neutral. Expressions that the resting face does not show stay as they are.
+Some faces look sad or angry at rest. In the first seconds, in which the person is taken to be neutral, the
+mean logits of the face are learnt. Afterwards, each expression that comes closer to neutral than LEAD there
+is lowered by as much, so that the resting face is neutral. Expressions that the resting face does not show
+stay as they are.
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Baseline:
     def __init__(self, baseline_ms: float, labels: tuple[str, ...]) -> None:
         if "neutral" not in labels:
             raise ValueError(
-                f"baseline_ms needs a model with the expression neutral, got {', '.join(labels)}; leave it out"
+                f"baseline_ms needs a model with the expression neutral, got {', '.join(labels)}; "
+                "leave it out"
             )
         self._duration = baseline_ms / 1e3
         self._neutral = labels.index("neutral")

@@ -14,7 +14,8 @@ from fer_edge.stream.result import SearchReason
 
 # Seconds between two searches. A new face beside known ones waits at most this long.
 TIMER_S = 0.5
-# The first face in an empty picture waits less, and a face that was lost is searched at once, then this often.
+# The first face in an empty picture waits less, and a face that was lost is searched at once, then this
+# often.
 EMPTY_S, LOST_S = 0.1, 0.1
 # A budget postpones a search by at most this many intervals; else new faces would never be found.
 MAX_POSTPONED = 4
@@ -84,7 +85,10 @@ class Budget:
     def __init__(self, budget_ms: float | None, clock: Callable[[], float]) -> None:
         self._limit = math.inf if budget_ms is None else budget_ms / 1e3
         self._clock = clock
-        self._costs: dict[Stage, float] = {"search": 0.0, "infer": 0.0}  # expected seconds, "infer" for a face
+        self._costs: dict[Stage, float] = {
+            "search": 0.0,
+            "infer": 0.0,
+        }  # expected seconds, "infer" for a face
         self._start = 0.0
 
     @property

@@ -1,8 +1,8 @@
 """Events with hysteresis: changes that last, from the smoothed probabilities.
 
 An expression is entered when its probability is at least `enter` for a minimum duration, and left when it is
-below `leave` for as long, or when another one is entered. Two thresholds, because with one a probability close to
-it would enter and leave all the time.
+below `leave` for as long, or when another one is entered. Two thresholds, because with one a probability
+close to it would enter and leave all the time.
 """
 
 from dataclasses import dataclass
@@ -82,9 +82,7 @@ class EventWriter:
             face.appeared = True
             events.append(Event("appeared", id, None, time, face.first_time))
         self._compare(face, probabilities, steady, time)
-        entered = (
-            face.appeared and face.candidate is not None and time - face.candidate_since >= self._hold
-        )
+        entered = face.appeared and face.candidate is not None and time - face.candidate_since >= self._hold
         low = face.low_since is not None and time - face.low_since >= self._hold
         if face.expression is not None and (entered or low):
             since = face.candidate_since if face.low_since is None else face.low_since

@@ -2,8 +2,8 @@
 
 The three coordinates, x and y of the centre in pixels and the logarithm of the side, move independently, with
 speeds that change at random and decay (the integrated Ornstein-Uhlenbeck process). Time is in seconds, not in
-frames, so that the filter is the same at any frame rate. A speed that did not decay would carry a hidden face out
-of the picture. Plain floats, because arrays of a few elements would take ten times as long.
+frames, so that the filter is the same at any frame rate. A speed that did not decay would carry a hidden face
+out of the picture. Plain floats, because arrays of a few elements would take ten times as long.
 """
 
 import math

@@ -1,8 +1,8 @@
 """From a frame to observations of known faces: search or follow, track, and read the faces that changed.
 
-A known face is predicted and compared with itself at the predicted place. If it moved or changed, the detector
-finds it again in a window around that place. Prediction alone would cost less, but it loses the landmarks within
-a few frames: `python -m benchmarks.stream` compares both.
+A known face is predicted and compared with itself at the predicted place. If it moved or changed, the
+detector finds it again in a window around that place. Prediction alone would cost less, but it loses the
+landmarks within a few frames: `python -m benchmarks.stream` compares both.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,9 @@ from fer_edge.stream.tracking import Tracker
 
 # Share of the detector's threshold from which a detection can be a known face with a poor score.
 POOR = 0.5
-# Greatest difference (see appearance) of a face that did not move, and of one whose expression did not change.
-# The first is a shift of about 2 % of the eye distance. `python -m benchmarks.stream` measures what the second
-# one costs in labels.
+# Greatest difference (see appearance) of a face that did not move, and of one whose expression did not
+# change. The first is a shift of about 2 % of the eye distance. `python -m benchmarks.stream` measures what
+# the second one costs in labels.
 STILL, UNCHANGED = 0.05, 0.1
 # A face is found and read again after so many seconds, however little it changes.
 MAX_STILL_S, MAX_UNCHANGED_S = 0.2, 0.5

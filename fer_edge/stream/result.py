@@ -63,9 +63,9 @@ class Skipped:
 
     Attributes:
         search: a search of the whole frame was due, and was postponed for the budget.
-        still: ids of faces that look as they did at their predicted place, so the detector did not run on them.
-        unchanged: ids of faces whose logits were kept because the face looks as it did.
-        over_budget: ids of faces whose logits were kept for the budget.
+        still: ids of faces that look as they did at their predicted place, so the detector did not run on
+        them. unchanged: ids of faces whose logits were kept because the face looks as it did. over_budget:
+        ids of faces whose logits were kept for the budget.
     """
 
     search: bool = False

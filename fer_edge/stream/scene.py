@@ -1,8 +1,8 @@
 """Notices a cut: a frame that does not show the scene of the frame before.
 
 The correlation of two small copies of the frames does not change with the exposure, so a lamp or the camera's
-exposure control is no cut. A frame without contrast (a covered lens) is no scene: the next one is compared with
-the scene before it.
+exposure control is no cut. A frame without contrast (a covered lens) is no scene: the next one is compared
+with the scene before it.
 """
 
 import numpy as np

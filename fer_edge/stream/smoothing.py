@@ -2,8 +2,8 @@
 
 Exponential smoothing whose time constant is in milliseconds, so that the result does not depend on the frame
 rate. Logits are smoothed and not probabilities, because a mean of logits is a product of probabilities: two
-frames that agree stay as sure as one. A frame counts as much as its confidence; a frame that abstains does not
-count.
+frames that agree stay as sure as one. A frame counts as much as its confidence; a frame that abstains does
+not count.
 """
 
 from dataclasses import dataclass
@@ -67,7 +67,13 @@ class Smoother:
         self._states.pop(face, None)
 
     def update(
-        self, ids: tuple[int, ...], logits: F64, weights: F32, trusted: list[bool], time: float, seconds: float
+        self,
+        ids: tuple[int, ...],
+        logits: F64,
+        weights: F32,
+        trusted: list[bool],
+        time: float,
+        seconds: float,
     ) -> tuple[F64, list[bool]]:
         """Takes a frame into account.
 
@@ -80,8 +86,8 @@ class Smoother:
             seconds: since the frame before.
 
         Returns:
-            The smoothed logits [N, C], and whether each face has some; the logits of this frame for those that
-            have none.
+            The smoothed logits [N, C], and whether each face has some; the logits of this frame for those
+            that have none.
         """
         values = logits - logits.mean(axis=1, keepdims=True)
         shares = np.ones(len(ids))

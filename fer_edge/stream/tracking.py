@@ -1,11 +1,11 @@
 """Gives the detections of each frame to known faces, so that a face keeps its id.
 
 In two stages, as in ByteTrack (Zhang et al. 2022, ByteTrack: Multi-Object Tracking by Associating Every
-Detection Box, arXiv 2110.06864): first the detections with a good score are given to all known faces, then those
-with a poor score to the seen faces that are left; a face that turns away or is half covered gets a poor score.
-Motion is predicted by Kalman filters as in SORT (Bewley et al. 2016). Beyond ByteTrack, the distance of the five
-landmarks counts as much as the overlap of the boxes: two faces that cross have boxes that overlap, but landmarks
-at a distance.
+Detection Box, arXiv 2110.06864): first the detections with a good score are given to all known faces, then
+those with a poor score to the seen faces that are left; a face that turns away or is half covered gets a poor
+score. Motion is predicted by Kalman filters as in SORT (Bewley et al. 2016). Beyond ByteTrack, the distance
+of the five landmarks counts as much as the overlap of the boxes: two faces that cross have boxes that
+overlap, but landmarks at a distance.
 """
 
 import math
@@ -57,7 +57,7 @@ class Track:
         x, y, side = _place_of_box(box)
         # Box and landmarks relative to centre and side.
         self._box = ((box[0] - x) / side, (box[1] - y) / side, (box[2] - x) / side, (box[3] - y) / side)
-        self._landmarks: NDArray[np.float64] = (landmarks - (x, y)) / side
+        self._landmarks: NDArray[np.float64] = (landmarks.astype(np.float64) - (x, y)) / side
         self.score, self.seen_time, self.is_hidden = score, time, False
 
     def predicted(self) -> tuple[Box, NDArray[np.float64]]:
@@ -87,7 +87,7 @@ class Tracker:
         return ended
 
     def predict(self, time: float) -> Detections:
-        """Moves the known faces to a time in seconds; returns where they should be, in the order of `tracks`."""
+        """Moves the known faces to a time in seconds; returns them in the order of `tracks`."""
         if self._time is not None:
             for track in self.tracks:
                 track.motion.predict(time - self._time)
@@ -116,9 +116,7 @@ class Tracker:
         good = found.scores >= threshold
         _enter_pairs(costs, range(len(costs)), np.flatnonzero(good).tolist(), columns)
         if not good.all():
-            left = [
-                row for row, track in enumerate(self.tracks) if columns[row] < 0 and not track.is_hidden
-            ]
+            left = [row for row, track in enumerate(self.tracks) if columns[row] < 0 and not track.is_hidden]
             _enter_pairs(costs, left, np.flatnonzero(~good).tolist(), columns)
         return columns
 
