@@ -6,8 +6,7 @@ postponed first, then the expressions of the faces that changed least.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Literal
 
 from fer_edge.stream.result import SearchReason
@@ -89,7 +88,7 @@ class Budget:
             "search": 0.0,
             "infer": 0.0,
         }  # expected seconds, "infer" for a face
-        self._start = 0.0
+        self._start = self._stage_start = 0.0
 
     @property
     def is_limited(self) -> bool:
@@ -100,12 +99,13 @@ class Budget:
         """Starts a frame."""
         self._start = self._clock()
 
-    @contextmanager
-    def measured(self, stage: Stage, count: int = 1) -> Iterator[None]:
-        """Measures a stage that runs for a number of faces."""
-        start = self._clock()
-        yield
-        cost, known = (self._clock() - start) / max(1, count), self._costs[stage]
+    def begin(self) -> None:
+        """Starts a stage."""
+        self._stage_start = self._clock()
+
+    def end(self, stage: Stage, count: int = 1) -> None:
+        """Ends a stage that ran for a number of faces, and learns what it costs."""
+        cost, known = (self._clock() - self._stage_start) / count, self._costs[stage]
         self._costs[stage] = cost if known == 0 else known + NEWEST * (cost - known)
 
     def left(self) -> float:

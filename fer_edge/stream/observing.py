@@ -30,7 +30,7 @@ POOR = 0.5
 # Greatest difference (see appearance) of a face that did not move, and of one whose expression did not
 # change. The first is a shift of about 2 % of the eye distance. `python -m benchmarks.stream` measures what
 # the second one costs in labels.
-STILL, UNCHANGED = 0.05, 0.1
+STILL, UNCHANGED = 0.08, 0.12
 # A face is found and read again after so many seconds, however little it changes.
 MAX_STILL_S, MAX_UNCHANGED_S = 0.2, 0.5
 # A reading that abstains is soon tried again, because it withholds the face's expression.
@@ -108,25 +108,25 @@ class Observer:
     def observe(self, frame: U8, time: float, watch: Stopwatch) -> Observation:
         """Observes the next frame; raises as a Recognizer, and is unchanged then."""
         self._budget.start()
-        with watch("luma"):
-            stages = self._recognizer.stages(frame, self._layout)
-            is_cut = self._scene.is_cut(stages.plane)
+        stages = self._recognizer.stages(frame, self._layout)
+        is_cut = self._scene.is_cut(stages.plane)
+        watch.lap("luma")
         if is_cut:
             self._ended += self._tracker.clear()
-        with watch("track"):
-            predicted = self._tracker.predict(time)
+        predicted = self._tracker.predict(time)
+        watch.lap("track")
         sighting = self._find(stages, predicted, time, is_cut, watch)
-        with watch("track"):
-            start = stages.threshold if sighting.searched else INFINITY
-            columns, ended = self._tracker.update(sighting.columns, sighting.found, time, start)
-            shown = [pair for pair in zip(self._tracker.tracks, columns, strict=True) if pair[1] >= 0]
-            ids = tuple(track.id for track, _ in shown)
-            found = sighting.found.select([column for _, column in shown])
+        start = stages.threshold if sighting.searched else INFINITY
+        columns, ended = self._tracker.update(sighting.columns, sighting.found, time, start)
+        shown = [pair for pair in zip(self._tracker.tracks, columns, strict=True) if pair[1] >= 0]
+        ids = tuple(track.id for track, _ in shown)
+        found = sighting.found.select([column for _, column in shown])
         ended, self._ended = self._ended + ended, ()
         for face in ended:
             self._readings.pop(face, None)
-        with watch("infer"):
-            fresh, over_budget = self._read(stages, ids, found, sighting.still, time)
+        watch.lap("track")
+        fresh, over_budget = self._read(stages, ids, found, sighting.still, time)
+        watch.lap("infer")
         readings = [self._readings[face] for face in ids]
         classes = len(self._recognizer.labels)
         return Observation(
@@ -155,20 +155,21 @@ class Observer:
         reason, postponed = self._within_budget(reason, time, known)
         found, still, columns = predicted, frozenset[int](), list[int]()
         if reason is None:
-            with watch("detect"):
-                found, still = self._follow(stages, predicted, poor, time)
-            with watch("track"):
-                columns = self._tracker.match(predicted, found, stages.threshold)
+            found, still = self._follow(stages, predicted, poor, time)
+            watch.lap("detect")
+            columns = self._tracker.match(predicted, found, stages.threshold)
+            watch.lap("track")
             lost = [t for t, column in zip(self._tracker.tracks, columns, strict=True) if column < 0]
             newly_lost = not all(track.is_hidden for track in lost)
             if lost and self._cadence.may_seek(time, newly_lost=newly_lost):
                 reason, late = self._within_budget("lost face", time, known)
                 postponed |= late
         if reason is not None:
-            with watch("detect"), self._budget.measured("search"):
-                found, still = stages.search(poor), frozenset()
-            with watch("track"):
-                columns = self._tracker.match(predicted, found, stages.threshold)
+            self._budget.begin()
+            found, still = stages.search(poor), frozenset()
+            self._budget.end("search")
+            watch.lap("detect")
+            columns = self._tracker.match(predicted, found, stages.threshold)
         self._cadence.count(time, reason)
         return _Sighting(found, columns, still, reason, postponed)
 
@@ -227,8 +228,9 @@ class Observer:
         limit = self._budget.expressions()
         chosen = sorted(ranked[:limit])
         if chosen:
-            with self._budget.measured("infer", len(chosen)):
-                read = stages.expressions(found.select(chosen))
+            self._budget.begin()
+            read = stages.expressions(found.select(chosen))
+            self._budget.end("infer", len(chosen))
             for row, logits, reason in zip(chosen, read.logits, read.reasons, strict=True):
                 reading = readings[row]
                 reading.read = Appearance(pictures[row], time)

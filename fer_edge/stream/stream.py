@@ -163,16 +163,15 @@ class Stream:
     def _next(self) -> StreamResult | None:
         with self._step:
             watch = Stopwatch(self._clock)
-            with watch("read"):
-                taken = self._reader.take()
+            taken = self._reader.take()
+            watch.lap("read")
             if taken is None:
                 self._close_recorder()
                 return None
             if self._wants_reset.is_set():
                 self._wants_reset.clear()
                 self._observer.reset()
-            with watch("total"):
-                result = self._result(taken, watch)
+            result = self._result(taken, watch)
             self._count(result)
             return result
 
@@ -181,10 +180,13 @@ class Stream:
             seen = self._observer.observe(taken.pixels, taken.time, watch)
         except (TypeError, ValueError) as error:
             raise type(error)(f"frame {taken.index} of {self._source.name}: {error}") from error
-        with watch("smooth"):
-            faces, events = self._steady.update(seen)
+        faces, events = self._steady.update(seen)
+        watch.lap("smooth")
         if self._recorder is not None:
             self._recorder.write(seen, taken.index, taken.dropped)
+            watch.lap("record")
+        timings = watch.milliseconds
+        timings["total"] = sum(timings.values()) - timings["read"]
         return StreamResult(
             index=taken.index,
             time=taken.time,
@@ -194,7 +196,7 @@ class Stream:
             searched=seen.searched,
             skipped=seen.skipped,
             dropped=taken.dropped,
-            timings=watch.milliseconds,
+            timings=timings,
         )
 
     def _count(self, result: StreamResult) -> None:

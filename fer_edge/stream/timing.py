@@ -1,11 +1,10 @@
 """Milliseconds by stage."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class Stopwatch:
-    """Adds up the time of each stage of one frame.
+    """Adds up the time of each stage of one frame; runs from the start.
 
     Args:
         clock: returns seconds.
@@ -13,12 +12,11 @@ class Stopwatch:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._last = clock()
         self.milliseconds: dict[str, float] = {}
 
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Measures what runs inside the `with` block."""
-        start = self._clock()
-        yield
-        spent = (self._clock() - start) * 1e3
-        self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + spent
+    def lap(self, stage: str) -> None:
+        """Adds the time since the last lap to a stage."""
+        now = self._clock()
+        self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + (now - self._last) * 1e3
+        self._last = now
