@@ -37,7 +37,12 @@ def test_a_window_shows_only_its_part_of_the_frame(recognizer: Recognizer) -> No
 def test_boxes_at_and_beyond_the_edge_of_frames_of_all_sizes(
     recognizer: Recognizer, size: tuple[int, int]
 ) -> None:
-    boxes = [(-50, -50, -10, -10), (0, 0, 1e5, 1e5), (size[1], size[0], size[1] + 9, size[0] + 9), (5, 5, 5, 5)]
+    boxes = [
+        (-50, -50, -10, -10),
+        (0, 0, 1e5, 1e5),
+        (size[1], size[0], size[1] + 9, size[0] + 9),
+        (5, 5, 5, 5),
+    ]
     assert len(_around(np.zeros(size, np.uint8), recognizer, boxes)) == 0
     assert len(_around(np.zeros(size, np.uint8), recognizer, [])) == 0
 
@@ -48,7 +53,9 @@ def test_two_boxes_of_one_face_give_one_face(recognizer: Recognizer) -> None:
     assert len(near) == 1
 
 
-def test_windows_of_several_sizes_do_not_depend_on_each_other(make_recognizer: Callable[..., Recognizer]) -> None:
+def test_windows_of_several_sizes_do_not_depend_on_each_other(
+    make_recognizer: Callable[..., Recognizer],
+) -> None:
     frame = frame_with_cells((3, 3), (20, 16), (34, 26))
     recognizer = make_recognizer()
     boxes = [(12, 12, 44, 44), (100, 80, 230, 200), (264, 200, 296, 232)]
@@ -73,6 +80,8 @@ def test_on_a_photograph_the_landmarks_agree_with_a_search() -> None:
 
 def test_distinct_keeps_the_best_of_each_face() -> None:
     boxes = np.array([(0, 0, 10, 10), (1, 0, 11, 10), (40, 0, 50, 10), (2, 2, 6, 6)], np.float32)
-    found = distinct(Detections(boxes, np.zeros((4, 5, 2), np.float32), np.array([0.6, 0.9, 0.7, 0.8], np.float32)))
+    found = distinct(
+        Detections(boxes, np.zeros((4, 5, 2), np.float32), np.array([0.6, 0.9, 0.7, 0.8], np.float32))
+    )
     assert found.scores.tolist() == pytest.approx([0.9, 0.7])
     assert found.boxes[:, 0].tolist() == [1, 40]

@@ -29,7 +29,9 @@ def _step(
     columns = tracker.match(predicted, found, THRESHOLD)
     columns, ended = tracker.update(columns, found, time, THRESHOLD if search else np.inf)
     shown = {
-        track.id: faces[column][0] for track, column in zip(tracker.tracks, columns, strict=True) if column >= 0
+        track.id: faces[column][0]
+        for track, column in zip(tracker.tracks, columns, strict=True)
+        if column >= 0
     }
     return shown, ended
 
