@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from fer_edge.stream.result import SearchReason
+from fer_edge.stream.timing import has_lasted
 
 # Seconds between two searches. A new face beside known ones waits at most this long.
 TIMER_S = 0.5
@@ -54,17 +55,17 @@ class Cadence:
         if self._every != "auto":
             due = self._frames + 1 >= self._every
             return ("every frame" if self._every == 1 else "timer") if due else None
-        return "timer" if time - self._searched >= (TIMER_S if known else EMPTY_S) else None
+        return "timer" if has_lasted(self._searched, time, TIMER_S if known else EMPTY_S) else None
 
     def may_seek(self, time: float, *, newly_lost: bool) -> bool:
         """Returns True if a lost face is a reason to search."""
-        return newly_lost or self._searched is None or time - self._searched >= LOST_S
+        return newly_lost or self._searched is None or has_lasted(self._searched, time, LOST_S)
 
     def is_urgent(self, time: float, reason: SearchReason, known: int) -> bool:
         """Returns True if a budget must not postpone this search."""
         if self._searched is None or not known or reason in ("first frame", "scene cut", "every frame"):
             return True
-        return time - self._searched >= MAX_POSTPONED * TIMER_S
+        return has_lasted(self._searched, time, MAX_POSTPONED * TIMER_S)
 
     def count(self, time: float, reason: SearchReason | None) -> None:
         """Counts a frame that was searched for this reason, or not."""

@@ -8,6 +8,7 @@ close to it would enter and leave all the time.
 from dataclasses import dataclass
 
 from fer_edge.stream.result import Event, EventKind
+from fer_edge.stream.timing import has_lasted
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,13 @@ class EventWriter:
         face = self._faces.setdefault(id, _Face(time, time))
         face.seen_time = time
         events: list[Event] = []
-        if not face.appeared and _has_lasted(face.first_time, time, self._appear):
+        if not face.appeared and has_lasted(face.first_time, time, self._appear):
             face.appeared = True
             events.append(Event("appeared", id, None, time, face.first_time))
         self._compare(face, probabilities, steady, time)
-        is_candidate = face.candidate is not None and _has_lasted(face.candidate_since, time, self._hold)
+        is_candidate = face.candidate is not None and has_lasted(face.candidate_since, time, self._hold)
         entered = face.appeared and is_candidate
-        low = face.low_since is not None and _has_lasted(face.low_since, time, self._hold)
+        low = face.low_since is not None and has_lasted(face.low_since, time, self._hold)
         if face.expression is not None and (entered or low):
             since = face.candidate_since if face.low_since is None else face.low_since
             events.append(self._event("expression_left", id, face, time, since))
@@ -127,8 +128,3 @@ class EventWriter:
     def _event(self, kind: EventKind, id: int, face: _Face, time: float, since: float) -> Event:
         assert face.expression is not None
         return Event(kind, id, self._labels[face.expression], time, since)
-
-
-def _has_lasted(since: float, time: float, seconds: float) -> bool:
-    # Times of frames are rounded, so that 0.3 s - 0.2 s is less than 0.1 s.
-    return time - since >= seconds - 1e-6

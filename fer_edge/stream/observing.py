@@ -22,7 +22,7 @@ from fer_edge.stream.assignment import INFINITY
 from fer_edge.stream.cadence import Budget, Cadence
 from fer_edge.stream.result import SearchReason, Skipped
 from fer_edge.stream.scene import Scene
-from fer_edge.stream.timing import Stopwatch
+from fer_edge.stream.timing import Stopwatch, has_lasted
 from fer_edge.stream.tracking import Tracker
 
 # Share of the detector's threshold from which a detection can be a known face with a poor score.
@@ -225,8 +225,10 @@ class Observer:
             if due is not None:
                 ranks[row] = due
         ranked = sorted(ranks, key=ranks.__getitem__, reverse=True)
+        # A new face has no reading that could be kept, so a budget does not hold it up.
+        new = sum(reading.read is None for reading in readings)
         limit = self._budget.expressions()
-        chosen = sorted(ranked[:limit])
+        chosen = sorted(ranked if limit is None else ranked[: max(limit, new)])
         if chosen:
             self._budget.begin()
             read = stages.expressions(found.select(chosen))
@@ -242,7 +244,8 @@ class Observer:
         """Returns whether a face that should be read is overdue, and how much it changed; None: not due."""
         if reading.read is None:
             return True, INFINITY
-        age, change = time - reading.read.time, reading.read.difference(picture)
+        since, change = reading.read.time, reading.read.difference(picture)
         most = MAX_UNCHANGED_S if reading.reason is None else MAX_ABSTAINING_S
-        changed = age >= self._read_interval and change > UNCHANGED
-        return (age >= OVERDUE_S, change) if self._reads_all or changed or age >= most else None
+        is_due = self._reads_all or has_lasted(since, time, most)
+        is_due |= change > UNCHANGED and has_lasted(since, time, self._read_interval)
+        return (has_lasted(since, time, OVERDUE_S), change) if is_due else None

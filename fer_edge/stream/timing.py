@@ -1,4 +1,4 @@
-"""Milliseconds by stage."""
+"""Durations, of stages and between frames."""
 
 from collections.abc import Callable
 
@@ -20,3 +20,9 @@ class Stopwatch:
         now = self._clock()
         self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + (now - self._last) * 1e3
         self._last = now
+
+
+def has_lasted(since: float, time: float, seconds: float) -> bool:
+    """Returns True if at least this long has passed between the times of two frames."""
+    # Times of frames are rounded, so that 0.3 s - 0.2 s is less than 0.1 s.
+    return time - since >= seconds - 1e-6
