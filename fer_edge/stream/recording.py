@@ -34,10 +34,16 @@ class Recorder:
         calibration: of the expression network.
         smoothing: settings that a replay uses unless it is given others.
         events: as smoothing.
+        recognizer: its info(), so that a reader knows which models saw the faces.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], calibration: Calibration, smoothing: Smoothing, events: EventRules
+        self,
+        path: str | os.PathLike[str],
+        calibration: Calibration,
+        smoothing: Smoothing,
+        events: EventRules,
+        recognizer: dict[str, Any],
     ) -> None:
         self._file = Path(path).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 (until close)
         self._write(
@@ -47,6 +53,7 @@ class Recorder:
                 **asdict(calibration),
                 "smoothing": asdict(smoothing),
                 "events": asdict(events),
+                "recognizer": recognizer,
             }
         )
 

@@ -120,7 +120,9 @@ class Stream:
             if self._source.is_live
             else InOrderReader(self._source, clock)
         )
-        self._recorder = None if record is None else Recorder(record, calibration, smoothing, events)
+        self._recorder = (
+            None if record is None else Recorder(record, calibration, smoothing, events, recognizer.info())
+        )
         self._step = threading.Lock()  # held for a frame
         self._wants_reset = threading.Event()
         self._executor: ThreadPoolExecutor | None = None

@@ -36,8 +36,8 @@ def clock() -> FakeClock:
 class FakeCamera:
     """A camera that gives the frames it is handed, one by one, and can be unplugged.
 
-    It stands in for hardware. `open` is the source; what is put into `frames` comes out: frames, exceptions, and
-    None for the end.
+    It stands in for hardware. `open` is the source; what is put into `frames` comes out: frames, exceptions,
+    and None for the end.
     """
 
     def __init__(self) -> None:

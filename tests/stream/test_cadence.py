@@ -1,4 +1,4 @@
-"""When the whole frame is searched, what is skipped, and that a budget is kept. The clock is not that of the wall."""
+"""When the frame is searched, what is skipped, and that a budget is kept, by a clock of its own."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

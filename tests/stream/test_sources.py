@@ -1,4 +1,4 @@
-"""What can be a source, in which order and with which times its frames come, and the messages of wrong ones."""
+"""What can be a source, the order and times of its frames, and the messages of wrong sources."""
 
 import logging
 from pathlib import Path
