@@ -104,7 +104,7 @@ def video(
                 corner0, corner1 = ((round(x + s * side), round(y + s * side)) for s in (-0.8, 0.8))
                 cv2.rectangle(frame, corner0, corner1, (90.0, 90.0, 90.0), -1)
             truth.append(Truth(index, x, y, side, not is_hidden))
-        frame += noise.normal(0, NOISE_STD, frame.shape).astype(np.float32)
+        frame += noise.standard_normal(frame.shape, np.float32) * np.float32(NOISE_STD)
         yield time, frame.clip(0, 255).astype(np.uint8), truth
 
 
@@ -121,16 +121,22 @@ def paste_face(frame: F32, x: float, y: float, side: float, roll: float, *, mirr
     scale = side / SIDE
     cos, sin = scale * math.cos(roll), scale * math.sin(roll)
     centre_x = face.shape[1] - CENTRE[0] if mirrored else CENTRE[0]
+    # Only the part of the frame that can show it.
+    reach = math.ceil(scale * 1.5 * max(CENTRE))
+    left, top = max(0, round(x) - reach), max(0, round(y) - reach)
+    part = frame[top : max(top, round(y) + reach), left : max(left, round(x) + reach)]
+    if not part.size:
+        return
     matrix = np.array(
         [
-            [cos, -sin, x - cos * centre_x + sin * CENTRE[1]],
-            [sin, cos, y - sin * centre_x - cos * CENTRE[1]],
+            [cos, -sin, x - left - cos * centre_x + sin * CENTRE[1]],
+            [sin, cos, y - top - sin * centre_x - cos * CENTRE[1]],
         ]
     )
-    size = (frame.shape[1], frame.shape[0])
+    size = (part.shape[1], part.shape[0])
     warped = cv2.warpAffine(face, matrix, size, flags=cv2.INTER_AREA)
     alpha = cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_AREA)[..., None]
-    frame += alpha * (warped - frame)
+    part += alpha * (warped - part)
 
 
 @lru_cache(maxsize=2)

@@ -10,7 +10,10 @@ import math
 from dataclasses import dataclass
 
 # In sides of the face (for the third coordinate: of 1).
-MEASURED_STD = 0.015  # of the detector, from frame to frame
+MEASURED_STD = 0.015  # of the detector, from frame to frame, at score 1
+# A half covered face has a poor score, and its box is pulled to the half that can be seen. So the deviation
+# grows with 1 - score (as in Du et al. 2021, GIAOTracker), at score 0 by this factor.
+POOR_STD = 15.0
 START_SPEED_STD = 2.0  # a second
 # Density of the random acceleration: a second without a measurement makes the place uncertain by a side.
 ACCELERATION = 4.0
@@ -81,9 +84,13 @@ class Motion:
         self._y.predict(seconds, kept, noise)
         self._log_side.predict(seconds, kept, ACCELERATION)
 
-    def correct(self, x: float, y: float, side: float) -> None:
-        """Takes a measured place into account."""
-        variance = (MEASURED_STD * side) ** 2
-        self._x.correct(x, variance)
-        self._y.correct(y, variance)
-        self._log_side.correct(math.log(side), MEASURED_STD**2)
+    def correct(self, x: float, y: float, side: float, score: float) -> None:
+        """Takes a measured place into account, the less the lower the score of the detector is."""
+        deviation = MEASURED_STD * (1 + POOR_STD * (1 - score))
+        self._x.correct(x, (deviation * side) ** 2)
+        self._y.correct(y, (deviation * side) ** 2)
+        self._log_side.correct(math.log(side), deviation**2)
+
+    def hide(self) -> None:
+        """Keeps the size from now on: what half a face seemed to do with its size was wrong."""
+        self._log_side.speed = 0.0

@@ -50,7 +50,7 @@ class Track:
 
     def correct(self, box: Box, landmarks: F32, score: float, time: float) -> None:
         """Takes a detection into account."""
-        self.motion.correct(*_place_of_box(box))
+        self.motion.correct(*_place_of_box(box), score)
         self._remember(box, landmarks, score, time)
 
     def _remember(self, box: Box, landmarks: F32, score: float, time: float) -> None:
@@ -139,8 +139,9 @@ class Tracker:
         for track, column in zip(self.tracks, columns, strict=True):
             if column >= 0:
                 track.correct(*rows[column], time)
-            else:
+            elif not track.is_hidden:
                 track.is_hidden = True
+                track.motion.hide()
         new = [
             column
             for column in range(len(rows))

@@ -12,7 +12,7 @@ def _walk(fps: float, seconds: float = 2.0, speed: float = 120.0) -> Motion:
     motion = Motion(50.0, 80.0, 100.0)
     for number in range(1, round(fps * seconds) + 1):
         motion.predict(1 / fps)
-        motion.correct(50.0 + speed * number / fps, 80.0, 100.0)
+        motion.correct(50.0 + speed * number / fps, 80.0, 100.0, 1.0)
     return motion
 
 
@@ -52,5 +52,18 @@ def test_size_follows_a_face_that_comes_nearer() -> None:
     motion = Motion(0.0, 0.0, 50.0)
     for number in range(1, 31):
         motion.predict(1 / 30)
-        motion.correct(0.0, 0.0, 50.0 * math.exp(0.5 * number / 30))
+        motion.correct(0.0, 0.0, 50.0 * math.exp(0.5 * number / 30), 1.0)
     assert motion.place[2] == pytest.approx(50 * math.exp(0.5), rel=0.01)
+
+
+def test_a_poor_score_counts_little_and_a_hidden_face_keeps_its_size() -> None:
+    poor, good = _walk(30), _walk(30)
+    for motion, score in ((poor, 0.4), (good, 1.0)):
+        motion.predict(1 / 30)
+        motion.correct(280.0, 80.0, 80.0, score)
+    assert poor.place[0] > 292
+    assert good.place[0] < 285
+    good.hide()
+    side = good.place[2]
+    good.predict(1.0)
+    assert good.place[2] == pytest.approx(side)
