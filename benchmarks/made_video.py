@@ -20,7 +20,7 @@ from fer_edge.arrays import F32, U8
 FACE = (slice(0, 256), slice(96, 352))  # rows and columns of the photograph: head and shoulders
 # Centre and side of the face (of the detector's box) in that part, in pixels.
 CENTRE, SIDE = (128.0, 112.0), 95.0
-NOISE_STD = 2.0  # grey levels
+NOISE_STD, NOISES = 2.0, 5  # grey levels, and number of pictures of noise
 
 # Seconds -> centre x, y and side of the face in pixels, and roll in radians.
 Path = Callable[[float], tuple[float, float, float, float]]
@@ -88,7 +88,9 @@ def video(
     actors: Sequence[Actor], seconds: float, fps: float, *, width: int = 640, height: int = 480, seed: int = 0
 ) -> Iterator[tuple[float, U8, list[Truth]]]:
     """Yields (time, BGR uint8 [height, width, 3], the truth) of each frame."""
-    noise = np.random.default_rng(seed)
+    random = np.random.default_rng(seed)
+    # A few pictures of noise in turn, because noise takes longer than all the rest.
+    noise = [random.normal(0, NOISE_STD, (height, width, 3)).astype(np.float32) for _ in range(NOISES)]
     stage = background(width, height)
     for number in range(round(seconds * fps)):
         time = number / fps
@@ -104,7 +106,7 @@ def video(
                 corner0, corner1 = ((round(x + s * side), round(y + s * side)) for s in (-0.8, 0.8))
                 cv2.rectangle(frame, corner0, corner1, (90.0, 90.0, 90.0), -1)
             truth.append(Truth(index, x, y, side, not is_hidden))
-        frame += noise.standard_normal(frame.shape, np.float32) * np.float32(NOISE_STD)
+        frame += noise[number % NOISES]
         yield time, frame.clip(0, 255).astype(np.uint8), truth
 
 

@@ -28,7 +28,7 @@ from fer_edge.context import context
 from fer_edge.stream.sources.video import VideoCapture
 from training.evaluation.markdown import table
 
-SECONDS = 4.0
+SECONDS = 2.0
 RATES = (30.0, 120.0)  # frames a second of the made videos: the slower, the more changes from frame to frame
 TARGETS = {1: 400, 8: 120}  # frames a second, by the number of faces, at 640 x 480
 

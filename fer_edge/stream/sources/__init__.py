@@ -76,7 +76,7 @@ def _camera(address: int | str, live: bool | None) -> Source:
 
 
 def _source_from_code(source: Any, live: bool | None, fps: float | None) -> Source:
-    name = getattr(source, "__name__", type(source).__name__)
+    name = getattr(source, "__qualname__", type(source).__name__)
     if isinstance(source, Iterable):
         return Source(name, lambda: IterableCapture(source, name, ends=True), bool(live), False, fps)
     if callable(source):
