@@ -85,10 +85,8 @@ class Budget:
     def __init__(self, budget_ms: float | None, clock: Callable[[], float]) -> None:
         self._limit = math.inf if budget_ms is None else budget_ms / 1e3
         self._clock = clock
-        self._costs: dict[Stage, float] = {
-            "search": 0.0,
-            "infer": 0.0,
-        }  # expected seconds, "infer" for a face
+        # Expected seconds; of "infer", for one face.
+        self._costs: dict[Stage, float] = {"search": 0.0, "infer": 0.0}
         self._start = self._stage_start = 0.0
 
     @property

@@ -75,6 +75,7 @@ class Observer:
         layout: of the frames, as for a Recognizer.
         detect_every: "auto", or frames from search to search; 1: search every frame, read every face.
         budget_ms: milliseconds a frame; None: no limit.
+        read_interval_s: a face that changes is read again after so many seconds.
         clock: returns seconds.
     """
 
@@ -106,7 +107,7 @@ class Observer:
         self._scene = Scene()
 
     def observe(self, frame: U8, time: float, watch: Stopwatch) -> Observation:
-        """Observes the next frame; raises as a Recognizer, and is unchanged then."""
+        """Observes the next frame; raises as a Recognizer, whose errors of frames leave all as it was."""
         self._budget.start()
         stages = self._recognizer.stages(frame, self._layout)
         is_cut = self._scene.is_cut(stages.plane)

@@ -181,7 +181,8 @@ class Stream:
         try:
             seen = self._observer.observe(taken.pixels, taken.time, watch)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"frame {taken.index} of {self._source.name}: {error}") from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"frame {taken.index} of {self._source.name}: {error}") from error
         faces, events = self._steady.update(seen)
         watch.lap("smooth")
         if self._recorder is not None:
