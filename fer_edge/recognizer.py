@@ -1,7 +1,8 @@
 """From a frame to faces with expressions. Only this module knows the order of the stages."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -113,12 +114,13 @@ class Recognizer:
             ValueError: the shape is not that of a frame, or the frame is empty.
             RuntimeError: the Recognizer is closed.
         """
-        stages = self.stages(frame, layout)
-        found = stages.search()
-        return self._faces(found, stages.expressions(found)) if len(found) else []
+        with self.stages(frame, layout) as stages:
+            found = stages.search()
+            return self._faces(found, stages.expressions(found)) if len(found) else []
 
-    def stages(self, frame: U8, layout: Layout | None = None) -> FrameStages:
-        """Returns the stages of one frame, to be called one by one; for `fer_edge.stream`.
+    @contextmanager
+    def stages(self, frame: U8, layout: Layout | None = None) -> Iterator[FrameStages]:
+        """A context with the stages of one frame, to be called one by one; for `fer_edge.stream`.
 
         Raises: as for a call.
         """
@@ -127,7 +129,7 @@ class Recognizer:
         # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
         out = self._luma.reserve(frame.shape[:2]) if layout == "bgr" else None
         plane = luma_from_frame(frame, layout, out)
-        return FrameStages(plane, self._detect, self._detect_near, self._express)
+        yield FrameStages(plane, self._detect, self._detect_near, self._express)
 
     def recognize_crops(self, crops: Sequence[U8], landmarks: F32 | None = None) -> list[Face]:
         """Recognizes the expressions of face crops; no detector runs.

@@ -13,15 +13,16 @@ from fer_edge.result import Detections
 
 
 def _around(frame: np.ndarray, recognizer: Recognizer, boxes: list[tuple[float, ...]]) -> Detections:
-    return recognizer.stages(frame).search_near(np.array(boxes, np.float32).reshape(-1, 4), 0.5)
+    with recognizer.stages(frame) as stages:
+        return stages.search_near(np.array(boxes, np.float32).reshape(-1, 4), 0.5)
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (9, -7), (-14, 14)])
 def test_a_window_finds_the_face_of_a_search(recognizer: Recognizer, shift: tuple[int, int]) -> None:
     frame = frame_with_cells((10, 7), (30, 25))
-    whole = recognizer.stages(frame).search()
-    boxes = whole.boxes + np.tile(np.array(shift, np.float32), 2)
-    near = recognizer.stages(frame).search_near(boxes, 0.5)
+    with recognizer.stages(frame) as stages:
+        whole = stages.search()
+        near = stages.search_near(whole.boxes + np.tile(np.array(shift, np.float32), 2), 0.5)
     assert len(near) == 2
     for part in ("boxes", "landmarks", "scores"):
         np.testing.assert_allclose(getattr(near, part), getattr(whole, part), atol=1e-3)
@@ -68,8 +69,7 @@ def test_windows_of_several_sizes_do_not_depend_on_each_other(
 
 def test_on_a_photograph_the_landmarks_agree_with_a_search() -> None:
     frame = np.ascontiguousarray(skimage.data.astronaut()[..., ::-1])
-    with Recognizer(threads=1) as recognizer:
-        stages = recognizer.stages(frame)
+    with Recognizer(threads=1) as recognizer, recognizer.stages(frame) as stages:
         whole = stages.search()
         near = stages.search_near(whole.boxes + np.float32(3), 0.5)
     assert len(whole) == len(near) == 1

@@ -109,7 +109,10 @@ class Observer:
     def observe(self, frame: U8, time: float, watch: Stopwatch) -> Observation:
         """Observes the next frame; raises as a Recognizer, whose errors of frames leave all as it was."""
         self._budget.start()
-        stages = self._recognizer.stages(frame, self._layout)
+        with self._recognizer.stages(frame, self._layout) as stages:
+            return self._observe(stages, time, watch)
+
+    def _observe(self, stages: FrameStages, time: float, watch: Stopwatch) -> Observation:
         is_cut = self._scene.is_cut(stages.plane)
         watch.lap("luma")
         if is_cut:
