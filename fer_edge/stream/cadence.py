@@ -13,12 +13,12 @@ from fer_edge.stream.result import SearchReason
 from fer_edge.stream.timing import has_lasted
 
 # Seconds between two searches. A new face beside known ones waits at most this long.
-TIMER_S = 0.5
+TIMER_S = 0.75
 # The first face in an empty picture waits less, and a face that was lost is searched at once, then this
 # often.
 EMPTY_S, LOST_S = 0.1, 0.1
-# A budget postpones a search by at most this many intervals; else new faces would never be found.
-MAX_POSTPONED = 4
+# A budget postpones a search until this long after the last one; else new faces would never be found.
+MAX_POSTPONED_S = 2.0
 # Weight of the last measurement in the expected cost of a stage.
 NEWEST = 0.2
 
@@ -65,7 +65,7 @@ class Cadence:
         """Returns True if a budget must not postpone this search."""
         if self._searched is None or not known or reason in ("first frame", "scene cut", "every frame"):
             return True
-        return has_lasted(self._searched, time, MAX_POSTPONED * TIMER_S)
+        return has_lasted(self._searched, time, MAX_POSTPONED_S)
 
     def count(self, time: float, reason: SearchReason | None) -> None:
         """Counts a frame that was searched for this reason, or not."""

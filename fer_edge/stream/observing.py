@@ -30,7 +30,7 @@ POOR = 0.5
 # Greatest difference (see appearance) of a face that did not move, and of one whose expression did not
 # change. The first is a shift of about 2 % of the eye distance. `python -m benchmarks.stream` measures what
 # the second one costs in labels.
-STILL, UNCHANGED = 0.08, 0.12
+STILL, UNCHANGED = 0.08, 0.15
 # A face is found and read again after so many seconds, however little it changes.
 MAX_STILL_S, MAX_UNCHANGED_S = 0.2, 0.5
 # A reading that abstains is soon tried again, because it withholds the face's expression.

@@ -32,13 +32,13 @@ def _run(recognizer: Recognizer, frames: Timed, **settings: Any) -> list[StreamR
 
 
 def test_a_face_that_stands_still_costs_nothing_between_timers(recognizer: Recognizer) -> None:
-    frames = [(n / 30, room_with_cells((10, 7))) for n in range(46)]
+    frames = [(n / 30, room_with_cells((10, 7))) for n in range(48)]
     results = _run(recognizer, frames)
     reasons = {n: result.searched for n, result in enumerate(results) if result.searched}
-    assert reasons == {0: "first frame", 15: "timer", 30: "timer", 45: "timer"}
+    assert reasons == {0: "first frame", 23: "timer", 46: "timer"}
     assert results[1].skipped.still == results[1].skipped.unchanged == (1,)
     assert not results[1].faces[0].is_fresh
-    assert [result.faces[0].id for result in results] == [1] * 46
+    assert [result.faces[0].id for result in results] == [1] * 48
     assert len({result.faces[0].box for result in results}) == 1
     # It is found again each 0.2 s, and read again each 0.5 s, all the same.
     assert sum(not result.skipped.still and not result.searched for result in results) >= 3
@@ -172,8 +172,8 @@ def test_a_budget_is_kept(slow_recognizer: Recognizer, clock: FakeClock) -> None
     assert skipped[:6] == [2, 0, 2, 0, 2, 0]
     # Searches are postponed, but not forever: the first frame, and each 2 s.
     assert [n for n, result in enumerate(results) if result.searched] == [0]
-    assert [n for n, result in enumerate(results) if result.skipped.search][:2] == [15, 16]
-    assert info["skipped"]["search"] == 45
+    assert [n for n, result in enumerate(results) if result.skipped.search][:2] == [23, 24]
+    assert info["skipped"]["search"] == 37
     assert info["skipped"]["over_budget"] == sum(skipped)
     assert info["slow_frames"] == 1
 
