@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fer_edge.arrays import F32
 from fer_edge.calibrate import softmax
-from fer_edge.result import faces_from_arrays
 from fer_edge.stream.baseline import Baseline
 from fer_edge.stream.events import EventRules, EventWriter
 from fer_edge.stream.observing import Observation
@@ -62,23 +62,32 @@ class Steady:
         confidence = softmax(smoothed, calibration.confidence_temperature).max(axis=1)
         for face, row, is_steady in zip(seen.ids, probabilities.tolist(), steady, strict=True):
             events += self._events.update(face, row, steady=is_steady, time=seen.time)
-        plain = faces_from_arrays(seen.found, probabilities, confidence, calibration.labels, seen.reasons)
-        faces = tuple(
+        return self._faces(seen, probabilities, confidence), tuple(events)
+
+    def _faces(self, seen: Observation, probabilities: F32, confidence: F32) -> tuple[StreamFace, ...]:
+        labels = self._calibration.labels
+        found = seen.found
+        rows = zip(
+            *(seen.ids, found.boxes.tolist(), found.landmarks.tolist(), found.scores.tolist()),
+            *(probabilities.tolist(), probabilities.argmax(axis=1).tolist(), confidence.tolist()),
+            *(seen.reasons, seen.is_fresh),
+            strict=True,
+        )
+        return tuple(
             StreamFace(
-                box=face.box,
-                landmarks=face.landmarks,
-                score=face.score,
-                label=face.label,
-                confidence=face.confidence,
-                probabilities=face.probabilities,
-                abstain_reason=face.abstain_reason,
+                box=tuple(box),
+                landmarks=tuple((x, y) for x, y in points),
+                score=score,
+                label=labels[best],
+                confidence=sure,
+                probabilities=dict(zip(labels, row, strict=True)),
+                abstain_reason=reason,
                 id=id,
                 expression=self._events.expression(id),
                 is_fresh=is_fresh,
             )
-            for face, id, is_fresh in zip(plain, seen.ids, seen.is_fresh, strict=True)
+            for id, box, points, score, row, best, sure, reason, is_fresh in rows
         )
-        return faces, tuple(events)
 
     def _end(self, face: int, time: float) -> list[Event]:
         self._smoother.end(face)

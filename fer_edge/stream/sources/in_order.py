@@ -31,8 +31,9 @@ class InOrderReader:
 
         Raises: whatever the source raises.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._state != "paused")
+        if self._state == "paused":
+            with self._changed:
+                self._changed.wait_for(lambda: self._state != "paused")
         with self._reading:
             frame = self._capture.read() if self._state == "reading" else None
             if frame is None and self._state == "reading":
