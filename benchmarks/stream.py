@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.made_video import Actor, sway, video
+from benchmarks.stream_figures import speed_table
 from benchmarks.stream_quality import compare_following, compare_labels, smoothing_curve
 from fer_edge import Recognizer, Stream
 from fer_edge.arrays import U8
@@ -84,23 +85,6 @@ def time_beside_search(recognizer: Recognizer, frames: Iterable[tuple[float, U8]
     }
 
 
-def speed_row(name: str, timed: dict[str, Any]) -> dict[str, str]:
-    """A line of the table."""
-    return {
-        "video": name,
-        "faces a frame": f"{timed['faces'] / timed['frames']:.1f}",
-        "full search, ms": f"{timed['search_ms']:.2f}",
-        "stream, ms": f"{timed['stream_ms']:.2f}",
-        "ratio": f"{timed['search_ms'] / timed['stream_ms']:.2f}",
-        "ratio, wall": f"{timed['search_wall_ms'] / timed['stream_wall_ms']:.2f}",
-        "frames/s": f"{1e3 / timed['stream_ms']:.0f}",
-        "frames/s, wall": f"{1e3 / timed['stream_wall_ms']:.0f}",
-        "frames searched": f"{timed['searched']:.0%}",
-        "faces found again": f"{timed['found_again']:.0%}",
-        "faces read": f"{timed['read']:.0%}",
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--video", type=Path, help="a video with a face whose expression changes")
@@ -122,7 +106,7 @@ def main() -> None:
             result["following"] = compare_following(recognizer, frames)
             result["smoothing"] = smoothing_curve(recognizer, frames)
     print("Milliseconds of one thread of the processor, and shares\n")
-    print(table([speed_row(name, timed) for name, timed in result["speed"].items()]))
+    print(speed_table(result["speed"]))
     for title in ("labels", "following", "smoothing"):
         if title in result:
             print(f"\n{title}\n\n{table(result[title])}")
