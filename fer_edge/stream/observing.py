@@ -1,8 +1,8 @@
 """From a frame to observations of known faces: search or follow, track, and read the faces that changed.
 
 A known face is predicted and compared with itself at the predicted place. If it moved or changed, the
-detector finds it again in a window around that place. Prediction alone would cost less, but it loses the
-landmarks within a few frames: `python -m benchmarks.stream` compares both.
+detector finds it again in a window around that place. Prediction alone loses the landmarks within a few
+frames, and saves little, because lost faces must be searched: `python -m benchmarks.stream` compares both.
 """
 
 from collections.abc import Callable
