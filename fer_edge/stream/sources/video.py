@@ -56,7 +56,7 @@ class VideoCapture:
     def _open(self) -> Any:
         cv2 = self._cv2
         if self._kind == "pipeline":
-            if cv2.CAP_GSTREAMER not in cv2.videoio_registry.getStreamBackends():
+            if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
                 raise ImportError(
                     f"the pipeline {self._address!r} needs an OpenCV with GStreamer, and the installed one "
                     f"({cv2.__version__}) has none; use the system's OpenCV, or an iterable of frames"
