@@ -23,7 +23,7 @@ help:
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
 	@echo "make bench   latency by stage, with its context"
 	@echo "make documents   write the documents' figures from the result files"
-	@echo "make soak    20,000 frames; resident memory must stay flat"
+	@echo "make soak    20,000 frames, and a faulty camera for ten minutes; nothing may grow"
 	@echo "make test-cuda, make bench-cuda: the kernels on an NVIDIA GPU, see docs/kernels.md"
 	@echo "make sanitize, make test-aarch64: see docs/building.md"
 
@@ -110,6 +110,7 @@ documents: .venv/test.stamp
 
 soak: .venv/test.stamp
 	$(PY) -m benchmarks.soak --frames 20000
+	$(PY) -m benchmarks.soak_stream --seconds 600
 
 # The kernels on a GPU. Without one, both verbs fail: nothing is skipped.
 .venv/test-cuda.stamp: $(SOURCES) $(wildcard csrc/cuda/*.*) | .venv/bin/python

@@ -18,6 +18,7 @@ from benchmarks import (
     expression_figures,
     kernel_figures,
     latency_figures,
+    stream_figures,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +33,12 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
     },
     "docs/building.md": {"operations": latency_figures.operations},
     "docs/kernels.md": {"kernels": kernel_figures.kernels},
+    "docs/streams.md": {
+        "stream-speed": stream_figures.speed,
+        "stream-labels": stream_figures.labels,
+        "stream-following": stream_figures.following,
+        "stream-smoothing": stream_figures.smoothing,
+    },
     "docs/results.md": {
         "networks": expression_figures.networks,
         "targets": expression_figures.targets,

@@ -6,6 +6,10 @@
     for face in recognizer(frame):          # uint8 [H, W, 3] BGR or [H, W] grey; NV12 with layout="nv12"
         print(face.label, face.confidence, face.box)
 
+    with fer_edge.Stream(recognizer, source=0) as stream:   # camera, file, URL, folder or iterable
+        for result in stream:                               # ids, steady expressions, events
+            print(result.time, result.events)
+
 Names are loaded on first use, so `import fer_edge` is fast and works without an inference engine.
 """
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from fer_edge.models import ModelError
     from fer_edge.recognizer import Recognizer
     from fer_edge.result import Face
+    from fer_edge.stream.stream import Stream
 
 if isinstance(__spec__.loader, zipimport.zipimporter):
     raise ImportError(
@@ -27,12 +32,13 @@ if isinstance(__spec__.loader, zipimport.zipimporter):
     )
 
 __version__ = "0.1.0"
-__all__ = ["Face", "ModelError", "Recognizer", "__version__", "models"]
+__all__ = ["Face", "ModelError", "Recognizer", "Stream", "__version__", "models"]
 
 _MODULES = {
     "Face": "fer_edge.result",
     "ModelError": "fer_edge.models",
     "Recognizer": "fer_edge.recognizer",
+    "Stream": "fer_edge.stream.stream",
 }
 
 

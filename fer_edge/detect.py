@@ -149,20 +149,26 @@ class Detector:
         self._min_face_share = min_face_share
         self._max_faces = max_faces
 
-    def __call__(self, plane: U8) -> Detections:
-        """Returns the faces of a plane uint8 [H, W], in frame pixels."""
+    @property
+    def threshold(self) -> float:
+        """Minimum score of a face."""
+        return self._threshold
+
+    def __call__(self, plane: U8, threshold: float | None = None) -> Detections:
+        """Returns the faces of a plane uint8 [H, W], in frame pixels; None: the detector's own threshold."""
         height, width = plane.shape
         scales = scales_from_frame(max(height, width), self._min_face, self._min_face_share)
-        found = self._pass(plane, scales[0])
+        threshold = self._threshold if threshold is None else threshold
+        found = self._pass(plane, scales[0], threshold)
         for scale in scales[1:]:
-            found = merge(found, self._pass(plane, scale))
-        return _within_frame(found, height, width, self._max_faces) if len(found) else found
+            found = merge(found, self._pass(plane, scale, threshold))
+        return within_frame(found, height, width, self._max_faces) if len(found) else found
 
-    def _pass(self, plane: U8, scale: float) -> Detections:
-        return detect_at_scale(self._backend, self._spec, plane, scale, threshold=self._threshold)
+    def _pass(self, plane: U8, scale: float, threshold: float) -> Detections:
+        return detect_at_scale(self._backend, self._spec, plane, scale, threshold=threshold)
 
 
-def _within_frame(found: Detections, height: int, width: int, limit: int) -> Detections:
+def within_frame(found: Detections, height: int, width: int, limit: int) -> Detections:
     """Clips boxes to the frame and drops boxes that lie completely in the padding."""
     # Without clipping, frame[y0:y1, x0:x1] would count a negative corner from the other end.
     far_corner = np.array([width, height, width, height], np.float32)

@@ -1,4 +1,4 @@
-"""OpenCV for the command line and for drawing, imported on first use."""
+"""OpenCV for cameras, files and drawing, imported on first use."""
 
 import os
 from typing import Any
@@ -14,4 +14,4 @@ def opencv() -> Any:
     try:
         return libraries.load("cv2")
     except ImportError as error:
-        raise ImportError(f"reading and drawing pictures needs OpenCV: {error}") from error
+        raise ImportError(f"reading and drawing pictures and videos needs OpenCV: {error}") from error

@@ -1,7 +1,8 @@
 """From a frame to faces with expressions. Only this module knows the order of the stages."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +19,11 @@ from fer_edge.backends.warmup import warm_up
 from fer_edge.buffers import MAX_KEPT_BYTES, ThreadBuffer
 from fer_edge.calibrate import softmax
 from fer_edge.detect import Detector
+from fer_edge.detect_near import NearDetector
+from fer_edge.frame_stages import FrameStages
 from fer_edge.image import Layout, checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
 from fer_edge.preprocess import correct_exposure, fill_from_crops, fill_from_frame
-from fer_edge.result import Detections, Face, faces_from_arrays
+from fer_edge.result import Detections, Expressions, Face, faces_from_arrays
 from fer_edge.running_calls import CLOSED, RunningCalls
 from fer_edge.scales import MIN_FACE_SHARE
 from fer_edge.settings import check_settings
@@ -116,6 +119,7 @@ class Recognizer:
             max_faces=max_faces,
             min_face_share=min_face_share,
         )
+        self._detect_near = NearDetector(self._detector_network, spec, min_face, min_face_share)
         self._template = np.array(self._model.spec.template, np.float32)
         self._luma = ThreadBuffer(np.uint8)
         self._calls = RunningCalls()
@@ -135,23 +139,19 @@ class Recognizer:
             ValueError: the shape is not that of a frame, or the frame is empty.
             RuntimeError: the Recognizer is closed.
         """
-        with self._calls:
-            return self._recognize_frame(frame, layout_of_frame(frame, layout))
+        with self.stages(frame, layout) as stages:
+            found = stages.search()
+            return self._faces(found, stages.expressions(found)) if len(found) else []
 
-    def _recognize_frame(self, frame: Picture, layout: Layout) -> list[Face]:
-        # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
-        is_kept = layout == "bgr" and frame.shape[0] * frame.shape[1] <= MAX_KEPT_BYTES
-        plane = luma_from_frame(frame, layout, self._luma.reserve(frame.shape[:2]) if is_kept else None)
-        found = self._detect(plane)
-        if not len(found):
-            return []
-        size = self._model.spec.size
-        matrices = matrices_from_landmarks(found.landmarks, self._template, size)
-        return self._recognize(
-            found,
-            outside_shares(matrices, size, *plane.shape),
-            lambda part, crops: fill_from_frame(plane, matrices[part], self._model.spec, crops),
-        )
+    @contextmanager
+    def stages(self, frame: Picture, layout: Layout | None = None) -> Iterator[FrameStages]:
+        """A context with the stages of one frame, for `fer_edge.stream`; raises as for a call."""
+        with self._calls:
+            layout = layout_of_frame(frame, layout)
+            # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
+            is_kept = layout == "bgr" and frame.shape[0] * frame.shape[1] <= MAX_KEPT_BYTES
+            plane = luma_from_frame(frame, layout, self._luma.reserve(frame.shape[:2]) if is_kept else None)
+            yield FrameStages(plane, self._detect, self._detect_near, self._express)
 
     def recognize_crops(
         self, crops: Sequence[Picture] | Picture, landmarks: ArrayLike | None = None
@@ -182,25 +182,38 @@ class Recognizer:
             points = checked_landmarks(landmarks, count)
             matrices = matrices_from_landmarks(points, self._template, size)
         given = Detections(boxes, points, np.ones(count, np.float32))
-        return self._recognize(
-            given,
+        read = self._run(
+            points,
             np.full(count, np.nan, np.float32),  # a given crop has no frame around it
             lambda part, out: fill_from_crops(planes[part], matrices[part], self._model.spec, out),
         )
+        return self._faces(given, read)
 
-    def _recognize(self, found: Detections, outside: F32, fill: Callable[[slice, F32], None]) -> list[Face]:
-        """Runs the expression network; `fill` writes the crops of a slice of the faces into its input.
+    def _express(self, plane: U8, found: Detections) -> Expressions:
+        size = self._model.spec.size
+        matrices = matrices_from_landmarks(found.landmarks, self._template, size)
+        return self._run(
+            found.landmarks,
+            outside_shares(matrices, size, *plane.shape),
+            lambda part, crops: fill_from_frame(plane, matrices[part], self._model.spec, crops),
+        )
 
-        `outside` [N] is the share of each crop outside the frame.
-        """
+    def _faces(self, found: Detections, read: Expressions) -> list[Face]:
         spec = self._model.spec
-        faces: list[Face] = []
-        for start in range(0, len(found), BATCH):
-            part = slice(start, min(start + BATCH, len(found)))
-            some = Detections(found.boxes[part], found.landmarks[part], found.scores[part])
-            crops = self._network.reserve((len(some), 1, spec.size, spec.size))
+        probabilities = softmax(read.logits, spec.temperature)
+        return faces_from_arrays(found, probabilities, read.confidence, spec.labels, read.reasons)
+
+    def _run(self, landmarks: F32, outside: F32, fill: Callable[[slice, F32], None]) -> Expressions:
+        """Runs the expression network; `fill` writes crops into its input; `outside`: see align."""
+        spec, count = self._model.spec, len(landmarks)
+        all_logits = np.empty((count, len(spec.labels)), np.float32)
+        all_confidence = np.empty(count, np.float32)
+        all_reasons: list[str | None] = []
+        for start in range(0, count, BATCH):
+            part = slice(start, min(start + BATCH, count))
+            crops = self._network.reserve((part.stop - start, 1, spec.size, spec.size))
             fill(part, crops)
-            measures = abstain.measure(some.landmarks, outside[part], crops, spec.mean, spec.scale)
+            measures = abstain.measure(landmarks[part], outside[part], crops, spec.mean, spec.scale)
             correct_exposure(crops, measures.contrast, spec)
             logits, *crop_check = self._network.run()
             if not all(np.isfinite(output).all() for output in (logits, *crop_check)):
@@ -210,11 +223,15 @@ class Recognizer:
                 )
             if crop_check:
                 measures = abstain.with_crop_check(measures, crop_check[0])
-            probabilities = softmax(logits, spec.temperature)
             confidence = softmax(logits, spec.confidence_temperature or spec.temperature).max(axis=1)
-            reasons = abstain.reasons(self._limits, measures, confidence)
-            faces += faces_from_arrays(some, probabilities, confidence, spec.labels, reasons)
-        return faces
+            all_logits[part], all_confidence[part] = logits, confidence
+            all_reasons += abstain.reasons(self._limits, measures, confidence)
+        return Expressions(all_logits, all_confidence, all_reasons)
+
+    @property
+    def spec(self) -> models.ModelSpec:
+        """The spec of the expression network."""
+        return self._model.spec
 
     @property
     def labels(self) -> tuple[str, ...]:
