@@ -289,6 +289,6 @@ def test_without_opencv_the_pip_line_is_given(
     done = predict(two[0])
     assert done.code == 2
     assert done.err.startswith(
-        "fer-edge: reading and drawing pictures needs OpenCV: cv2 cannot be imported ("
+        "fer-edge: reading and drawing pictures and videos needs OpenCV: cv2 cannot be imported ("
     )
     assert "); pip install " in done.err

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import FakeClock
+from stream_doubles import FakeClock
 from tiny import frame_with_cells
 
 from fer_edge import Recognizer, Stream

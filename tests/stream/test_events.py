@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import observation
+from stream_doubles import observation
 
 from fer_edge.stream import Event, EventRules
 from fer_edge.stream.steady import Steady

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import FakeCamera, FakeClock
+from stream_doubles import FakeCamera, FakeClock
 from tiny import frame_with_cells
 
 import fer_edge.stream.sources.latest as latest

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import LABELS, observation
+from stream_doubles import LABELS, observation
 
 from fer_edge.stream import Smoothing
 from fer_edge.stream.steady import Steady
