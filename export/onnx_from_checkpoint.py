@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from export import onnx_metadata
+from export.certificates import certificate
+from export.certificates.parity import Parity, compare
 from export.export_specs import EXPORTS, ExportSpec
-from export.parity import Parity, compare
 from fer_edge.models import ModelSpec
 from training.command_line import exit_on_error
 
@@ -80,7 +81,13 @@ def export_checkpoint(args: argparse.Namespace) -> None:
     proto = onnx_from_model(model, export, onnx_metadata.spec_with_measured(spec, args.metrics))
     parity = compare(model, proto.SerializeToString(), export.pictures(args.data), export.probabilities)
     write_checked(proto, parity, args.out)
-    onnx_metadata.write_certificate(asdict(parity), args.certificate)
+    if args.certificate:
+        certificate.write(asdict(parity), args.certificate)
+    print(
+        f"{spec.name} {spec.version}: {parity.changed_labels} of {parity.pictures} labels change, "
+        f"probabilities differ by {parity.largest_difference:.1e} at most and {parity.mean_difference:.1e} "
+        "on average"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The flavours of a file: `plain`, and `fused`, whose blocks are custom nodes with an ONNX function each.
 
 A custom node is what a TensorRT plugin over the kernels of csrc/cuda takes: the weights of
-`fer_edge.kernels.reference` as inputs, numbers as attributes, and ``plugin_namespace`` and ``plugin_version``,
-by which TensorRT's parser finds a registered plugin. Without a plugin, ONNX Runtime and TensorRT's parser
+`fer_edge.kernels.reference` as inputs, numbers as attributes. TensorRT's parser finds a registered plugin by
+the attributes ``plugin_namespace`` and ``plugin_version``. Without a plugin, this parser and ONNX Runtime
 compute the function of the same name, which holds the block in standard operators.
 """
 

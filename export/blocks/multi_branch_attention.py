@@ -8,7 +8,8 @@ from export.blocks.matching import Match, NodeParts
 FUNCTION = """
 <domain: "fer_edge", opset_import: ["" : 18]>
 MultiBranchAttention <channels, plugin_namespace, plugin_version> (
-    z, alpha, beta, texture_w, texture_b, depthwise_w, depthwise_b, pointwise_w, pointwise_b, merged_w, merged_b
+    z, alpha, beta, texture_w, texture_b, depthwise_w, depthwise_b, pointwise_w, pointwise_b,
+    merged_w, merged_b
 ) => (out)
 {
     space = Constant <value_ints = [2, 3]> ()
@@ -68,8 +69,8 @@ MultiBranchAttention <channels, plugin_namespace, plugin_version> (
 PLAIN = """
 <domain: "plain", opset_import: ["" : 18]>
 MultiBranchAttention (
-    z, space, alpha, beta, texture_w, texture_b, depthwise_w, depthwise_b, pointwise_w, pointwise_b, project_w,
-    project_b, merge_w, merge_b, root, one, half, two
+    z, space, alpha, beta, texture_w, texture_b, depthwise_w, depthwise_b, pointwise_w, pointwise_b,
+    project_w, project_b, merge_w, merge_b, root, one, half, two
 ) => (out)
 {{
     y, x = Split <axis = 1, num_outputs = 2> (z)

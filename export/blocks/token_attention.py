@@ -69,8 +69,8 @@ PLAIN_FORMS = (
     """
 <domain: "plain", opset_import: ["" : 18]>
 TokenAttention (
-    x, flat, qkv_columns, qkv_b, split_shape, zero, one, two, three, axis, root, rows_shape, out_columns, out_b,
-    norm_w, norm_b, shape
+    x, flat, qkv_columns, qkv_b, split_shape, zero, one, two, three, axis, root, rows_shape,
+    out_columns, out_b, norm_w, norm_b, shape
 ) => (out)
 {
     rows = Reshape (x, flat)

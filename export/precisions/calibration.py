@@ -17,7 +17,7 @@ LEVELS = 128  # of int8 on the positive side, zero included
 STEP = 16  # bins between the candidates of the entropy method
 BATCH = 8  # pictures whose activations are in memory at once; TKFNet-18 at 224 px has 40 MB each
 
-# Counts of |x| in BINS bins of equal width from 0 to the largest value -> share of the bins to keep, in (0, 1].
+# Counts of |x| in BINS equal bins from 0 to the largest value -> share of the bins to keep, in (0, 1].
 Method = Callable[[F64], float]
 Batches = Callable[[], Iterable[F32]]
 
@@ -33,8 +33,8 @@ def percentile(share: float) -> Method:
 
 
 def entropy(counts: F64) -> float:
-    """Loses the least information: the smallest Kullback-Leibler divergence between the values, clipped to the
-    range, and the same in LEVELS levels.
+    """Loses the least information: the smallest Kullback-Leibler divergence between the values, clipped to
+    the range, and the same in LEVELS levels.
 
     Source: S. Migacz, "8-bit Inference with TensorRT", GTC 2017.
     """

@@ -1,10 +1,10 @@
 """float16 by casts in the graph, so that strongly typed engines compute what the file says.
 
-Convolutions and matrix products, nearly all of the work, and the maps between them are float16. These stay
-float32, because they overflow or lose their small differences in float16, and take no time: LayerNormalization
-(its squares overflow: ConvNeXt's issue 80), softmax, sigmoid, sums over space or channels, and all arithmetic
-on the summaries between them (`Tensors.is_summary`): gates and the classifier. Element-wise nodes that only
-feed such a node, like the squares of a variance, are float32 as well.
+Convolutions and matrix products, nearly all of the work, and the maps between them are float16. What
+overflows or loses small differences in float16 stays float32, and takes no time: LayerNormalization (its
+squares overflow: ConvNeXt's issue 80), softmax, sigmoid, sums over space or channels, and all arithmetic on the
+summaries between them (`Tensors.is_summary`), which are gates and the classifier. Element-wise nodes that
+only feed such a node, like the squares of a variance, are float32 as well.
 """
 
 import numpy as np
@@ -95,8 +95,8 @@ class _Rewriting:
             self._casts = []
         for value in graph.output:
             if self._made[value.name] != ends:
-                _rename_output(result, value.name, f"{value.name}.{_name(self._made[value.name])}")
                 source = f"{value.name}.{_name(self._made[value.name])}"
+                _rename(result, value.name, source)
                 result.append(_cast(source, value.name, ends))
         return result
 
@@ -152,7 +152,7 @@ def _name(kind: int) -> str:
     return "float16" if kind == FLOAT16 else "float32"
 
 
-def _rename_output(nodes: list[onnx.NodeProto], name: str, new: str) -> None:
+def _rename(nodes: list[onnx.NodeProto], name: str, new: str) -> None:
     for node in nodes:
         for names in (node.input, node.output):
             for k, old in enumerate(names):

@@ -22,7 +22,7 @@ class Tensors:
 
     def is_summary(self, name: str) -> bool:
         """Whether a tensor is a vector for each picture, [N, C] or [N, C, 1, 1], or a map of one or two
-        channels. Arithmetic on these is a thousandth of the whole, and gates and the classifier consist of it.
+        channels. Gates and the classifier compute with these; it is a thousandth of all arithmetic.
         """
         shape = self.shapes.get(name, ())
         return len(shape) == 2 or (
