@@ -16,7 +16,7 @@ import onnx
 from export import onnx_metadata
 from export.blocks import FLAVOURS, fused_from_plain
 from export.certificates import certificate
-from export.certificates.certificate import LIMITS, Artefact
+from export.certificates.certificate import Artefact
 from export.certificates.pictures import Uses, pictures_from_folder
 from export.precisions import PRECISIONS
 from export.precisions.choice import best_calibration
@@ -78,7 +78,7 @@ def convert(args: argparse.Namespace) -> None:
         measured = certificate.measure(unchecked, reference, pictures, backend)
         content = certificate.certificate(unchecked, reference, pictures, measured, backend) | notes
     print(certificate.summary(unchecked, measured))
-    if broken := LIMITS[args.precision].broken_by(measured):
+    if broken := unchecked.limits.broken_by(measured):
         raise ValueError(f"{args.out} was not written: {'; '.join(broken)}{_advice(args.precision)}")
     onnx_metadata.write_onnx(result, args.out)
     certificate.write(content, args.certificate or args.out.with_suffix(".certificate.json"))

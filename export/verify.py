@@ -14,7 +14,7 @@ from onnx import TensorProto
 
 from export import onnx_metadata
 from export.certificates import certificate
-from export.certificates.certificate import LIMITS, Artefact
+from export.certificates.certificate import Artefact
 from export.certificates.networks import BACKENDS, GRAPH
 from export.certificates.pictures import pictures_from_folder
 from fer_edge.models import ModelError
@@ -39,17 +39,19 @@ def flavour_of(proto: onnx.ModelProto) -> str:
 
 def problems(args: argparse.Namespace) -> list[str]:
     """Measures the file, prints its line, and returns what is wrong."""
-    proto, spec = onnx_metadata.read_with_metadata(args.file, role=None)
-    reference = onnx_metadata.path_from_name(args.reference)
+    path, reference = map(onnx_metadata.path_from_name, (args.file, args.reference))
+    proto, spec = onnx_metadata.read_with_metadata(path, role=None)
     _, other = onnx_metadata.read_with_metadata(reference, role=None)
     if (spec.role, spec.labels, spec.size) != (other.role, other.labels, other.size):
         raise ModelError(f"{args.file} must have the role, size and labels of {args.reference}")
-    artefact = Artefact(args.file, spec, precision_of(proto), flavour_of(proto))
+    artefact = Artefact(path, spec, precision_of(proto), flavour_of(proto))
     pictures = pictures_from_folder(args.data, spec).certificate()
     measured = certificate.measure(artefact, reference, pictures, args.backend)
     content = certificate.certificate(artefact, reference, pictures, measured, args.backend)
     print(f"{certificate.summary(artefact, measured)} (on {args.backend})")
-    found = LIMITS[artefact.precision].broken_by(measured)
+    if args.out:
+        certificate.write(content, args.out)
+    found = artefact.limits.broken_by(measured)
     if args.certificate:
         certified = json.loads(args.certificate.read_text(encoding="utf-8"))
         found += [
@@ -62,11 +64,12 @@ def problems(args: argparse.Namespace) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, help="file of export.convert")
+    parser.add_argument("file", help="file of export.convert, or an embedded model")
     parser.add_argument("reference", help="its float32 file, or an embedded model")
     parser.add_argument("--data", type=Path, required=True, help="pictures, as for export.convert")
     parser.add_argument("--backend", choices=BACKENDS, default=GRAPH, help="what computes FILE")
     parser.add_argument("--certificate", type=Path, help="of export.convert; its hashes must be these files'")
+    parser.add_argument("--out", type=Path, help="where to write this measurement as a certificate")
     args = parser.parse_args()
     with exit_on_error(parser):
         found = problems(args)

@@ -47,12 +47,13 @@ def fused_from_plain(proto: onnx.ModelProto) -> onnx.ModelProto:
         raise ModelError(
             f"the network must have one of the blocks {', '.join(BLOCKS)}, got none; its flavour is plain"
         )
-    result.functions.extend(_function(name) for name in dict.fromkeys(used))
+    result.functions.extend(function_of(name) for name in dict.fromkeys(used))
     result.opset_import.add(domain=DOMAIN, version=1)
     return result
 
 
-def _function(name: str) -> onnx.FunctionProto:
+def function_of(name: str) -> onnx.FunctionProto:
+    """The ONNX function of a block: its inputs, attributes and plain body."""
     function = onnx.parser.parse_function(BLOCKS[name].FUNCTION)
     # Each name once in the model: TensorRT's parser reports the layers of a function by these names.
     for node in function.node:

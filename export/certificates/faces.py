@@ -1,7 +1,7 @@
 """Face crops on which an expression network is calibrated and measured."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from training.data.pictures import UnreadablePicture, luma_from_file, picture_fi
 from training.data.split import Split, load_prepared
 from training.evaluation.inference import input_batches
 
+Rows = Callable[[int], slice]  # number of rows of a split -> those to take
 BATCH = 8  # rows that a network gets at once, which any engine's profile allows
 
 
@@ -78,10 +79,12 @@ def faces_from_split(split: Split, spec: ModelSpec, name: str) -> Faces:
     return Faces(list(input_batches(split, spec.size)), split.labels, spec, name)
 
 
-def faces_from_prepared(folder: Path, split: str, spec: ModelSpec, rows: slice = slice(None)) -> Faces:
-    """The rows of a split that training.prepare wrote, in an order that is random but always the same."""
+def faces_from_prepared(folder: Path, split: str, spec: ModelSpec, rows: Rows | None = None) -> Faces:
+    """Rows of a split that training.prepare wrote, in an order that is random but always the same."""
     prepared = load_prepared(folder, split)
-    chosen = np.random.default_rng(0).permutation(len(prepared))[rows]
+    chosen = np.random.default_rng(0).permutation(len(prepared))
+    if rows is not None:
+        chosen = chosen[rows(len(prepared))]
     return faces_from_split(prepared.take(chosen), spec, f"{split} of {folder.name}")
 
 

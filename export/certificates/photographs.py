@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from export.certificates.differences import Differences
+from export.certificates.faces import Rows
 from fer_edge import ops
 from fer_edge.arrays import F32, U8
 from fer_edge.backends.base import Backend
@@ -97,9 +98,10 @@ def _pairs(ours: Detections, theirs: Detections) -> list[tuple[int, int]]:
     return pairs
 
 
-def photographs_from_prepared(folder: Path, split: str, spec: ModelSpec, rows: slice) -> Photographs:
+def photographs_from_prepared(folder: Path, split: str, spec: ModelSpec, rows: Rows) -> Photographs:
     """Photographs of one split of a folder of ``faces-*.npz`` (`training.detector.photos`)."""
-    planes = [photo.image for photo in load_photos(folder, split)[rows]]
+    photos = load_photos(folder, split)
+    planes = [photo.image for photo in photos[rows(len(photos))]]
     return Photographs(planes, spec, f"{split} of {folder.name}")
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from export.certificates.faces import Faces, faces_from_pictures, faces_from_prepared
+from export.certificates.faces import Faces, Rows, faces_from_pictures, faces_from_prepared
 from export.certificates.photographs import (
     Photographs,
     photographs_from_pictures,
@@ -24,14 +24,25 @@ class Uses(NamedTuple):
     certificate: Callable[[], Pictures]
 
 
-# Rows of a prepared split. Calibration and choice share the validation split; the test split certifies.
-CALIBRATION, CHOICE = slice(256), slice(256, 1256)
-# Photographs are larger and hold several faces.
-CALIBRATION_PHOTOS, CHOICE_PHOTOS, CERTIFICATE_PHOTOS = slice(64), slice(64, 264), slice(500)
+CALIBRATION, CHOICE = 256, 1000  # faces
+CALIBRATION_PHOTOS, CHOICE_PHOTOS, CERTIFICATE_PHOTOS = 64, 200, 500  # each holds several faces
+
+
+def first(limit: int) -> Rows:
+    """The first half of the rows, at most ``limit``."""
+    return lambda count: slice(min(limit, count // 2))
+
+
+def after(first_limit: int, limit: int) -> Rows:
+    """At most ``limit`` of the rows after those of ``first(first_limit)``."""
+    return lambda count: slice(min(first_limit, count // 2), min(first_limit, count // 2) + limit)
 
 
 def pictures_from_folder(folder: Path, spec: ModelSpec) -> Uses:
     """The pictures of a folder for each use.
+
+    A validation split calibrates and chooses, a test split certifies; of other pictures each use gets a
+    third.
 
     Args:
         folder: of training.prepare, of a detector's ``faces-*.npz``, or of picture files: upright, tight face
@@ -44,16 +55,16 @@ def pictures_from_folder(folder: Path, spec: ModelSpec) -> Uses:
         if list(folder.glob("faces-*.npz")):
             load = partial(photographs_from_prepared, folder, spec=spec)
             return Uses(
-                partial(load, "valid", rows=CALIBRATION_PHOTOS),
-                partial(load, "valid", rows=CHOICE_PHOTOS),
-                partial(load, "test", rows=CERTIFICATE_PHOTOS),
+                partial(load, "valid", rows=first(CALIBRATION_PHOTOS)),
+                partial(load, "valid", rows=after(CALIBRATION_PHOTOS, CHOICE_PHOTOS)),
+                partial(load, "test", rows=lambda count: slice(CERTIFICATE_PHOTOS)),
             )
         return Uses(*(partial(photographs_from_pictures, folder, slice(k, None, 3), spec) for k in range(3)))
     if (folder / "valid.npz").exists():
         faces = partial(faces_from_prepared, folder, spec=spec)
         return Uses(
-            partial(faces, "valid", rows=CALIBRATION),
-            partial(faces, "valid", rows=CHOICE),
+            partial(faces, "valid", rows=first(CALIBRATION)),
+            partial(faces, "valid", rows=after(CALIBRATION, CHOICE)),
             partial(faces, "test"),
         )
     return Uses(*(partial(faces_from_pictures, folder, slice(k, None, 3), spec) for k in range(3)))

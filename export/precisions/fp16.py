@@ -2,8 +2,8 @@
 
 Convolutions and matrix products, nearly all of the work, and the maps between them are float16. What
 overflows or loses small differences in float16 stays float32, and takes no time: LayerNormalization (its
-squares overflow: ConvNeXt's issue 80), softmax, sigmoid, sums over space or channels, and all arithmetic on the
-summaries between them (`Tensors.is_summary`), which are gates and the classifier. Element-wise nodes that
+squares overflow: ConvNeXt's issue 80), softmax, sigmoid, sums over space or channels, and all arithmetic on
+the summaries between them (`Tensors.is_summary`), which are gates and the classifier. Element-wise nodes that
 only feed such a node, like the squares of a variance, are float32 as well.
 """
 

@@ -11,10 +11,10 @@ import torch
 from tiny_networks import TINY, saved_checkpoint, tiny
 from torch import nn
 
+from export.certificates.parity import compare
 from export.export_specs import detector_export_spec, expression_export_spec, expression_from_checkpoint
 from export.onnx_from_checkpoint import OPSET, onnx_from_model, write_checked
 from export.onnx_metadata import IR_VERSION
-from export.parity import compare
 from fer_edge import models
 from training.loop.checkpoint import save_checkpoint
 from training.models import EXPRESSION_MODELS
