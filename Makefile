@@ -67,7 +67,7 @@ ENGINES_PY := .venv-engines/bin/python
 	@touch $@
 
 test-engines: .venv-engines/stamp
-	$(ENGINES_PY) -m pytest --numprocesses $(WORKERS) --dist worksteal -m engines tests/engines
+	$(ENGINES_PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup -m engines tests/engines
 
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa
