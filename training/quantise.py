@@ -6,8 +6,8 @@ Inference", 2018): inputs of convolutions and linear layers u8 with observed ran
 channel.
 
 The result is an ordinary checkpoint whose weights lie on the levels of int8, so that ``int8-cpu`` of
-export.convert leaves them unchanged; it observes the ranges again, since it also needs those of sums. Normalisation need
-not be folded first: like the levels, it scales whole channels.
+export.convert leaves them unchanged; it observes the ranges again, since it also needs those of sums.
+Normalisation need not be folded first: like the levels, it scales whole channels.
 """
 
 import argparse

@@ -1,5 +1,8 @@
 """Every exported file is taken by TensorRT's parser and built by its builder, in the precision it states."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -113,3 +116,27 @@ def test_each_layer_has_the_type_that_the_float16_file_states(
 def test_the_int8_file_for_cpus_is_refused_because_of_its_int32_biases(parse: Parse):
     with pytest.raises(ValueError, match="input has type Int32"):
         parse(models.WEIGHTS / "tkfnet-nano.onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "attributes"),
+    [
+        ("tkfnet-nano-float32", "MultiBranchAttention", {"channels": [128]}),
+        ("tkfnet-nano-float32", "DCIF", {}),
+        pytest.param(
+            "conv-cut",
+            "TokenAttention",
+            {"heads": [1], "epsilon": [pytest.approx(1e-5)]},
+            marks=pytest.mark.xdist_group("conv-cut"),
+        ),
+    ],
+)
+def test_the_parser_takes_a_registered_plugin_and_hands_it_the_attributes(
+    name: str, block: str, attributes: dict[str, list[float]], write: Callable[..., Path]
+):
+    words = [Path(__file__).with_name("found_creator.py"), write(name, "fp16", "fused"), block, *attributes]
+    done = subprocess.run(
+        [sys.executable, *map(str, words)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"creator": block, "attributes": attributes}
