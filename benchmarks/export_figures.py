@@ -32,6 +32,7 @@ def expression_exports() -> str:
             "accuracy": f"{c['accuracy_before']:.2%} -> {c['accuracy_after']:.2%}",
             "largest difference": f"{c['largest_difference']:.1e}",
             "mean difference": f"{c['mean_difference']:.1e}",
+            "crop check": "-" if (check := c.get("largest_check_difference")) is None else f"{check:.1e}",
             "calibration": c.get("calibration", "-"),
         }
         for c in certificates()

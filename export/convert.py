@@ -14,11 +14,11 @@ from pathlib import Path
 import onnx
 
 from export import onnx_metadata
-from export.blocks import FLAVOURS, fused_from_plain
+from export.blocks import FLAVOURS, flavour_of, fused_from_plain
 from export.certificates import certificate
 from export.certificates.certificate import Artefact
 from export.certificates.pictures import Uses, pictures_from_folder
-from export.precisions import PRECISIONS
+from export.precisions import PRECISIONS, precision_of
 from export.precisions.choice import best_calibration
 from export.precisions.fp16 import fp16_from_float32
 from export.precisions.int8_cpu import float_parts, parts_of
@@ -114,8 +114,10 @@ def _check(args: argparse.Namespace, proto: onnx.ModelProto) -> None:
         raise ValueError("--flavour fused is for TensorRT, which refuses int8-cpu; use --precision int8-trt")
     if args.float16_ends and args.precision != "fp16":
         raise ValueError(f"--float16-ends needs --precision fp16, got {args.precision}")
-    if any(n.op_type in ("QuantizeLinear", "DequantizeLinear") or n.domain for n in proto.graph.node):
-        raise ModelError(f"{args.model} must be a plain float32 file, got a converted one; take its original")
+    if (made := (precision_of(proto), flavour_of(proto))) != ("fp32", "plain"):
+        raise ModelError(
+            f"{args.model} must be a plain float32 file, got {' and '.join(made)}; take its original"
+        )
     parts = parts_of(proto)
     if unknown := sorted(set(args.float32 or ()) - parts.keys()):
         raise ValueError(f"--float32 must name parts of {', '.join(parts)}, got {unknown[0]!r}")

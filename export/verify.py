@@ -9,32 +9,17 @@ import json
 import sys
 from pathlib import Path
 
-import onnx
-from onnx import TensorProto
-
 from export import onnx_metadata
+from export.blocks import flavour_of
 from export.certificates import certificate
 from export.certificates.certificate import Artefact
 from export.certificates.networks import BACKENDS, GRAPH
 from export.certificates.pictures import pictures_from_folder
+from export.precisions import precision_of
 from fer_edge.models import ModelError
 from training.command_line import exit_on_error
 
 IDENTITY = ("file_sha256", "graph_sha256", "reference_graph_sha256", "data_sha256")
-
-
-def precision_of(proto: onnx.ModelProto) -> str:
-    """The precision of a file, from its types."""
-    kinds = {w.name: w.data_type for w in proto.graph.initializer}
-    levels = {kinds.get(n.input[2]) for n in proto.graph.node if n.op_type == "QuantizeLinear"}
-    if levels:
-        return "int8-cpu" if TensorProto.UINT8 in levels else "int8-trt"
-    return "fp16" if TensorProto.FLOAT16 in kinds.values() else "fp32"
-
-
-def flavour_of(proto: onnx.ModelProto) -> str:
-    """The flavour of a file, from its nodes."""
-    return "fused" if any(node.domain for node in proto.graph.node) else "plain"
 
 
 def problems(args: argparse.Namespace) -> list[str]:

@@ -26,6 +26,11 @@ BLOCKS: dict[str, ModuleType] = {
 }
 
 
+def flavour_of(proto: onnx.ModelProto) -> str:
+    """The flavour of a file, from its nodes."""
+    return "fused" if any(node.domain for node in proto.graph.node) else "plain"
+
+
 def fused_from_plain(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The network with each block of `BLOCKS` as one node.
 

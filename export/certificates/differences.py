@@ -16,6 +16,8 @@ class Differences:
             files finds, as a share of the reference's.
         accuracy_before: share of right labels; None without labels and for detectors.
         accuracy_after: the same of the other file.
+        largest_check_difference: of a probability of the crop check, the second output of an expression
+            network; None without one.
     """
 
     pictures: int
@@ -24,6 +26,7 @@ class Differences:
     changed_labels: float
     accuracy_before: float | None = None
     accuracy_after: float | None = None
+    largest_check_difference: float | None = None
 
     @property
     def loss(self) -> float:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,13 @@ from training.evaluation.inference import input_batches
 
 Rows = Callable[[int], slice]  # number of rows of a split -> those to take
 BATCH = 8  # rows that a network gets at once, which any engine's profile allows
+
+
+class Answers(NamedTuple):
+    """What a network says of n crops."""
+
+    probabilities: F32  # [n, C], at the spec's temperature
+    check: F32 | None  # [n, k], probabilities of the crop check; None without one
 
 
 class Faces:
@@ -45,18 +53,20 @@ class Faces:
         digest.update(b"" if self.labels is None else self.labels.tobytes())
         return digest.hexdigest()
 
-    def results(self, network: Backend) -> F32:
-        """Probabilities [n, C] at the spec's temperature, as the runtime computes them."""
-        logits = np.concatenate([outputs_of(network, x)[0] for x in self.inputs()])
-        return softmax(logits, self._spec.temperature)
+    def results(self, network: Backend) -> Answers:
+        """A network's answers, computed from its outputs as the runtime does."""
+        outputs = [outputs_of(network, x) for x in self.inputs()]
+        logits, *checks = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
+        check = 1 / (1 + np.exp(-checks[0])) if checks else None
+        return Answers(softmax(logits, self._spec.temperature), check)
 
     def differences(self, reference: Backend, candidate: Backend) -> Differences:
         """Raises ValueError if a probability of the candidate is not finite."""
         return self.differences_from(self.results(reference), candidate)
 
-    def differences_from(self, ours: F32, candidate: Backend) -> Differences:
-        """`differences` from probabilities of the reference that are already known."""
-        theirs = self.results(candidate)
+    def differences_from(self, reference: Answers, candidate: Backend) -> Differences:
+        """`differences` from answers of the reference that are already known."""
+        (ours, our_check), (theirs, their_check) = reference, self.results(candidate)
         if not np.isfinite(theirs).all():
             raise ValueError("a probability of the new file is NaN or infinite; its weights overflow")
         difference = np.abs(ours - theirs)
@@ -71,6 +81,11 @@ class Faces:
             changed_labels=float((ours.argmax(1) != theirs.argmax(1)).mean()),
             accuracy_before=right[0],
             accuracy_after=right[1],
+            largest_check_difference=(
+                None
+                if our_check is None or their_check is None
+                else float(np.abs(our_check - their_check).max())
+            ),
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from export.blocks import DOMAIN
 from export.precisions.tensors import Tensors, tensors_of
 from fer_edge.models import ModelError
 
@@ -29,7 +30,6 @@ ALWAYS_FLOAT32 = {
 ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "Erf"}
 # operator -> inputs that are float32 whatever the others are
 FLOAT32_INPUTS = {"Resize": (1, 2)}
-CUSTOM_DOMAIN = "fer_edge"  # blocks as one node; their bodies and kernels sum in float32 themselves
 
 
 def fp16_from_float32(proto: onnx.ModelProto, *, float16_ends: bool = False) -> onnx.ModelProto:
@@ -64,7 +64,8 @@ def float32_nodes(proto: onnx.ModelProto, tensors: Tensors) -> set[str]:
     kept = {
         node.name
         for node in proto.graph.node
-        if node.domain != CUSTOM_DOMAIN
+        # The functions and the kernels of custom nodes sum in float32 themselves.
+        if node.domain != DOMAIN
         and (node.op_type in ALWAYS_FLOAT32 or all(map(tensors.is_summary, node.output)))
     }
     # From the last node to the first, so that whole chains are found.

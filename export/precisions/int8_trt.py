@@ -44,7 +44,8 @@ def int8_from_float32(
     """
     tensors = tensors_of(proto)
     chosen = [node for node in quantisable(proto, tensors) if node.name not in in_float]
-    activations = {node.input[0] for node in chosen}
+    # In the graph's order, so that the same network gives the same bytes.
+    activations = list(dict.fromkeys(node.input[0] for node in chosen))
     result = onnx.ModelProto()
     result.CopyFrom(proto)
     pairs = _Pairs(tensors)

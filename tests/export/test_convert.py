@@ -3,14 +3,17 @@
 import json
 from pathlib import Path
 
+import cv2
 import onnx
 import pytest
 
 from export import convert, onnx_metadata, verify
+from export.blocks import flavour_of
 from export.certificates import certificate
 from export.certificates.certificate import Limits
-from export.precisions import PRECISIONS
+from export.precisions import PRECISIONS, precision_of
 from fer_edge import models
+from training.data.split import load_prepared
 
 LOOSE = Limits(largest_difference=1.0, changed_labels=1.0, lost_points=100.0)
 
@@ -49,7 +52,7 @@ def test_file_and_certificate_are_written_and_verified(
     assert file.spec == models.read(nano_file).spec
     assert f"{content['changed_labels']:.2%} of 64 labels" in line
     proto = onnx.load(out)
-    assert (verify.precision_of(proto), verify.flavour_of(proto)) == (precision, flavour)
+    assert (precision_of(proto), flavour_of(proto)) == (precision, flavour)
     again = tmp_path / "again.json"
     given = ("--data", faces, "--certificate", out.with_suffix(".certificate.json"), "--out", again)
     backend = ("--backend", convert.MEASURED_ON[precision])
@@ -73,6 +76,19 @@ def test_the_calibration_is_the_best_of_those_measured(
     assert len(means) == 5
     assert means[content["calibration"]] == min(means.values())
     assert (content["calibration_pictures"], content["calibration_data"]) == (32, f"valid of {faces.name}")
+
+
+@pytest.mark.slow
+def test_own_pictures_calibrate(nano_file: Path, faces: Path, tmp_path: Path, command, loose):
+    own, out = tmp_path / "own", tmp_path / "network.onnx"
+    own.mkdir()
+    for k, image in enumerate(load_prepared(faces, "train").images[:6]):
+        cv2.imwrite(str(own / f"{k}.png"), image)
+    words = ("--precision", "int8-trt", "--data", faces, "--calibrate", own, "--out", out)
+    command(convert.main, nano_file, *words)
+    content = json.loads(out.with_suffix(".certificate.json").read_text(encoding="utf-8"))
+    assert (content["calibration_data"], content["calibration_pictures"]) == ("pictures of own", 2)
+    assert (content["data"], content["pictures"]) == (f"test of {faces.name}", 64)
 
 
 @pytest.mark.slow
@@ -130,7 +146,7 @@ def test_wrong_words_are_one_line(words: tuple[str, ...], message: str, faces: P
 def test_a_converted_file_is_refused(faces: Path, command, capsys):
     given = ("--precision", "fp16", "--data", faces, "--out", "never.onnx")
     assert exit_code(command, convert.main, "tkfnet-nano", *given) == 2
-    assert "tkfnet-nano must be a plain float32 file" in capsys.readouterr().err
+    assert "tkfnet-nano must be a plain float32 file, got int8-cpu and plain" in capsys.readouterr().err
 
 
 def test_a_reference_of_another_network_is_refused(faces: Path, command, capsys):

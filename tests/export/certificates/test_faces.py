@@ -20,8 +20,8 @@ NANO = models.WEIGHTS / "tkfnet-nano-float32.onnx"
 class Answers:
     """A network that answers with logits made from the crops' first pixels; stands in for a trained one."""
 
-    def __init__(self, change: float = 0.0) -> None:
-        self._change = change
+    def __init__(self, change: float = 0.0, check: float | None = None) -> None:
+        self._change, self._check = change, check
 
     def reserve(self, shape: tuple[int, ...]) -> np.ndarray:
         self._x = np.empty(shape, np.float32)
@@ -31,7 +31,9 @@ class Answers:
         logits = np.zeros((len(self._x), 8), np.float32)
         logits[:, 0] = self._x[:, 0, 0, 0]
         logits[:, 1] = self._change
-        return [logits]
+        return (
+            [logits] if self._check is None else [logits, np.full((len(logits), 2), self._check, np.float32)]
+        )
 
 
 @pytest.fixture
@@ -58,7 +60,9 @@ def test_a_folder_of_pictures_gives_what_recognize_crops_sees(crops: Path, spec:
     planes = [cv2.imread(str(file)) for file in sorted(crops.iterdir())]
     with fer_edge.Recognizer(model=NANO, threads=1) as recognizer:
         expected = [list(face.probabilities.values()) for face in recognizer.recognize_crops(planes)]
-    got = faces_from_pictures(crops, slice(None), spec).results(open_network(NANO, "onnxruntime"))
+    got = (
+        faces_from_pictures(crops, slice(None), spec).results(open_network(NANO, "onnxruntime")).probabilities
+    )
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
@@ -87,6 +91,14 @@ def test_without_labels_there_is_no_accuracy(spec: ModelSpec):
     faces = Faces([np.zeros((2, 1, 2, 2), np.float32)], None, spec, "made")
     measured = faces.differences(Answers(), Answers())
     assert (measured.accuracy_before, measured.loss, measured.changed_labels) == (None, 0.0, 0.0)
+
+
+def test_a_second_output_is_compared_as_probabilities(spec: ModelSpec):
+    faces = Faces([np.zeros((3, 1, 2, 2), np.float32)], None, spec, "made")
+    measured = faces.differences(Answers(check=0.0), Answers(check=np.log(3)))
+    assert measured.largest_check_difference == pytest.approx(0.25)
+    assert measured.largest_difference == 0
+    assert faces.differences(Answers(), Answers()).largest_check_difference is None
 
 
 def test_an_overflowing_file_is_an_error(spec: ModelSpec):
