@@ -28,6 +28,7 @@ def expression_exports() -> str:
             "precision": c["precision"],
             "flavour": c["flavour"],
             "file, kB": f"{c['file_bytes'] / 1000:,.0f}",
+            "faces": c["pictures"],
             "labels changed": f"{c['changed_labels']:.2%}",
             "accuracy": f"{c['accuracy_before']:.2%} -> {c['accuracy_after']:.2%}",
             "largest difference": f"{c['largest_difference']:.1e}",

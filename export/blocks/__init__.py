@@ -85,10 +85,10 @@ def _replace(graph: onnx.GraphProto, name: str, block: ModuleType, match: Match)
         plugin_version=PLUGIN_VERSION,
         **parts.attributes,
     )
-    replaced = [n.name for n in match.nodes.values()]
+    replaced = {n.output[0] for n in match.nodes.values()}
     kept = []
     for old in graph.node:
-        if old.name not in replaced:
+        if old.output[0] not in replaced:
             kept.append(onnx.NodeProto.FromString(old.SerializeToString()))
         elif target in old.output:
             kept.append(node)

@@ -84,6 +84,6 @@ def _fits(
 def _leaks(graph: onnx.GraphProto, match: Match, pattern: onnx.FunctionProto) -> bool:
     outside = {match.tensors[name] for name in (*pattern.input, *pattern.output)}
     inner = {name for node in match.nodes.values() for name in node.output} - outside
-    members = {id(node) for node in match.nodes.values()}
-    read = {name for node in graph.node if id(node) not in members for name in node.input}
+    members = {node.output[0] for node in match.nodes.values()}
+    read = {name for node in graph.node if node.output[0] not in members for name in node.input}
     return bool(inner & (read | {value.name for value in graph.output}))

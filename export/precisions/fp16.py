@@ -60,9 +60,9 @@ def fp16_from_float32(proto: onnx.ModelProto, *, float16_ends: bool = False) -> 
 
 
 def float32_nodes(proto: onnx.ModelProto, tensors: Tensors) -> set[str]:
-    """Names of the nodes that compute in float32."""
+    """First outputs of the nodes that compute in float32."""
     kept = {
-        node.name
+        node.output[0]
         for node in proto.graph.node
         # The functions and the kernels of custom nodes sum in float32 themselves.
         if node.domain != DOMAIN
@@ -70,9 +70,9 @@ def float32_nodes(proto: onnx.ModelProto, tensors: Tensors) -> set[str]:
     }
     # From the last node to the first, so that whole chains are found.
     for node in reversed(proto.graph.node):
-        readers = [reader.name for name in node.output for reader in tensors.read_by.get(name, ())]
+        readers = [reader.output[0] for name in node.output for reader in tensors.read_by.get(name, ())]
         if node.op_type in ELEMENTWISE and readers and kept.issuperset(readers):
-            kept.add(node.name)
+            kept.add(node.output[0])
     return kept
 
 
@@ -104,7 +104,7 @@ class _Rewriting:
     def _copied(self, node: onnx.NodeProto) -> onnx.NodeProto:
         copied = onnx.NodeProto()
         copied.CopyFrom(node)
-        wanted = FLOAT if node.name in self._float32 else FLOAT16
+        wanted = FLOAT if node.output[0] in self._float32 else FLOAT16
         for k, name in enumerate(node.input):
             if self._tensors.types.get(name) == FLOAT:
                 fixed = k in FLOAT32_INPUTS.get(node.op_type, ())

@@ -51,9 +51,9 @@ def int8_from_float32(
     pairs = _Pairs(tensors)
     for name in activations:
         pairs.add_activation(name, ranges[name])
-    names = {node.name for node in chosen}
+    quantised = {node.output[0] for node in chosen}
     for node in result.graph.node:
-        if node.name in names:
+        if node.output[0] in quantised:
             node.input[0] = f"{node.input[0]}.dequantized"
             node.input[1] = pairs.weight(node)
         elif node.op_type == "Add":

@@ -16,7 +16,7 @@ from fer_edge.models import ModelError
 TRANSFORMER = """
 <ir_version: 8, opset_import: ["" : 18]>
 g (float[N, 16, 32] input) => (float[N, 16, 32] output)
-<float[32, 32] w, float[32] scale, float[32] bias, float root = {4.0}>
+<float root = {4.0}>
 {
     product = MatMul (input, w)
     turned = Transpose <perm = [0, 2, 1]> (input)
@@ -62,14 +62,11 @@ def test_maps_are_float16_and_gates_and_classifier_float32(nano: onnx.ModelProto
 def test_layer_normalization_and_softmax_are_float32_and_products_float16():
     proto = onnx.parser.parse_model(TRANSFORMER)
     rng = np.random.default_rng(0)
-    for name, shape in (("w", (32, 32)), ("scale", (32,)), ("bias", (32,))):
-        values = numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name)
-        next(w for w in proto.graph.initializer if w.name == name).CopyFrom(values) if any(
-            w.name == name for w in proto.graph.initializer
-        ) else proto.graph.initializer.append(values)
-    names = iter(["product", "turned", "scores", "scaled", "attention", "mixed", "joined", "output"])
-    for node in proto.graph.node:
-        node.name = next(names)
+    weights = {"w": (32, 32), "scale": (32,), "bias": (32,)}
+    proto.graph.initializer.extend(
+        numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name)
+        for name, shape in weights.items()
+    )
     result = fp16_from_float32(proto)
     types = tensors_of(result).types
     single = {
