@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", choices=sorted(LIMITS), default="float16")
     parser.add_argument("--metrics", type=Path, help="metrics.json of the small file's own evaluation")
-    parser.add_argument("--certificate", type=Path, help="where to write the measured differences (JSON)")
+    parser.add_argument("--certificate", type=Path, help="default: OUT with the ending .certificate.json")
     args = parser.parse_args()
     with exit_on_error(parser):
         compact(args)
@@ -142,14 +142,15 @@ def compact(args: argparse.Namespace) -> None:
     measured = faces.differences(OnnxNetwork(before), OnnxNetwork(after))
     write_checked(result, measured, args.weights, args.out)
     folded = sorted(nodes_after_loading(before)) == sorted(nodes_after_loading(after))
-    if args.certificate:
-        content = asdict(measured) | {
-            "graph_sha256_before": facts_from_onnx(before).graph_sha256,
-            "graph_sha256_after": facts_from_onnx(after).graph_sha256,
-            "weights": args.weights,
-            "folded": folded,
-        }
-        certificate.write(content, args.certificate)
+    content = asdict(measured) | {
+        "graph_sha256_before": facts_from_onnx(before).graph_sha256,
+        "graph_sha256_after": facts_from_onnx(after).graph_sha256,
+        "data": faces.name,
+        "data_sha256": faces.sha256,
+        "weights": args.weights,
+        "folded": folded,
+    }
+    certificate.write(content, args.certificate or certificate.default_path(args.out))
     print(
         f"{measured.changed_labels:.2%} of {measured.pictures} labels change, probabilities differ by "
         f"{measured.largest_difference:.1e} at most and {measured.mean_difference:.1e} on average"

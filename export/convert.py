@@ -81,7 +81,7 @@ def convert(args: argparse.Namespace) -> None:
     if broken := unchecked.limits.broken_by(measured):
         raise ValueError(f"{args.out} was not written: {'; '.join(broken)}{_advice(args.precision)}")
     onnx_metadata.write_onnx(result, args.out)
-    certificate.write(content, args.certificate or args.out.with_suffix(".certificate.json"))
+    certificate.write(content, args.certificate or certificate.default_path(args.out))
 
 
 def converted(

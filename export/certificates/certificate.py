@@ -119,6 +119,11 @@ def summary(artefact: Artefact, measured: Differences) -> str:
     )
 
 
+def default_path(out: Path) -> Path:
+    """Where the certificate of a file is written if the user names no other path."""
+    return out.with_suffix(".certificate.json")
+
+
 def write(content: dict[str, object], path: Path) -> None:
     """Writes a certificate, and creates the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)

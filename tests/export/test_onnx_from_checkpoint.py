@@ -1,5 +1,6 @@
 """Exports of untrained networks: the file agrees with PyTorch and carries its spec."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -129,7 +130,10 @@ def test_command_writes_file_and_certificate(nano_file: Path):
     assert (spec.temperature, spec.min_confidence, spec.metrics) == (0.75, 0.625, {"accuracy": 0.125})
     certificate = json.loads((nano_file.parent / "certificate.json").read_text(encoding="utf-8"))
     assert certificate["pictures"] == 64
-    assert certificate["graph_sha256"] == models.read(nano_file).graph_sha256
+    file = models.read(nano_file)
+    assert (certificate["graph_sha256"], certificate["file_sha256"]) == (file.graph_sha256, file.sha256)
+    checkpoint = (nano_file.parent / "tkfnet-nano.pt").read_bytes()
+    assert certificate["checkpoint_sha256"] == hashlib.sha256(checkpoint).hexdigest()
 
 
 @pytest.mark.parametrize("name", EXPRESSION_MODELS)
