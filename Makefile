@@ -8,13 +8,14 @@ LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]=
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-fuzz test-compile test-isa test-matrix test-installs test-frozen lint faults bench documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-isa test-matrix test-installs test-frozen lint faults bench documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
 	@echo "make test-fast    the tests without the marker slow, for daily work"
 	@echo "make test-fuzz    corrupted model files, 1,800 of each embedded model"
 	@echo "make test-compile    the Triton kernels compiled for eight kinds of GPU, and networks by torch.compile"
+	@echo "make test-engines    NVIDIA's parser and builder on every exported file; needs no GPU, downloads 95 MB"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
 	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
@@ -53,16 +54,30 @@ demo: .venv/demo.stamp
 WORKERS ?= auto
 PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
 test: .venv/test.stamp
-	$(PYTEST) -m "not compiles and not fuzz"
+	$(PYTEST) -m "not compiles and not fuzz and not engines"
 
 test-compile: .venv/test.stamp
 	$(PYTEST) -m compiles tests/export tests/kernels
 
 test-fast: .venv/test.stamp
-	$(PYTEST) -m "not slow and not fuzz"
+	$(PYTEST) -m "not slow and not fuzz and not engines"
 
 test-fuzz: .venv/test.stamp
 	$(PYTEST) -m fuzz tests/fuzz
+
+# TensorRT for RTX in an environment of its own, which adds its two wheels to the packages of .venv. The package
+# tensorrt-rtx itself is a source distribution that only names these two.
+ENGINES := tensorrt-rtx-cu13-bindings==1.7.1.116 tensorrt-rtx-cu13-libs==1.7.1.116
+ENGINES_PY := .venv-engines/bin/python
+.venv-engines/stamp: Makefile .venv/test.stamp
+	$(PY) -m venv .venv-engines
+	$(PY) -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
+	  > $$($(ENGINES_PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth
+	$(ENGINES_PY) -m pip --disable-pip-version-check --quiet install --no-deps $(ENGINES)
+	@touch $@
+
+test-engines: .venv-engines/stamp
+	$(ENGINES_PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup -m engines tests/engines
 
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks import (
     card_figures,
     detector_figures,
+    export_figures,
     expression_figures,
     kernel_figures,
     latency_figures,
@@ -32,6 +33,11 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "quality": expression_figures.quality,
     },
     "docs/building.md": {"operations": latency_figures.operations},
+    "docs/exporting.md": {
+        "expression-exports": export_figures.expression_exports,
+        "detector-exports": export_figures.detector_exports,
+        "calibrations": export_figures.calibrations,
+    },
     "docs/kernels.md": {"kernels": kernel_figures.kernels},
     "docs/streams.md": {
         "stream-speed": stream_figures.speed,

@@ -15,7 +15,7 @@ import pytest
     ],
 )
 def test_a_shape_has_its_plans(text: str, settings: dict[str, float], batches: tuple[int, ...]) -> None:
-    from export.kernel_shapes import plans_from_shapes, shape_from_text
+    from export.ahead_of_time.kernel_shapes import plans_from_shapes, shape_from_text
 
     shape = shape_from_text(text)
     assert shape.arguments() == {"channels": 384, "height": 6, "width": 5, **settings}
@@ -45,7 +45,7 @@ def test_a_shape_has_its_plans(text: str, settings: dict[str, float], batches: t
     ],
 )
 def test_unsupported_shapes_are_reported(text: str, message: str) -> None:
-    from export.kernel_shapes import shape_from_text
+    from export.ahead_of_time.kernel_shapes import shape_from_text
 
     with pytest.raises(ValueError, match=re.escape(message)):
         shape_from_text(text)

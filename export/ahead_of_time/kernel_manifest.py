@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import triton
 
 import fer_edge
-from export.kernel_binary import Source
-from export.kernel_shapes import Planned
+from export.ahead_of_time.kernel_binary import Source
+from export.ahead_of_time.kernel_shapes import Planned
 from fer_edge.aot import manifest as records
 from fer_edge.aot.manifest import (
     HIDDEN,

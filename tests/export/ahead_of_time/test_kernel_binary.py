@@ -12,7 +12,7 @@ CODE = """
 import json, sys, tempfile
 from dataclasses import replace
 sys.path[:0] = sys.argv[1:]
-from export.kernel_binary import Source, compile_kernel, prepare_process
+from export.ahead_of_time.kernel_binary import Source, compile_kernel, prepare_process
 
 def tried(source, architecture):
     try:
