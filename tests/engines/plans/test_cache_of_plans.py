@@ -80,7 +80,7 @@ ATTACKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "plan without sidecar": (lambda f: (f / "face-luma.json").unlink(), "face-luma.json does not exist"),
     "broken sidecar": (_write("face-luma.json", b"{"), "expected JSON"),
     "another version": (_edit_key("product_version", "1.6.0.1"), "another product than its header"),
-    "another product": (_edit_key("product", "tensorrt"), "another product than its header"),
+    "another product": (_edit_key("product", "tensorrt"), "the target of tensorrt must be one of"),
     "another model": (_edit_key("model_sha256", "b" * 64), "model_sha256: wanted 275b63e6f8173a33..."),
     "another target": (_edit_key("target", "turing"), "target: wanted rtx, found turing"),
     "another platform": (_edit_key("platform", "linux-riscv"), "platform: wanted linux-"),
