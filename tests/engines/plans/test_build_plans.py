@@ -15,7 +15,7 @@ from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_grap
 
 from fer_edge import models
 from fer_edge.backends.engines import build, key, plans
-from fer_edge.backends.engines.gpu import Gpu
+from fer_edge.backends.engines.gpu import Gpu, this_gpu
 from fer_edge.backends.engines.plan_files import Plan, read_plan
 from fer_edge.backends.engines.plan_header import header_from_plan
 from fer_edge.backends.engines.plans import plan_for
@@ -28,6 +28,7 @@ from fer_edge.models import ModelError
 pytestmark = pytest.mark.engines
 # A desktop GPU, for the paths that need one to be named. This machine need not have it.
 RTX_4090 = Gpu(name="NVIDIA GeForce RTX 4090", compute_capability=89, multiprocessors=128, driver="13.0")
+without_gpu = pytest.mark.skipif(this_gpu() is not None, reason="this machine has a GPU")
 
 
 @pytest.fixture
@@ -146,6 +147,7 @@ def test_no_accelerator_on_this_machine(make: Callable[..., Plan], tmp_path: Pat
         make(write(tmp_path / "half.onnx", *float16_nodes()), options=key.Options(dla_core=0))
 
 
+@without_gpu
 def test_the_builder_needs_a_gpu_for_this_gpu(
     tensorrt: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +165,7 @@ def test_the_builder_needs_a_gpu_for_this_gpu(
         plan_for(models.read(file), target, tmp_path / "engines")
 
 
+@without_gpu
 def test_a_plan_cannot_be_inspected_without_a_gpu(built: Path, tensorrt: ModuleType) -> None:
     plan, model = read_plan(built, "face-luma"), models.read(models.WEIGHTS / "face-luma.onnx")
     with pytest.raises(
