@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -110,15 +111,14 @@ def test_a_folder_that_others_can_write_to_is_refused(folder: Path, detector: Mo
 
 
 @pytest.fixture
-def read_only(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def read_only(folder: Path) -> Iterator[Path]:
     """The folder, for a user who may read it only."""
     folder.chmod(0o555)
     root = os.geteuid() == 0
     if root:
-        # pytest's folders are closed to other users.
-        own = tmp_path_factory.getbasetemp().parent
+        # pytest's folders, of this run and of all runs (one more level in a worker), are closed to others.
         for parent in folder.parents:
-            if parent.is_relative_to(own):
+            if Path(tempfile.gettempdir()) in parent.parents:
                 parent.chmod(0o755)
         os.seteuid(65534)
     yield folder
