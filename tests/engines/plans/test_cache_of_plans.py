@@ -26,6 +26,7 @@ pytestmark = pytest.mark.engines
 RTX = target_for("rtx")
 RTX_4090 = Gpu(name="NVIDIA GeForce RTX 4090", compute_capability=89, multiprocessors=128, driver="13.0")
 ORIN = Gpu(name="Orin", compute_capability=87, multiprocessors=16, driver="12.6")
+COMMAND = "import sys; from fer_edge.cli import main; sys.exit(main())"
 # Builds face-luma into argv[1]; the process is killed when half of the plan's bytes are on the disk.
 KILLED_WHILE_WRITING = """
 import os, signal, sys
@@ -138,7 +139,7 @@ def test_a_read_only_folder_with_a_plan_that_does_not_fit(read_only: Path, detec
 
 
 def test_two_processes_at_once_build_one_plan(tensorrt: ModuleType, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fer_edge.cli", "build", "face-luma", "--for", "rtx"]
+    command = [sys.executable, "-c", COMMAND, "build", "face-luma", "--for", "rtx"]
     command += ["--out", str(tmp_path / "e")]
     processes = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
