@@ -15,7 +15,7 @@ help:
 	@echo "make test-fast    the tests without the marker slow, for daily work"
 	@echo "make test-fuzz    corrupted model files, 1,800 of each embedded model"
 	@echo "make test-compile    the Triton kernels compiled for eight kinds of GPU, and networks by torch.compile"
-	@echo "make test-engines    NVIDIA's parser and builder on every exported file; needs no GPU, downloads 95 MB"
+	@echo "make test-engines    NVIDIA's parser, builder and bindings; needs no GPU, downloads 150 MB"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
 	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
@@ -65,15 +65,22 @@ test-fast: .venv/test.stamp
 test-fuzz: .venv/test.stamp
 	$(PYTEST) -m fuzz tests/fuzz
 
-# TensorRT for RTX in an environment of its own, which adds its two wheels to the packages of .venv. The package
-# tensorrt-rtx itself is a source distribution that only names these two.
+# NVIDIA's wheels in an environment of its own, on top of the packages of .venv: TensorRT for RTX, and beside it the
+# bindings of TensorRT for Jetson, each version in a folder, and TensorRT's lean runtime. (The package tensorrt-rtx is a
+# source distribution that only names its two wheels.)
 ENGINES := tensorrt-rtx-cu13-bindings==1.7.1.116 tensorrt-rtx-cu13-libs==1.7.1.116
+BINDINGS := cu12-10.3.0 cu12-10.13.3.9 cu12-10.16.0.72 cu13-11.4.0.106
+LEAN := tensorrt-lean-cu13-bindings==11.4.0.106 tensorrt-lean-cu13-libs==11.4.0.106
 ENGINES_PY := .venv-engines/bin/python
+ENGINES_PIP := $(ENGINES_PY) -m pip --disable-pip-version-check --quiet install --no-deps
 .venv-engines/stamp: Makefile .venv/test.stamp
-	$(PY) -m venv .venv-engines
+	$(PY) -m venv --clear .venv-engines
 	$(PY) -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
 	  > $$($(ENGINES_PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth
-	$(ENGINES_PY) -m pip --disable-pip-version-check --quiet install --no-deps $(ENGINES)
+	$(ENGINES_PIP) $(ENGINES)
+	for wheel in $(BINDINGS); do $(ENGINES_PIP) --target .venv-engines/bindings/$${wheel#*-} \
+	  tensorrt-$${wheel%-*}-bindings==$${wheel#*-} || exit 1; done
+	$(ENGINES_PIP) --target .venv-engines/bindings/lean-11.4.0.106 $(LEAN)
 	@touch $@
 
 test-engines: .venv-engines/stamp

@@ -244,15 +244,20 @@ def read(path: str | os.PathLike[str]) -> ModelFile:
     )
 
 
-def load(name: str | os.PathLike[str], role: Role) -> ModelFile:
-    """Loads a model by its embedded name or its path and checks its role."""
-    if not isinstance(name, str | os.PathLike):
-        raise TypeError(f"a model must be given by name or path, got {type(name).__name__}")
+def path_of(name: str | os.PathLike[str]) -> Path:
+    """Returns the file of an embedded model, or the given path; raises ModelError if it is missing."""
     path = WEIGHTS / f"{name}.onnx" if name in embedded() else Path(name)
     if not path.exists():
         names = ", ".join(embedded()) or "none are installed: pip install --force-reinstall fer_edge"
         raise ModelError(f"model {os.fspath(name)!r} is no file, nor an embedded model ({names})")
-    model = read(path)
+    return path
+
+
+def load(name: str | os.PathLike[str], role: Role) -> ModelFile:
+    """Loads a model by its embedded name or its path and checks its role."""
+    if not isinstance(name, str | os.PathLike):
+        raise TypeError(f"a model must be given by name or path, got {type(name).__name__}")
+    model = read(path_of(name))
     if model.spec.role != role:
         keyword = {"detector": "detector", "expression": "model"}
         raise ModelError(

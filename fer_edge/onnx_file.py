@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 MODEL_GRAPH, MODEL_METADATA = 7, 14
-GRAPH_INITIALIZER = 5
-TENSOR_DIMS, TENSOR_TYPE = 1, 2
+GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
+NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OPERATOR = 1, 2, 3, 4
+TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME = 1, 2, 8
 ENTRY_KEY, ENTRY_VALUE = 1, 2
 PRECISIONS = {1: "float32", 2: "int8", 3: "int8", 10: "float16", 16: "bfloat16"}
+# Operators whose weights are nearly all of a network's.
+PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -46,6 +49,57 @@ def facts_from_onnx(data: bytes) -> OnnxFacts:
         raise ValueError("holds no ONNX graph")
     most = max(weights, key=lambda kind: weights[kind], default=0)
     return OnnxFacts(metadata, weights.total(), PRECISIONS.get(most, "unknown"), graphs[0])
+
+
+def weight_precisions_from_onnx(data: bytes) -> dict[str, str]:
+    """Returns the data type in which the weights of each convolution and matrix product are stored.
+
+    Keys are names of nodes; a node without a name is "node_of_" and its first output, as TensorRT's parser
+    names it. Weights may be behind a DequantizeLinear node. Raises ValueError if the bytes are not a complete
+    ONNX model.
+    """
+    types: dict[str, str] = {}  # constant tensor -> data type
+    products: list[tuple[str, list[str]]] = []  # name of a node, its inputs
+    for graph in (value for number, value in _fields(memoryview(data)) if number == MODEL_GRAPH):
+        if not isinstance(graph, memoryview):
+            raise ValueError("is not an ONNX model")
+        # Initializers may come after the nodes.
+        for number in (GRAPH_INITIALIZER, GRAPH_NODE):
+            for found, message in _fields(graph):
+                if found != number or not isinstance(message, memoryview):
+                    continue
+                if number == GRAPH_INITIALIZER:
+                    types.update([_type_of_initializer(message)])
+                    continue
+                name, operator, inputs, outputs = _node_from_message(message)
+                if operator == "DequantizeLinear" and inputs[0] in types:
+                    types[outputs[0]] = types[inputs[0]]
+                elif operator in PRODUCTS:
+                    products.append((name or f"node_of_{outputs[0]}", inputs))
+    return {
+        name: next(types[i] for i in inputs[:2] if i in types)
+        for name, inputs in products
+        if types.keys() & inputs[:2]
+    }
+
+
+def _type_of_initializer(message: memoryview) -> tuple[str, str]:
+    name, kind = "", 0
+    for number, value in _fields(message):
+        if number == TENSOR_NAME and isinstance(value, memoryview):
+            name = bytes(value).decode()
+        elif number == TENSOR_TYPE and isinstance(value, int):
+            kind = value
+    return name, PRECISIONS.get(kind, "unknown")
+
+
+def _node_from_message(message: memoryview) -> tuple[str, str, list[str], list[str]]:
+    """Name, operator, inputs and outputs."""
+    texts: dict[int, list[str]] = {NODE_INPUT: [], NODE_OUTPUT: [], NODE_NAME: [], NODE_OPERATOR: []}
+    for number, value in _fields(message):
+        if number in texts and isinstance(value, memoryview):
+            texts[number].append(bytes(value).decode())
+    return "".join(texts[NODE_NAME]), "".join(texts[NODE_OPERATOR]), texts[NODE_INPUT], texts[NODE_OUTPUT]
 
 
 def _entry_from_message(message: memoryview) -> tuple[str, str]:

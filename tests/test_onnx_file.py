@@ -5,7 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fer_edge.onnx_file import facts_from_onnx
+from fer_edge.models import WEIGHTS
+from fer_edge.onnx_file import facts_from_onnx, weight_precisions_from_onnx
 
 
 def _varint(number: int) -> bytes:
@@ -154,3 +155,51 @@ def test_agrees_with_onnx(dtype: type[np.generic]) -> None:
     expected = {"float32": "float32", "float16": "float16", "int8": "int8", "uint8": "int8"}
     assert facts.precision == expected[np.dtype(dtype).name]
     assert onnx.load_from_string(model.SerializeToString()).graph.name == "g"
+
+
+def _graph(*nodes: onnx.NodeProto, **weights: np.ndarray) -> bytes:
+    initializers = [numpy_helper.from_array(values, name) for name, values in weights.items()]
+    return helper.make_model(helper.make_graph(nodes, "graph", [], [], initializers)).SerializeToString()
+
+
+HALVES, LEVELS = np.zeros((2, 2), np.float16), np.zeros((2, 2), np.int8)
+
+
+@pytest.mark.parametrize("operator", ["Conv", "ConvTranspose", "Gemm", "MatMul"])
+def test_weights_of_products_by_node(operator: str) -> None:
+    data = _graph(helper.make_node(operator, ["x", "w"], ["y"], name="product"), w=HALVES)
+    assert weight_precisions_from_onnx(data) == {"product": "float16"}
+
+
+def test_weights_behind_a_dequantize_node() -> None:
+    data = _graph(
+        helper.make_node("DequantizeLinear", ["w", "s"], ["d"], name="dequantize"),
+        helper.make_node("MatMul", ["d", "x"], ["y"], name="product"),
+        w=LEVELS,
+        s=np.float32([1]),
+    )
+    assert weight_precisions_from_onnx(data) == {"product": "int8"}
+
+
+def test_a_bias_is_no_weight_and_a_node_without_a_name_has_that_of_its_output() -> None:
+    data = _graph(
+        helper.make_node("Conv", ["x", "w", "b"], ["y"]),
+        helper.make_node("Gemm", ["y", "z", "b"], ["scores"], name="scores"),
+        helper.make_node("Relu", ["w"], ["r"], name="relu"),
+        w=LEVELS.astype(np.float32),
+        b=HALVES,
+    )
+    assert weight_precisions_from_onnx(data) == {"node_of_y": "float32"}
+
+
+def test_the_products_of_an_embedded_model() -> None:
+    path = WEIGHTS / "tkfnet-nano-float32.onnx"
+    products = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+    names = {node.name for node in onnx.load(path).graph.node if node.op_type in products}
+    assert weight_precisions_from_onnx(path.read_bytes()) == dict.fromkeys(names, "float32")
+
+
+@pytest.mark.parametrize("data", [b"\xff", _varint(7 << 3) + b"\x01"])
+def test_products_of_something_else(data: bytes) -> None:
+    with pytest.raises(ValueError, match="is not an ONNX model"):
+        weight_precisions_from_onnx(data)

@@ -1,4 +1,4 @@
-"""The command line: `fer-edge predict | doctor | models`.
+"""The command line: `fer-edge predict | build | engines | doctor | models`.
 
 Exit codes: 0 success; 1 some input failed (the others are done), or `doctor` found a problem; 2 wrong usage,
 or the program could not start; 130 interrupted. An error is one line on stderr, never a traceback.
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import fer_edge
-from fer_edge.cli import doctor, list_models, predict
+from fer_edge.cli import build, doctor, engines, list_models, predict
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module, text in (
         ("predict", predict, "recognize the expression of every face in pictures"),
+        ("build", build, "build engines for an NVIDIA GPU"),
+        ("engines", engines, "list, verify or prune built engines"),
         ("doctor", doctor, "check the installation"),
         ("models", list_models, "list the embedded models"),
     ):

@@ -31,6 +31,8 @@ def test_the_help_lists_the_commands_in_order(capsys: Output) -> None:
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines() if line.startswith("    ")] == [
         "predict",
+        "build",
+        "engines",
         "doctor",
         "models",
     ]

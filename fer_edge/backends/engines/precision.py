@@ -1,0 +1,105 @@
+"""Confirms that an engine computes in the precision that its file says, layer by layer.
+
+An engine that silently computes in another precision is wrong or slow, and nothing else shows it. So the
+types of the weights are read from the bytes of the file, and compared with TensorRT's network before the
+build, and with the finished engine where a GPU can load it.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from fer_edge.backends.engines.surface import PRECISIONS, Bindings, Layer, Network
+from fer_edge.models import ModelError
+
+# Text of the engine inspector ("Half", "Row major linear FP16 format") -> precision.
+_INSPECTED = (
+    (re.compile(r"\b(Float|FP32)\b", re.IGNORECASE), "float32"),
+    (re.compile(r"\b(Half|FP16)\b", re.IGNORECASE), "float16"),
+    (re.compile(r"\b(BFloat16|BF16)\b", re.IGNORECASE), "bfloat16"),
+    (re.compile(r"\bInt8\b", re.IGNORECASE), "int8"),
+)
+_SHOWN = 3
+
+
+def layer_precisions(bindings: Bindings, network: Network) -> dict[str, str]:
+    """The precision of each convolution and matrix product of a strongly typed network, by layer name.
+
+    A layer computes in int8 if all that it multiplies was dequantized from int8; TensorRT fuses the two. If
+    only its weights were, it computes in the float type of its output.
+    """
+    kinds = bindings.LayerType
+    products = (kinds.CONVOLUTION, kinds.DECONVOLUTION, kinds.MATRIX_MULTIPLY)
+    layers = [network.get_layer(i) for i in range(network.num_layers)]
+    dequantized = {
+        layer.get_output(0).name
+        for layer in layers
+        if layer.type == kinds.DEQUANTIZE and _input_precision(layer) == "int8"
+    }
+    return {layer.name: _computes_in(layer, dequantized) for layer in layers if layer.type in products}
+
+
+def confirm_network(stored: Mapping[str, str], computed: Mapping[str, str], precision: str) -> dict[str, int]:
+    """Compares the file's weights with the layers; returns how many of them compute in each precision.
+
+    Args:
+        stored: node -> data type of its weights (`onnx_file.weight_precisions_from_onnx`).
+        computed: layer -> precision (`layer_precisions`).
+        precision: of the file.
+
+    Raises:
+        ModelError: a layer computes in another precision than its weights are stored in, or none computes in
+            the file's.
+    """
+    wrong = [
+        f"{name} has {wanted} weights and computes in {computed.get(name, 'no layer of its own')}"
+        for name, wanted in stored.items()
+        if computed.get(name) != wanted
+    ]
+    if wrong:
+        rest = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise ModelError(
+            f"each layer must compute in the precision of its weights: {'; '.join(wrong[:_SHOWN])}{rest}; "
+            "export the file again"
+        )
+    counts = Counter(computed[name] for name in stored)
+    if precision not in counts:
+        raise ModelError(f"layers must compute in {precision}, found {dict(counts) or 'none with weights'}")
+    return dict(counts)
+
+
+def confirm_engine(information: str, precision: str) -> None:
+    """Reads the inspector's JSON; raises ModelError if the finished engine contradicts the precision.
+
+    An engine of one layer hides what it computes in, so it cannot contradict.
+    """
+    layers = [layer for layer in json.loads(information)["Layers"] if isinstance(layer, dict)]
+    found = {
+        kind
+        for layer in layers
+        for tensor in (*layer.get("Inputs", ()), *layer.get("Outputs", ()))
+        for pattern, kind in _INSPECTED
+        if pattern.search(tensor.get("Format/Datatype", ""))
+    }
+    lower = found - {"float32"}
+    if (precision == "float32" and lower) or (precision not in found and len(layers) > 1):
+        raise ModelError(
+            f"the engine's layers must compute in {precision}, the inspector found {', '.join(sorted(found))}"
+        )
+
+
+def _computes_in(layer: Layer, dequantized: set[str]) -> str:
+    factors = [layer.get_input(i) for i in range(min(layer.num_inputs, 2))]
+    if len(factors) == 2 and all(factor and factor.name in dequantized for factor in factors):
+        return "int8"
+    return _name(layer.get_output(0).dtype.name)
+
+
+def _input_precision(layer: Layer) -> str:
+    tensor = layer.get_input(0)
+    return _name(tensor.dtype.name) if tensor else "none"
+
+
+def _name(dtype: str) -> str:
+    return PRECISIONS.get(dtype, dtype.lower())

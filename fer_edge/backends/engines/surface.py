@@ -1,0 +1,214 @@
+"""The part of TensorRT's Python API that this room uses, as types.
+
+mypy checks each call of the room against these protocols. tests/engines/contract checks each member against
+the real bindings of TensorRT 10.3 to 11.4 and of TensorRT for RTX. So what is called exists in each of them.
+All that only one product has is in ONLY_IN.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+
+class Member(Protocol):
+    """A member of an enumeration."""
+
+    name: str
+
+    def __int__(self) -> int: ...
+
+
+class NetworkFlags(Protocol):
+    STRONGLY_TYPED: Member
+
+
+class BuilderFlags(Protocol):
+    TF32: Member
+    GPU_FALLBACK: Member
+
+
+class MemoryPools(Protocol):
+    WORKSPACE: Member
+
+
+class Verbosities(Protocol):
+    DETAILED: Member
+
+
+class DeviceTypes(Protocol):
+    DLA: Member
+
+
+class LayerTypes(Protocol):
+    CONVOLUTION: Member
+    DECONVOLUTION: Member
+    MATRIX_MULTIPLY: Member
+    DEQUANTIZE: Member
+
+
+class InformationFormats(Protocol):
+    JSON: Member
+
+
+class Severities(Protocol):
+    ERROR: Member
+    INTERNAL_ERROR: Member
+
+
+class ComputeCapabilities(Protocol):
+    """TensorRT for RTX only."""
+
+    SM75: Member
+    CURRENT: Member
+
+
+class Tensor(Protocol):
+    name: str
+    dtype: Member
+    shape: Sequence[int]
+
+
+class Layer(Protocol):
+    name: str
+    type: Member
+    num_inputs: int
+    num_outputs: int
+
+    def get_input(self, index: int) -> Tensor | None: ...
+    def get_output(self, index: int) -> Tensor: ...
+
+
+class Network(Protocol):
+    num_inputs: int
+    num_outputs: int
+    num_layers: int
+
+    def get_input(self, index: int) -> Tensor: ...
+    def get_output(self, index: int) -> Tensor: ...
+    def get_layer(self, index: int) -> Layer: ...
+
+
+class ParserError(Protocol):
+    def desc(self) -> str: ...
+
+
+class Parser(Protocol):
+    num_errors: int
+
+    def parse(self, model: bytes) -> bool: ...
+    def get_error(self, index: int) -> ParserError: ...
+
+
+class ShapeProfile(Protocol):
+    def set_shape(self, input: str, min: Sequence[int], opt: Sequence[int], max: Sequence[int]) -> None: ...
+
+
+class HostMemory(Protocol):
+    """Supports the buffer protocol: `memoryview(memory)`."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+
+class TimingCache(Protocol):
+    def serialize(self) -> HostMemory: ...
+
+
+class BuilderConfig(Protocol):
+    """`num_compute_capabilities` and `set_compute_capability`: TensorRT for RTX only."""
+
+    profiling_verbosity: Member
+    progress_monitor: object
+    default_device_type: Member
+    DLA_core: int
+    num_compute_capabilities: int
+
+    def set_flag(self, flag: Member) -> None: ...
+    def clear_flag(self, flag: Member) -> None: ...
+    def set_memory_pool_limit(self, pool: Member, pool_size: int) -> None: ...
+    def add_optimization_profile(self, profile: ShapeProfile) -> int: ...
+    def create_timing_cache(self, serialized_timing_cache: bytes) -> TimingCache | None: ...
+    def set_timing_cache(self, cache: TimingCache, ignore_mismatch: bool) -> bool: ...
+    def get_timing_cache(self) -> TimingCache | None: ...
+    def set_compute_capability(self, compute_capability: Member, index: int) -> bool: ...
+
+
+class EngineBuilder(Protocol):
+    num_DLA_cores: int  # noqa: N815, the name in the API
+
+    def create_network(self, flags: int) -> Network: ...
+    def create_builder_config(self) -> BuilderConfig: ...
+    def create_optimization_profile(self) -> ShapeProfile: ...
+    def build_serialized_network(self, network: Network, config: BuilderConfig) -> HostMemory | None: ...
+
+
+class Inspector(Protocol):
+    def get_engine_information(self, format: Member) -> str: ...
+
+
+class CudaEngine(Protocol):
+    def create_engine_inspector(self) -> Inspector: ...
+
+
+class EngineRuntime(Protocol):
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> CudaEngine | None: ...
+
+
+class Bindings(Protocol):
+    """The module `tensorrt`, `tensorrt_rtx` or `tensorrt_rtx_bindings`."""
+
+    __version__: str
+    # Base classes of Python classes, so they are Any.
+    ILogger: Any
+    IProgressMonitor: Any
+    Builder: Callable[[object], EngineBuilder]
+    Runtime: Callable[[object], EngineRuntime]
+    OnnxParser: Callable[[Network, object], Parser]
+    NetworkDefinitionCreationFlag: NetworkFlags
+    BuilderFlag: BuilderFlags
+    MemoryPoolType: MemoryPools
+    ProfilingVerbosity: Verbosities
+    DeviceType: DeviceTypes
+    LayerType: LayerTypes
+    LayerInformationFormat: InformationFormats
+    ComputeCapability: ComputeCapabilities
+
+
+# Protocol -> its class in the API.
+CLASSES: dict[type, str] = {
+    NetworkFlags: "NetworkDefinitionCreationFlag",
+    BuilderFlags: "BuilderFlag",
+    MemoryPools: "MemoryPoolType",
+    Verbosities: "ProfilingVerbosity",
+    DeviceTypes: "DeviceType",
+    LayerTypes: "LayerType",
+    InformationFormats: "LayerInformationFormat",
+    Severities: "ILogger",
+    ComputeCapabilities: "ComputeCapability",
+    Tensor: "ITensor",
+    Layer: "ILayer",
+    Network: "INetworkDefinition",
+    ParserError: "ParserError",
+    Parser: "OnnxParser",
+    ShapeProfile: "IOptimizationProfile",
+    HostMemory: "IHostMemory",
+    TimingCache: "ITimingCache",
+    BuilderConfig: "IBuilderConfig",
+    EngineBuilder: "Builder",
+    Inspector: "EngineInspector",
+    CudaEngine: "ICudaEngine",
+    EngineRuntime: "Runtime",
+}
+# Product -> (class, member) that the other product lacks; a class of its own is (class, "").
+ONLY_IN: dict[str, frozenset[tuple[str, str]]] = {
+    "tensorrt-rtx": frozenset(
+        {
+            ("ComputeCapability", ""),
+            ("IBuilderConfig", "num_compute_capabilities"),
+            ("IBuilderConfig", "set_compute_capability"),
+        }
+    ),
+    "tensorrt": frozenset(),
+}
+# What the subclasses of ILogger and IProgressMonitor override.
+OVERRIDDEN = {"ILogger": ("log",), "IProgressMonitor": ("phase_start", "phase_finish", "step_complete")}
+# Data types by their names in the API.
+PRECISIONS = {"FLOAT": "float32", "HALF": "float16", "BF16": "bfloat16", "INT8": "int8", "INT32": "int32"}

@@ -1,0 +1,89 @@
+"""List, verify or prune built engines, in FOLDER or in the user's cache.
+
+`verify` and `list` exit with 1 if an engine is damaged or does not fit this machine; `prune` deletes those.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from fer_edge.backends.engines import storage
+from fer_edge.backends.engines.gpu import this_gpu
+from fer_edge.backends.engines.inventory import Entry, entries, folders_below, remove
+from fer_edge.models import ModelError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `engines`."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, text in (
+        ("list", "each engine with what it is for, or what is wrong with it"),
+        ("verify", "only what is wrong"),
+        ("prune", "delete what is wrong"),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        action.add_argument(
+            "folder", nargs="?", type=Path, metavar="FOLDER", help="default: the user's cache"
+        )
+        action.set_defaults(action=name, json=False)
+        if name == "list":
+            action.add_argument("--json", action="store_true", help="print the sidecars as one JSON array")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs `fer-edge engines` and returns its exit code."""
+    root = options.folder or storage.default_root()
+    if options.folder is not None and not root.is_dir():
+        print(f"fer-edge: {root} is no folder", file=sys.stderr)
+        return 2
+    try:
+        found = list(_entries(root))
+        return _prune(found) if options.action == "prune" else _show(found, options)
+    except ModelError as error:
+        print(f"fer-edge: {error}", file=sys.stderr)
+        return 1
+
+
+def _entries(root: Path) -> Iterator[Entry]:
+    gpu = this_gpu()
+    for folder in folders_below(root) if root.is_dir() else ():
+        yield from entries(folder, gpu)
+
+
+def _show(found: list[Entry], options: argparse.Namespace) -> int:
+    if options.json:
+        print(json.dumps([_record(entry) for entry in found], indent=2))
+    for entry in () if options.json else found:
+        if entry.problem or options.action == "list":
+            print(_line(entry), file=sys.stderr if options.action == "verify" else sys.stdout)
+    wrong = sum(1 for entry in found if entry.problem)
+    if options.action == "verify":
+        print(f"{len(found) - wrong} as they were built, {wrong} not")
+    return 1 if wrong else 0
+
+
+def _prune(found: list[Entry]) -> int:
+    for entry in found:
+        if entry.problem and entry.ours:
+            remove(entry)
+            print(f"deleted {_line(entry)}")
+        elif entry.problem:
+            print(f"kept, because no sidecar says whose it is: {_line(entry)}")
+    return 0
+
+
+def _record(entry: Entry) -> dict[str, object]:
+    sidecar = asdict(entry.sidecar) if entry.sidecar else None
+    return {"path": str(entry.path), "problem": entry.problem, "sidecar": sidecar}
+
+
+def _line(entry: Entry) -> str:
+    text = str(entry.path)
+    if entry.sidecar:
+        key = entry.sidecar.key
+        what = f"{key.product} {key.product_version} for {key.gpu.name if key.gpu else key.target}"
+        text += f": {key.precision}, {what}, {entry.sidecar.size / 1e6:.1f} MB"
+    return f"{text}: {entry.problem}" if entry.problem else text
