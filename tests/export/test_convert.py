@@ -132,7 +132,7 @@ def test_a_file_that_is_not_the_certified_one_is_exit_code_1(
         (("--precision", "int8-trt", "--float16-ends"), "--float16-ends needs --precision fp16"),
         (
             ("--precision", "int8-cpu", "--float32", "eyes"),
-            "must name parts of first convolution, tafe, dcif, head, got 'eyes'",
+            "must name parts of first convolution, tafe, dcif, head, crop_check, got 'eyes'",
         ),
         (("--precision", "fp16", "--data", "/nowhere"), "/nowhere must be a folder of pictures"),
     ],

@@ -53,10 +53,10 @@ def test_maps_are_float16_and_gates_and_classifier_float32(nano: onnx.ModelProto
     # The texture scale and the spatial gate are convolutions of summaries.
     convolutions = [n for n in result.graph.node if n.op_type == "Conv"]
     types = tensors_of(result).types
-    wide = {n.name for n in convolutions if types[n.output[0]] == single}
-    assert wide == {"node_conv2d_10", "node_Conv_227"}
-    assert {types[name] for n in convolutions if n.name not in wide for name in n.input} == {half}
-    assert [types[v.name] for v in (*result.graph.input, *result.graph.output)] == [single, single]
+    wide = {n.input[1] for n in convolutions if types[n.output[0]] == single}
+    assert wide == {"tafe.texture.0.weight", "dcif.spatial.0.weight"}
+    assert {types[name] for n in convolutions if n.input[1] not in wide for name in n.input} == {half}
+    assert {types[v.name] for v in (*result.graph.input, *result.graph.output)} == {single}
 
 
 def test_layer_normalization_and_softmax_are_float32_and_products_float16():
