@@ -129,6 +129,32 @@ def _share(row: dict[str, Any]) -> str:
     return f"{row['share']:.1%}" if row["kept"] else "-"
 
 
+def crop_check() -> str:
+    """What the crop check withholds on the validation splits."""
+    report = read_metrics("tkfnet-nano-crop-check")
+    rows = [
+        {
+            "faces": kind,
+            "count": row["faces"],
+            "called covered": f"{row['covered']:.1%}",
+            "called rolled": f"{row['rolled']:.1%}",
+        }
+        for kind, row in report["valid"].items()
+    ]
+    limits = " and ".join(f"{limit:.3f} ({name})" for name, limit in report["limits"].items())
+    return f"Limits: {limits}.\n\n{table(rows)}"
+
+
+def logit_adjustment() -> str:
+    """What each strength of the logit adjustment costs on the validation split."""
+    report = read_metrics("tkfnet-nano-logit-adjustment")
+    rows = [
+        {name: value if name == "strength" else percent(value) for name, value in row.items()}
+        for row in report["valid"]
+    ]
+    return f"Chosen: {report['strength']}.\n\n{table(rows)}"
+
+
 def by_confidence() -> str:
     return _plain_table(read_metrics("tkfnet-nano")["abstention"]["by_confidence"])
 

@@ -55,6 +55,8 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "threshold": card_figures.threshold,
         "by-confidence": card_figures.by_confidence,
         "unknowable": card_figures.unknowable,
+        "crop-check": card_figures.crop_check,
+        "logit-adjustment": card_figures.logit_adjustment,
         "by-eye-distance": card_figures.by_eye_distance,
         "by-blur": card_figures.by_blur,
         "by-turn": card_figures.by_turn,

@@ -1,7 +1,7 @@
 """What differs between detector and expression network in an export: spec, inputs, outputs, test pictures."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +124,15 @@ def expression_from_checkpoint(path: Path) -> tuple[nn.Module, ExportSpec]:
     """Raises ValueError when the checkpoint does not say which of EXPRESSION_MODELS it holds."""
     model = model_from_checkpoint(path)
     network = next(name for name, kind in EXPRESSION_MODELS.items() if type(model) is kind)
-    return model, expression_export_spec(model, network)
+    export = expression_export_spec(model, network)
+    limits = load_checkpoint(path).get("crop_check_limits")
+    if limits is None:
+        return model, export
+    model.returns_crop_check = True
+    limited = {f"max_{problem}": limit for problem, limit in limits.items()}
+    return model, replace(
+        export, model_spec=replace(export.model_spec, **limited), outputs=(*export.outputs, "crop_check")
+    )
 
 
 EXPORTS = {"detector": detector_from_checkpoint, "expression": expression_from_checkpoint}

@@ -1,11 +1,11 @@
-"""Decides when a label should not be trusted: the face is too small, cut by the frame, too far turned, too
-blurred or badly exposed, or its expression is unclear.
+"""Decides when a label should not be trusted: the face is too small, cut by the frame, rolled, too far
+turned, too blurred, badly exposed or covered, or its expression is unclear.
 
 The label is still returned, so that a caller may use it anyway. The reason tells the user what to change in
 front of the camera.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -35,10 +35,12 @@ REASONS = (
     None,
     "face too small",
     "face cut by the frame",
+    "face rolled too far",
     "face too far turned",
     "face too blurred",
     "face without contrast",
     "face too bright",
+    "face covered",
     "expression unclear",
 )
 
@@ -48,23 +50,27 @@ _EPSILON = np.float32(1e-6)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits within which a label is trusted; 0 (for a maximum: infinity) disables a check."""
+    """The limits within which a label is trusted; 0 (for a maximum: infinity) disables a check.
+
+    `max_rolled` and `max_covered` depend on the network, see models.ModelSpec.
+    """
 
     min_eye_px: float = MIN_EYE_PX
     max_outside: float = MAX_OUTSIDE
+    max_rolled: float = 1.0
     max_turn: float = MAX_TURN
     min_sharpness: float = MIN_SHARPNESS
     min_contrast: float = MIN_CONTRAST
     max_white: float = MAX_WHITE
+    max_covered: float = 1.0
     min_confidence: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("min_eye_px", "max_outside", "max_turn", "min_sharpness", "min_contrast", "max_white"):
+        for name in (f.name for f in fields(self)):
             _check_number(name, getattr(self, name))
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}")
-        _check_number("min_confidence", self.min_confidence)
-        if not 0 <= self.min_confidence <= 1:
+        if self.min_confidence > 1:
             raise ValueError(f"min_confidence must be between 0 and 1, got {self.min_confidence!r}")
 
 
@@ -76,15 +82,18 @@ def _check_number(name: str, value: object) -> None:
 class Measures(NamedTuple):
     """What is measured of N faces, each [N]; NaN where it is unknown.
 
-    Without landmarks `eye_px`, `outside` and `turn` are unknown.
+    Without landmarks `eye_px`, `outside` and `turn` are unknown. `rolled` and `covered` are unknown until the
+    network has run, and if it has no crop check.
     """
 
     eye_px: F32  # eye distance in frame pixels
     outside: F32  # share of the crop outside the frame, in [0, 1]
+    rolled: F32  # probability that the face is not upright in its crop
     turn: F32  # 0: frontal
     sharpness: F32
     contrast: F32  # standard deviation in grey levels
     white: F32  # share of the pixels from WHITE on, in [0, 1]
+    covered: F32  # probability that mouth or eyes are covered
 
 
 def measure(landmarks: F32, outside: F32, crops: F32, mean: float, scale: float) -> Measures:
@@ -102,12 +111,19 @@ def measure(landmarks: F32, outside: F32, crops: F32, mean: float, scale: float)
     sharpness, deviation = _sharpness(crops)
     white = (crops >= np.float32((WHITE - mean) * scale)).reshape(len(crops), -1).mean(1, dtype=np.float32)
     contrast = deviation / np.float32(scale)
+    unknown = np.full(len(landmarks), np.nan, np.float32)
     if landmarks.shape[1] == 0:
-        unknown = np.full(len(landmarks), np.nan, np.float32)
-        return Measures(unknown, outside, unknown, sharpness, contrast, white)
+        return Measures(unknown, outside, unknown, unknown, sharpness, contrast, white, unknown)
     eyes = landmarks[:, 1] - landmarks[:, 0]
     eye_px = np.hypot(eyes[:, 0], eyes[:, 1])
-    return Measures(eye_px, outside, _turn(landmarks), sharpness, contrast, white)
+    return Measures(eye_px, outside, unknown, _turn(landmarks), sharpness, contrast, white, unknown)
+
+
+def with_crop_check(measures: Measures, logits: F32) -> Measures:
+    """Fills in what the crop check of the network found: logits [N, 2] of covered and rolled."""
+    # A sigmoid, without the overflow of exp() for large logits.
+    probabilities: F32 = np.float32(0.5) + np.float32(0.5) * np.tanh(logits / np.float32(2))
+    return measures._replace(covered=probabilities[:, 0], rolled=probabilities[:, 1])
 
 
 def reasons(limits: Limits, measures: Measures, confidence: F32) -> list[str | None]:
@@ -115,10 +131,12 @@ def reasons(limits: Limits, measures: Measures, confidence: F32) -> list[str | N
     applies = (
         measures.eye_px < limits.min_eye_px,
         measures.outside > limits.max_outside,
+        measures.rolled > limits.max_rolled,
         measures.turn > limits.max_turn,
         measures.sharpness < limits.min_sharpness,
         measures.contrast < limits.min_contrast,
         measures.white > limits.max_white,
+        measures.covered > limits.max_covered,
         confidence < limits.min_confidence,
     )
     code = np.zeros(len(confidence), np.intp)

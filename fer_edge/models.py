@@ -52,6 +52,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "confidence_temperature": (lambda v: v is None or (_is_number(v) and v > 0), "null or a number above 0"),
     "threshold": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to below 1"),
     "min_confidence": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1"),
+    "max_covered": (lambda v: v is None or (_is_number(v) and 0 <= v <= 1), "null or a number from 0 to 1"),
+    "max_rolled": (lambda v: v is None or (_is_number(v) and 0 <= v <= 1), "null or a number from 0 to 1"),
     "template": (lambda v: isinstance(v, tuple) and all(map(_is_point, v)), "a list of [x, y] within [0, 1]"),
     "licence": (_is_text, "a non-empty string"),
     "source": (_is_text, "a non-empty string"),
@@ -83,6 +85,11 @@ class ModelSpec:
         threshold: detector: minimum score of a face.
         min_confidence: expression: below this confidence the label should not be trusted. In the embedded
             models, 90 % of the labels of the validation split with at least this confidence are right.
+        max_covered: expression: the network has a crop check, a second output [N, 2] with the logits of
+            "mouth or both eyes are covered" and "not upright"; above this probability of the first the label
+            should not be trusted. None: no crop check. In the embedded models, 1 % of the untouched faces
+            of the validation splits are above it.
+        max_rolled: the same for the second (0.5 %); given if and only if `max_covered` is.
         template: expression: positions of the five landmarks (right eye, left eye, nose tip, right and left
             mouth corner; right and left from the person's view) in the crop, as fractions of its side;
             detector: empty.
@@ -103,6 +110,8 @@ class ModelSpec:
     confidence_temperature: float | None = None
     threshold: float = 0.0
     min_confidence: float = 0.5
+    max_covered: float | None = None
+    max_rolled: float | None = None
     template: tuple[tuple[float, float], ...] = ()
     licence: str = "not stated"
     source: str = "not stated"
@@ -124,6 +133,13 @@ class ModelSpec:
                     f"model spec: {name} is only for role {role!r}, got {getattr(self, name)!r} "
                     f"for role {self.role!r}; leave it out"
                 )
+        if (self.max_covered is None) != (self.max_rolled is None) or (
+            self.role == "detector" and self.max_covered is not None
+        ):
+            raise ModelError(
+                "model spec: max_covered and max_rolled must be given both, for an expression network with a "
+                f"crop check, or not at all, got {self.max_covered!r} and {self.max_rolled!r}"
+            )
         points = 5 if self.role == "expression" else 0
         if len(self.template) != points:
             raise ModelError(
@@ -134,6 +150,11 @@ class ModelSpec:
     def to_json(self) -> str:
         """Returns the text of the ONNX metadata entry with the key `fer_edge`."""
         return json.dumps(asdict(self), ensure_ascii=False)
+
+    @property
+    def has_crop_check(self) -> bool:
+        """Whether the network has a second output, see `max_covered`."""
+        return self.max_covered is not None
 
     @classmethod
     def from_json(cls, text: str) -> "ModelSpec":

@@ -43,6 +43,10 @@ class Recognizer:
         threshold: minimum score of a face, in (0, 1); None: the detector's value.
         max_faces: maximum number of faces per frame; the best scores are kept.
         min_eye_px: a face whose eyes are less than this apart, in frame pixels, is too small.
+        max_rolled: a face that is not upright in its crop with a larger probability is rolled too far. None:
+            the model's value, 1 if the model has no crop check (fer_edge.models.ModelSpec).
+        max_covered: a face is covered if the probability that mouth or eyes are hidden is larger. None: as
+            for max_rolled.
         max_turn: a face with a larger turn (see fer_edge.abstain) is too far turned; 1 is about 45 degrees
             sideways.
         max_outside: a face is cut by the frame if a larger share of its aligned crop lies outside, in [0, 1].
@@ -69,18 +73,22 @@ class Recognizer:
         min_eye_px: float = abstain.MIN_EYE_PX,
         max_turn: float = abstain.MAX_TURN,
         max_outside: float = abstain.MAX_OUTSIDE,
+        max_rolled: float | None = None,
+        max_covered: float | None = None,
         min_sharpness: float = abstain.MIN_SHARPNESS,
         min_confidence: float | None = None,
     ) -> None:
         _check_settings(threads, min_face, threshold, max_faces)
         self._model = models.load(model, "expression")
-        unclear = self._model.spec.min_confidence if min_confidence is None else min_confidence
+        own = self._model.spec
         self._limits = abstain.Limits(
             min_eye_px=min_eye_px,
             max_outside=max_outside,
+            max_rolled=_first_given(max_rolled, own.max_rolled, 1.0),
             max_turn=max_turn,
             min_sharpness=min_sharpness,
-            min_confidence=unclear,
+            max_covered=_first_given(max_covered, own.max_covered, 1.0),
+            min_confidence=_first_given(min_confidence, own.min_confidence),
         )
         self._detector_model = models.load(detector, "detector")
         open_model = opener_for(backend)
@@ -192,12 +200,14 @@ class Recognizer:
             fill(part, crops)
             measures = abstain.measure(landmarks[part], outside[part], crops, spec.mean, spec.scale)
             correct_exposure(crops, measures.contrast, spec)
-            logits = self._network.run()[0]
-            if not np.isfinite(logits).all():
+            logits, *crop_check = self._network.run()
+            if not all(np.isfinite(output).all() for output in (logits, *crop_check)):
                 raise models.ModelError(
                     f"{self._model.path} must return finite logits, got NaN or infinity for a face; "
                     "export the model again, or use another"
                 )
+            if crop_check:
+                measures = abstain.with_crop_check(measures, crop_check[0])
             confidence = softmax(logits, spec.confidence_temperature or spec.temperature).max(axis=1)
             all_logits[part], all_confidence[part] = logits, confidence
             all_reasons += abstain.reasons(self._limits, measures, confidence)
@@ -251,6 +261,10 @@ class Recognizer:
     def _require_open(self) -> None:
         if self._closed:
             raise RuntimeError("this Recognizer was closed; make a new one")
+
+
+def _first_given(*values: float | None) -> float:
+    return next(value for value in values if value is not None)
 
 
 def _identity(model: models.ModelFile) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_edge.abstain import Limits, Measures, measure, reasons
+from fer_edge.abstain import Limits, Measures, measure, reasons, with_crop_check
 
 # A frontal face, 40 px between the eyes, nose half way between eyes and mouth.
 FRONTAL = np.array([[-20, -20], [20, -20], [0, 0], [-15, 20], [15, 20]], np.float32)
@@ -26,8 +26,9 @@ def _measured(landmarks: np.ndarray, crops: np.ndarray) -> Measures:
 
 def _measures(**values: float) -> Measures:
     """One face that no limit withholds, but for the given measures."""
-    good = {"eye_px": 20, "outside": 0, "turn": 0, "sharpness": 1, "contrast": 50, "white": 0}
-    return Measures(*(np.array([value], np.float32) for value in (good | values).values()))
+    good = {"eye_px": 20, "outside": 0, "rolled": 0, "turn": 0, "sharpness": 1, "contrast": 50, "white": 0}
+    good["covered"] = 0
+    return Measures(**{name: np.array([value], np.float32) for name, value in (good | values).items()})
 
 
 def _reason(limits: Limits, confidence: float, **values: float) -> str | None:
@@ -90,27 +91,33 @@ def test_reasons_come_in_order_and_per_face() -> None:
     limits = Limits(
         min_eye_px=10,
         max_outside=0.2,
+        max_rolled=0.5,
         max_turn=1,
         min_sharpness=0.5,
         min_contrast=4,
         max_white=0.3,
+        max_covered=0.6,
         min_confidence=0.4,
     )
-    bad = {"eye_px": 9, "outside": 0.3, "turn": 2, "sharpness": 0, "contrast": 3, "white": 0.4}
+    bad = {"eye_px": 9, "outside": 0.3, "rolled": 0.6, "turn": 2, "sharpness": 0, "contrast": 3, "white": 0.4}
+    bad["covered"] = 0.7
     expected = [
         "face too small",
         "face cut by the frame",
+        "face rolled too far",
         "face too far turned",
         "face too blurred",
         "face without contrast",
         "face too bright",
+        "face covered",
         "expression unclear",
     ]
     # From each measure on, the later ones are bad as well; with all measures good, only the confidence is.
     names = list(bad)
     faces = [_measures(**{name: bad[name] for name in names[first:]}) for first in range(len(names) + 1)]
     faces.append(_measures())
-    at_limit = {"eye_px": 10, "outside": 0.2, "turn": 1, "sharpness": 0.5, "contrast": 4, "white": 0.3}
+    at_limit = {"eye_px": 10, "outside": 0.2, "rolled": 0.5, "turn": 1, "sharpness": 0.5, "contrast": 4}
+    at_limit |= {"white": 0.3, "covered": 0.6}
     faces.append(_measures(**at_limit))
     confidence = np.array([0.1] * len(expected) + [0.9, 0.4], np.float32)
     columns = Measures(*(np.concatenate(values) for values in zip(*faces, strict=True)))
@@ -127,7 +134,8 @@ def test_every_check_can_be_switched_off() -> None:
         max_white=math.inf,
         min_confidence=0,
     )
-    worst = {"eye_px": 0, "outside": 1, "turn": 1e9, "sharpness": 0, "contrast": 0, "white": 1}
+    worst = {"eye_px": 0, "outside": 1, "rolled": 1, "turn": 1e9, "sharpness": 0, "contrast": 0, "white": 1}
+    worst["covered"] = 1  # max_rolled and max_covered are off unless a network sets them
     assert _reason(off, 0, **worst) is None
 
 
@@ -150,6 +158,19 @@ def test_every_check_can_be_switched_off() -> None:
 )
 def test_the_default_limits(name: str, value: float, reason: str | None) -> None:
     assert _reason(Limits(), 0, **{name: value}) == reason
+
+
+def test_the_crop_check_of_a_network_gives_probabilities() -> None:
+    before = _measures(covered=math.nan, rolled=math.nan)
+    after = with_crop_check(before, np.array([[math.log(3), -math.log(4)]], np.float32))
+    assert after.covered.tolist() == pytest.approx([0.75])
+    assert after.rolled.tolist() == pytest.approx([0.2])
+    assert after._replace(covered=before.covered, rolled=before.rolled) == before
+    limits = Limits(max_rolled=0.21, max_covered=0.74)
+    assert reasons(limits, after, np.ones(1, np.float32)) == ["face covered"]
+    # Logits of any size are no overflow.
+    far = with_crop_check(before, np.array([[-200, 200]], np.float32))
+    assert (far.covered.tolist(), far.rolled.tolist()) == ([0], [1])
 
 
 def test_contrast_and_white_are_in_grey_levels() -> None:

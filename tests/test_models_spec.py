@@ -38,6 +38,8 @@ def test_spec_survives_json(spec: ModelSpec) -> None:
         ({"temperature": -1}, "temperature must be a number above 0, got -1"),
         ({"threshold": 1}, "threshold must be a number from 0 to below 1, got 1"),
         ({"min_confidence": 60}, "min_confidence must be a number from 0 to 1, got 60"),
+        ({"max_covered": 2}, "max_covered must be null or a number from 0 to 1, got 2"),
+        ({"max_rolled": 0.5}, "max_covered and max_rolled must be given both.*, got None and 0.5"),
         ({"template": [[0.1, 0.2]]}, "template must have 5 points for role 'expression', got 1"),
         ({"template": [[0.1, 2]] * 5}, r"template must be a list of \[x, y\] within \[0, 1\]"),
         ({"metrics": {"accuracy": "high"}}, "metrics must be a mapping from name to finite number"),
@@ -79,6 +81,8 @@ BAD = [
     ("confidence_temperature", [0, -0.1, math.inf, "1", False]),
     ("threshold", [-0.1, 1, 1.5, "0.5", True, math.nan]),
     ("min_confidence", [-0.1, 1.1, "0.5", True]),
+    ("max_covered", [-0.1, 1.1, "0.5", True, math.nan]),
+    ("max_rolled", [-0.1, 1.1, "0.5", True, math.nan]),
     (
         "template",
         [
@@ -156,11 +160,23 @@ def test_the_optional_fields_of_a_spec_have_defaults() -> None:
         "confidence_temperature": None,
         "threshold": 0.5,
         "min_confidence": 0.5,
+        "max_covered": None,
+        "max_rolled": None,
         "template": [],
         "licence": "not stated",
         "source": "not stated",
         "metrics": {},
     }
+
+
+def test_the_limits_of_a_crop_check_come_together_and_for_expressions_only() -> None:
+    text = json.dumps(json.loads(EXPRESSION_SPEC.to_json()) | {"max_covered": 0.25, "max_rolled": 1})
+    spec = ModelSpec.from_json(text)
+    assert (spec.max_covered, spec.max_rolled, spec.has_crop_check) == (0.25, 1, True)
+    assert ModelSpec.from_json(spec.to_json()) == spec
+    assert not EXPRESSION_SPEC.has_crop_check
+    with pytest.raises(ModelError, match="for an expression network with a crop check, or not at all"):
+        dataclasses.replace(DETECTOR_SPEC, max_covered=0.25, max_rolled=1)
 
 
 def test_a_spec_cannot_be_changed_and_is_read_by_name() -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import helper, numpy_helper
-from tiny import EXPRESSION_SPEC, expression_graph, frame_with_cells
+from onnx import GraphProto, helper, numpy_helper
+from tiny import EXPRESSION_SPEC, checked_graph, expression_graph, frame_with_cells
 
 from fer_edge import ModelError, Recognizer
+from fer_edge.models import ModelSpec
 
 MakeRecognizer = Callable[..., Recognizer]
 
@@ -80,3 +81,51 @@ def test_confidence_has_a_temperature_of_its_own(
     assert sharper.probabilities == plain.probabilities
     squares = np.square(list(plain.probabilities.values()))
     assert sharper.confidence == pytest.approx(squares.max() / squares.sum(), rel=1e-5)
+
+
+CHECKED = replace(EXPRESSION_SPEC, max_covered=0.5, max_rolled=0.9)
+# Striped, so that their exposure is not corrected.
+DARK = np.tile(np.array([0, 60], np.uint8), (16, 8))
+BRIGHT = DARK + 170
+
+
+def test_the_crop_check_of_a_network_withholds_covered_and_rolled_faces(
+    make_recognizer: MakeRecognizer, write_model: Callable[..., Path]
+) -> None:
+    recognizer = make_recognizer(model=write_model(checked_graph(), CHECKED))
+    bright, dark = recognizer.recognize_crops([BRIGHT, DARK])
+    assert (bright.label, bright.abstain_reason) == ("happiness", "face covered")
+    assert (dark.label, dark.abstain_reason) == ("neutral", "face rolled too far")
+
+
+def test_settings_overrule_the_limits_of_the_crop_check(
+    make_recognizer: MakeRecognizer, write_model: Callable[..., Path]
+) -> None:
+    # Rolled: 4 - 8 * 30 / 255, a probability of 0.955. Covered: 8 * 200 / 255 - 4, 0.907.
+    model = write_model(checked_graph(), CHECKED)
+    for given, reason in ((0.95, "face rolled too far"), (0.96, None)):
+        (face,) = make_recognizer(model=model, max_rolled=given).recognize_crops([DARK])
+        assert face.abstain_reason == reason
+    for given, reason in ((0.9, "face covered"), (0.91, None)):
+        (face,) = make_recognizer(model=model, max_covered=given).recognize_crops([BRIGHT])
+        assert face.abstain_reason == reason
+    with pytest.raises(ValueError, match="max_covered must be at least 0, got -1"):
+        make_recognizer(model=model, max_covered=-1)
+
+
+@pytest.mark.parametrize(
+    ("graph", "spec", "wanted"),
+    [
+        (expression_graph, CHECKED, r"float32 \[2, 8\], float32 \[2, 2\], got float32 \[2, 8\]"),
+        (checked_graph, EXPRESSION_SPEC, r"float32 \[2, 8\], got float32 \[2, 8\], float32 \[2, 2\]"),
+    ],
+)
+def test_a_spec_that_does_not_fit_the_outputs_is_refused(
+    make_recognizer: MakeRecognizer,
+    write_model: Callable[..., Path],
+    graph: Callable[[], GraphProto],
+    spec: ModelSpec,
+    wanted: str,
+) -> None:
+    with pytest.raises(ModelError, match=wanted):
+        make_recognizer(model=write_model(graph(), spec))

@@ -107,6 +107,20 @@ def expression_graph(batch: object = "n", classes: int = len(LABELS)) -> onnx.Gr
     )
 
 
+def checked_graph() -> onnx.GraphProto:
+    """The tiny network with a crop check: covered has the logit 8 * brightness - 4, rolled its negative."""
+    graph = expression_graph()
+    graph.node.append(helper.make_node("Gemm", ["flat", "check_w", "check_b"], ["crop_check"]))
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.array([[8, -8]], np.float32), "check_w"),
+            numpy_helper.from_array(np.array([-4, 4], np.float32), "check_b"),
+        ]
+    )
+    graph.output.append(_value("crop_check", ["n", 2]))
+    return graph
+
+
 def frame_with_cells(
     *cells: tuple[int, int], width: int = 320, height: int = 256, grey: int = 255
 ) -> np.ndarray:

@@ -9,6 +9,7 @@ DETECTOR_CHANNELS = 15
 DETECTOR_STRIDES = (8, 16, 32)
 # (height, width): two sizes, to detect a network exported with a fixed size; the second is for 4:3 frames.
 DETECTOR_INPUTS = ((64, 32), (256, 320))
+CROP_CHECKS = 2  # covered, rolled
 # Two faces, to detect a network exported with a fixed batch size of one.
 EXPRESSION_BATCH = 2
 
@@ -19,12 +20,10 @@ def warm_up(backend: Backend, model: ModelFile) -> None:
     """Runs on inputs of zeros; raises ModelError if the outputs do not fit the role of the model."""
     spec = model.spec
     if spec.role == "expression":
-        _run(
-            backend,
-            model,
-            (EXPRESSION_BATCH, 1, spec.size, spec.size),
-            [(EXPRESSION_BATCH, len(spec.labels))],
-        )
+        outputs: list[Shape] = [(EXPRESSION_BATCH, len(spec.labels))]
+        if spec.has_crop_check:
+            outputs.append((EXPRESSION_BATCH, CROP_CHECKS))
+        _run(backend, model, (EXPRESSION_BATCH, 1, spec.size, spec.size), outputs)
         return
     for height, width in DETECTOR_INPUTS:
         maps: list[Shape] = [(1, DETECTOR_CHANNELS, height // s, width // s) for s in DETECTOR_STRIDES]

@@ -1,15 +1,14 @@
 """Input pictures of the command line: finds the files and reads their pixels."""
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fer_edge.arrays import U8
+from fer_edge.import_opencv import opencv
 
 PICTURES = (
     ".jpg",
@@ -33,20 +32,6 @@ SIGNATURES = (
 AVIF = (b"ftypavif", b"ftypavis")  # at byte 4
 STDIN = Path("-")
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
-
-
-def opencv() -> Any:
-    """Returns the module cv2; raises ImportError with the pip command."""
-    # A damaged file is reported by us; without this, OpenCV would report it too. OpenCV reads the variable
-    # when it is loaded. The equivalent function has a different name in each major version.
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    try:
-        cv2: Any = importlib.import_module("cv2")
-    except ImportError as error:
-        raise ImportError(
-            f"reading and drawing pictures needs OpenCV ({error}); pip install opencv-python-headless"
-        ) from error
-    return cv2
 
 
 def shown(path: Path) -> str:

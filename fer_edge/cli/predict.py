@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_edge.arrays import U8
-from fer_edge.cli.pictures import message_of, opencv, pictures_from_arguments, read_picture, shown
+from fer_edge.cli.pictures import message_of, pictures_from_arguments, read_picture, shown
 from fer_edge.cli.report import CsvReport, JsonReport, Report, TableReport
+from fer_edge.import_opencv import opencv
 from fer_edge.models import ModelError
 from fer_edge.result import Face
 
 if TYPE_CHECKING:
     from fer_edge.recognizer import Recognizer
+
+# Annotated copies of smaller pictures are enlarged by an integer factor, so that their text is readable.
+MIN_LONG_PX = 640
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +106,7 @@ def _predict_one(recognizer: "Recognizer", path: Path, copy: Path | None, report
         return False
     if copy is not None:
         try:
-            _write_copy(copy, picture, faces, recognizer.labels)
+            _write_copy(copy, picture, faces)
         except (OSError, ValueError) as error:
             # The output is named, since nothing is wrong with the input.
             _fail(report, shown(path), f"{shown(copy)} cannot be written: {message_of(error)}")
@@ -133,10 +137,11 @@ def _copy_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | None]
     return copies
 
 
-def _write_copy(copy: Path, picture: U8, faces: Sequence[Face], labels: Sequence[str]) -> None:
-    from fer_edge.cli.draw import annotated
+def _write_copy(copy: Path, picture: U8, faces: Sequence[Face]) -> None:
+    from fer_edge.draw import annotate
 
-    encoded, data = opencv().imencode(".jpg", annotated(picture, faces, labels))
+    scale = max(1, -(-MIN_LONG_PX // max(picture.shape[:2])))
+    encoded, data = opencv().imencode(".jpg", annotate(picture, faces, scale=scale))
     if not encoded:
         height, width = picture.shape[:2]
         raise ValueError(f"a JPEG holds at most 65500 pixels a side, got {width} x {height}")

@@ -63,7 +63,7 @@ class Planted(NamedTuple):
 def main() -> int:
     """Plants the faults selected by the command line; returns 1 if one survived that is not listed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--file", action="append", default=[], help="end of a path, such as cli/draw.py")
+    parser.add_argument("--file", action="append", default=[], help="end of a path, such as draw/layout.py")
     parser.add_argument("--sample", type=int, metavar="N", help="plant N faults, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (%(default)s)")
     parser.add_argument("--again", action="store_true", help="skip faults that an earlier run has detected")

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from training.data.split import LABELS
+from training.models.crop_check import CropCheck
 from training.models.dcif import Dcif
 from training.models.resnet import ResNet
 from training.models.tafe import Branches, Fusion, Tafe
@@ -29,10 +30,15 @@ def classifier(channels: int, widths: tuple[int, int], classes: int, dropout: fl
 class FilteredTrunk(nn.Module):
     """Trunk, TAFE, DCIF, mean over space and classifier, shared by TKFNet and tkfnet-nano."""
 
+    # Set by the export: the outputs are then the logits [N, classes] and those of the crop check [N, 2].
+    returns_crop_check = False
+
     def __init__(
         self, trunk: nn.Module, channels: int, branches: Branches, fusion: Fusion, dcif: bool, head: nn.Module
     ) -> None:
         super().__init__()
+        # Set by networks that have one; training.train_crop_check trains it.
+        self.crop_check: CropCheck | None = None
         self.trunk = trunk
         self.tafe: nn.Module = nn.Identity() if branches == "none" else Tafe(channels, branches, fusion)
         self.dcif: nn.Module = Dcif(channels) if dcif else nn.Identity()
@@ -40,12 +46,16 @@ class FilteredTrunk(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """The filtered map's mean over space, float32 [N, C]: the input of the head."""
-        textured: Tensor = self.tafe(self.trunk(x))
+        return self._pooled(self.trunk(x))
+
+    def _pooled(self, trunk_map: Tensor) -> Tensor:
+        textured: Tensor = self.tafe(trunk_map)
         return self.dcif.pooled(textured) if isinstance(self.dcif, Dcif) else textured.mean((2, 3))
 
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(x))
-        return logits
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        trunk_map = self.trunk(x)
+        logits: Tensor = self.head(self._pooled(trunk_map))
+        return (logits, self.crop_check(trunk_map)) if self.returns_crop_check else logits
 
     def attention(self, x: Tensor) -> dict[str, Tensor]:
         """Maps of where the blocks look, each [N, H, W] at the map's resolution.

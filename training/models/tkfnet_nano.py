@@ -10,6 +10,7 @@ multiples of 16, the number of floats in the widest vector register.
 from torch import nn
 
 from training.data.split import LABELS
+from training.models.crop_check import CropCheck
 from training.models.resnet import Block
 from training.models.tafe import Branches, Fusion
 from training.models.tkfnet import FilteredTrunk, classifier
@@ -28,6 +29,7 @@ class TkfNetNano(FilteredTrunk):
         dcif: bool = True,
         dropout: float = 0.2,
         classes: int = len(LABELS),
+        crop_check: bool = False,
     ) -> None:
         c2, c4, c8 = widths
         trunk = nn.Sequential(
@@ -40,3 +42,5 @@ class TkfNetNano(FilteredTrunk):
         )
         super().__init__(trunk, c8, tafe, fusion, dcif, classifier(c8, (c8 // 2, c8 // 4), classes, dropout))
         self.size = 64
+        if crop_check:
+            self.crop_check = CropCheck(c8, self.size // 8)
