@@ -1,7 +1,8 @@
-"""The command line: `fer-edge predict | doctor | models`.
+"""The command line: `fer-edge predict | stream | doctor | models`.
 
-Exit codes: 0 success; 1 some input failed (the others are done), or `doctor` found a problem; 2 wrong usage,
-or the program could not start; 130 interrupted. An error is one line on stderr, never a traceback.
+Exit codes: 0 success; 1 some input failed (the others are done), the source of `stream` was lost, or `doctor`
+found a problem; 2 wrong usage, or the program could not start; 130 interrupted; 143 ended by SIGTERM, where a
+video had to be finished. An error is one line on stderr, never a traceback.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import fer_edge
-from fer_edge.cli import doctor, list_models, predict
+from fer_edge.cli import doctor, list_models, predict, stream
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module, text in (
         ("predict", predict, "recognize the expression of every face in pictures"),
+        ("stream", stream, "follow faces over a camera, video, folder or URL"),
         ("doctor", doctor, "check the installation"),
         ("models", list_models, "list the embedded models"),
     ):

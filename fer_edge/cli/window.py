@@ -1,0 +1,51 @@
+"""A window with the annotated picture, where OpenCV has a window system."""
+
+import os
+import sys
+
+from fer_edge.arrays import U8
+from fer_edge.import_opencv import opencv
+
+ESCAPE, QUIT = 27, ord("q")
+
+
+class Window:
+    """Shows pictures until the user presses q or Escape, or closes it.
+
+    Raises:
+        ImportError: the installed OpenCV has no windows.
+        OSError: there is no display.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._cv2, self._title = opencv(), title
+        try:
+            # Before the display is checked: the build is what the user can change.
+            self._cv2.destroyAllWindows()
+        except self._cv2.error as error:
+            raise ImportError(
+                f"--window needs an OpenCV with windows, and the installed one ({self._cv2.__version__}) is "
+                "headless; use --out VIDEO, or pip uninstall opencv-python-headless and "
+                "pip install opencv-python"
+            ) from error
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            # Some window systems end the process instead of raising.
+            raise OSError("--window needs a display, and DISPLAY is not set; use --out VIDEO")
+        self._cv2.namedWindow(title, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
+
+    def show(self, picture: U8, time: float) -> bool:
+        """Shows a picture uint8 [H, W, 3] BGR; returns False when the user wants to stop."""
+        self._cv2.imshow(self._title, picture)
+        if self._cv2.waitKey(1) & 0xFF in (ESCAPE, QUIT):
+            return False
+        return bool(self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1)
+
+    def close(self) -> None:
+        """Closes the window."""
+        self._cv2.destroyAllWindows()
+
+    def __enter__(self) -> "Window":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
