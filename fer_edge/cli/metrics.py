@@ -1,6 +1,9 @@
 """Counters and durations of a stream for Prometheus, served on this machine."""
 
-from fer_edge.stream.result import StreamResult
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fer_edge.stream.result import StreamResult
 
 HOST = "127.0.0.1"
 # Upper bounds of the histogram in seconds: from a followed face to a slow board.
@@ -54,7 +57,7 @@ class Metrics:
         """The port in use."""
         return int(self._server.server_port)
 
-    def frame(self, result: StreamResult) -> None:
+    def frame(self, result: "StreamResult") -> None:
         """Counts a frame."""
         self._frames.inc()
         self._dropped.inc(result.dropped)

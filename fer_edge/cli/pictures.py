@@ -34,6 +34,11 @@ STDIN = Path("-")
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
 
 
+def is_video(path: Path) -> bool:
+    """Whether the name is that of a video."""
+    return path.suffix.lower() in VIDEOS
+
+
 def shown(path: Path) -> str:
     """Returns a path as printable text, also if its bytes are not valid UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")
@@ -102,13 +107,8 @@ def read_picture(path: Path) -> U8:
 
     Raises:
         OSError: the file is missing or not readable.
-        ValueError: the file is a video, empty, damaged, or not a picture.
+        ValueError: the file is empty, damaged, or not a picture.
     """
-    if path.suffix.lower() in VIDEOS:
-        raise ValueError(
-            "is a video, and videos are not supported yet; take pictures out of it first: "
-            f"ffmpeg -i '{shown(path)}' -vf fps=2 frame-%05d.jpg"
-        )
     # Not cv2.imread: it cannot open names outside the system's code page and gives no reason for a failure.
     # Not numpy.fromfile: it cannot read a pipe.
     data = np.frombuffer(sys.stdin.buffer.read() if path == STDIN else path.read_bytes(), np.uint8)

@@ -5,7 +5,6 @@ serves counters for Prometheus. Ctrl-C and SIGTERM end the command and finish th
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -20,10 +19,10 @@ from fer_edge.cli.stream_reports import EventLog, JsonLines, StreamReport
 from fer_edge.cli.video_file import DEFAULT_FPS, MAX_FPS, MIN_FPS, VideoFile, facts_of_video
 from fer_edge.cli.window import Window
 from fer_edge.models import ModelError
-from fer_edge.stream.result import StreamResult
 
 if TYPE_CHECKING:
     from fer_edge.stream import Stream
+    from fer_edge.stream.result import StreamResult
 
 
 class Screen(Protocol):
@@ -36,7 +35,7 @@ class Screen(Protocol):
 class Listener(Protocol):
     """Takes the results."""
 
-    def frame(self, result: StreamResult) -> None:
+    def frame(self, result: "StreamResult") -> None:
         """Takes the result of a frame."""
 
 
@@ -71,8 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs `fer-edge stream` and returns its exit code."""
-    # OpenCV's reader of videos would report a damaged file too, in lines of its own.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     with graceful_stop(), ExitStack() as stack:
         try:
             stream = _open(options, stack)

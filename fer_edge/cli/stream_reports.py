@@ -1,15 +1,16 @@
 """Output of `fer-edge stream`: a log of events for people, JSON lines for programs."""
 
 import json
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from fer_edge.stream.result import Event, StreamResult
+if TYPE_CHECKING:
+    from fer_edge.stream.result import Event, StreamResult
 
 
 class StreamReport(Protocol):
     """Prints each frame as soon as it is processed."""
 
-    def frame(self, result: StreamResult) -> None:
+    def frame(self, result: "StreamResult") -> None:
         """Prints what is to be said about a frame."""
 
     def end(self) -> None:
@@ -19,7 +20,7 @@ class StreamReport(Protocol):
 class JsonLines:
     """One JSON object per frame and line, see StreamResult.to_dict."""
 
-    def frame(self, result: StreamResult) -> None:
+    def frame(self, result: "StreamResult") -> None:
         """Prints the frame."""
         print(json.dumps(result.to_dict()))
 
@@ -34,7 +35,7 @@ class EventLog:
         self._frames = self._dropped = 0
         self._ids: set[int] = set()
 
-    def frame(self, result: StreamResult) -> None:
+    def frame(self, result: "StreamResult") -> None:
         """Prints the events of the frame."""
         self._frames += 1
         self._dropped += result.dropped
@@ -49,7 +50,7 @@ class EventLog:
         print(f"{_count(self._frames, 'frame')}{dropped}, {_count(len(self._ids), 'face')}")
 
 
-def line_of_event(event: Event) -> str:
+def line_of_event(event: "Event") -> str:
     """Returns an event as text: `  12.3 s  #3 happiness entered`."""
     what = event.kind if event.label is None else f"{event.label} {event.kind.removeprefix('expression_')}"
     return f"{event.time:6.1f} s  #{event.id} {what}"

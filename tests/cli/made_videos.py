@@ -1,6 +1,6 @@
 """Short made videos: the astronaut's face for the embedded models, bright cells for the tiny networks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -30,9 +30,11 @@ def face_video(path: Path, *, seconds: float = 1.5, fps: float = 20.0) -> Path:
     return write_video(path, (frame for _, frame, _ in video(actors, seconds, fps)), fps)
 
 
-def cell_video(path: Path, *, frames: int = 10, fps: float = 20.0) -> Path:
-    """A bright cell, which is a face for the tiny networks."""
-    picture = np.repeat(frame_with_cells((20, 15))[..., None], 3, axis=2)
+def cell_video(
+    path: Path, *, frames: int = 10, fps: float = 20.0, cells: Sequence[tuple[int, int]] = ((20, 15),)
+) -> Path:
+    """Bright cells, which are faces for the tiny networks."""
+    picture = np.repeat(frame_with_cells(*cells)[..., None], 3, axis=2)
     return write_video(path, [picture] * frames, fps)
 
 
