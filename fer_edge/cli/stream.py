@@ -143,7 +143,7 @@ def _follow(stream: "Stream", listeners: Sequence[Listener], screens: Sequence[S
             print(f"fer-edge: {error}", file=sys.stderr)
             return 1
         if result is None:
-            return code
+            return code or _ended(stream)
         for listener in listeners:
             listener.frame(result)
         if screens and result.frame is not None:
@@ -151,3 +151,12 @@ def _follow(stream: "Stream", listeners: Sequence[Listener], screens: Sequence[S
             shown = [screen.show(picture, result.time) for screen in screens]
             if not all(shown):
                 return code
+
+
+def _ended(stream: "Stream") -> int:
+    """Returns the exit code of a source that has ended without an error."""
+    source = stream.info()["source"]
+    if source["frames"]:
+        return 0
+    print(f"fer-edge: {source['name']} has no frame that can be read; is it complete?", file=sys.stderr)
+    return 1
