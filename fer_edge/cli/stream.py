@@ -16,7 +16,7 @@ from fer_edge.cli.metrics import Metrics
 from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
 from fer_edge.cli.stop_signals import graceful_stop
 from fer_edge.cli.stream_reports import EventLog, JsonLines, StreamReport
-from fer_edge.cli.video_file import DEFAULT_FPS, MAX_FPS, MIN_FPS, VideoFile, facts_of_video
+from fer_edge.cli.video.video_file import DEFAULT_FPS, MAX_FPS, MIN_FPS, VideoFile, facts_of_video
 from fer_edge.cli.window import Window
 from fer_edge.models import ModelError
 

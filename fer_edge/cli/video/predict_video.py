@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_edge.cli.pictures import message_of, shown
-from fer_edge.cli.progress import Progress
 from fer_edge.cli.stop_signals import graceful_stop
-from fer_edge.cli.video_file import VideoFile, facts_of_video
-from fer_edge.cli.video_report import VideoReport
+from fer_edge.cli.video.progress import Progress
+from fer_edge.cli.video.video_file import VideoFile, facts_of_video
+from fer_edge.cli.video.video_report import VideoReport
 from fer_edge.import_opencv import opencv
 from fer_edge.models import ModelError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_videos import read_video
 
-from fer_edge.cli.video_file import MAX_STILL_S, VideoFile
+from fer_edge.cli.video.video_file import MAX_STILL_S, VideoFile
 
 
 def _greys(path: Path) -> list[int]:
