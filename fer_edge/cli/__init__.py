@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fer-edge {fer_edge.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module, text in (
-        ("predict", predict, "recognize the expression of every face in pictures"),
+        ("predict", predict, "recognize the expression of every face in pictures and videos"),
         ("stream", stream, "follow faces over a camera, video, folder or URL"),
         ("doctor", doctor, "check the installation"),
         ("models", list_models, "list the embedded models"),

@@ -7,6 +7,8 @@ from fer_edge.arrays import U8
 from fer_edge.import_opencv import opencv
 
 ESCAPE, QUIT = 27, ord("q")
+# A window begins with the size of the picture, up to that of a small screen; the user may change it.
+MAX_WIDTH_PX, MAX_HEIGHT_PX = 1280, 720
 
 
 class Window:
@@ -31,10 +33,17 @@ class Window:
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             # Some window systems end the process instead of raising.
             raise OSError("--window needs a display, and DISPLAY is not set; use --out VIDEO")
-        self._cv2.namedWindow(title, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
+        cv2 = self._cv2
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        self._is_sized = False
 
     def show(self, picture: U8, time: float) -> bool:
         """Shows a picture uint8 [H, W, 3] BGR; returns False when the user wants to stop."""
+        if not self._is_sized:
+            height, width = picture.shape[:2]
+            scale = min(1.0, MAX_WIDTH_PX / width, MAX_HEIGHT_PX / height)
+            self._cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
+            self._is_sized = True
         self._cv2.imshow(self._title, picture)
         if self._cv2.waitKey(1) & 0xFF in (ESCAPE, QUIT):
             return False

@@ -181,6 +181,8 @@ def test_a_window_shows_frames_until_the_user_ends_it(
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
     monkeypatch.setattr(cv2, "namedWindow", lambda name, flags: None)
+    sizes: list[tuple[int, int]] = []
+    monkeypatch.setattr(cv2, "resizeWindow", lambda name, width, height: sizes.append((width, height)))
     monkeypatch.setattr(cv2, "imshow", lambda name, picture: shown.append(picture))
     monkeypatch.setattr(cv2, "waitKey", lambda delay: key if len(shown) == 3 else -1)
     is_closed = stop_at == "close"
@@ -190,3 +192,4 @@ def test_a_window_shows_frames_until_the_user_ends_it(
     assert stream(cell_video(tmp_path / "cell.mp4"), "--window", "--json") == 0
     assert len(shown) == len(capsys.readouterr().out.splitlines()) == frames
     assert shown[0].shape == (256, 320, 3)
+    assert sizes == [(320, 256)]

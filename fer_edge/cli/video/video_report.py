@@ -107,11 +107,15 @@ class SummaryReport:
     """For each video and each of its faces: when it was seen, and how often each expression."""
 
     def __init__(self) -> None:
+        self._path: Path | None = None
         self._frames = 0
         self._seen: dict[int, _Seen] = {}
 
     def frame(self, path: Path, result: "StreamResult") -> None:
         """Counts the frame."""
+        if path != self._path:
+            # The last video may have failed before its end.
+            self._path, self._frames, self._seen = path, 0, {}
         self._frames += 1
         for face in result.faces:
             seen = self._seen.setdefault(face.id, _Seen(result.time))
@@ -130,4 +134,3 @@ class SummaryReport:
             print(f"  #{number:<4} {seen.first:7.1f} s to {seen.last:7.1f} s  {what}")
         if drawn is not None and timeline is not None:
             print(f"  drawn: {shown(drawn)}, {shown(timeline)}")
-        self._frames, self._seen = 0, {}
