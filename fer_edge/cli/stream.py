@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     with graceful_stop(), ExitStack() as stack:
         try:
             stream = _open(options, stack)
-            screens, listeners = _outputs(options, stack)
+            screens, listeners = _outputs(options, stack, paced=not stream.info()["source"]["is_live"])
         except (ModelError, ImportError, ValueError, OSError) as error:
             print(f"fer-edge: {error}", file=sys.stderr)
             return 2
@@ -100,11 +100,13 @@ def _open(options: argparse.Namespace, stack: ExitStack) -> "Stream":
     return stack.enter_context(stream)
 
 
-def _outputs(options: argparse.Namespace, stack: ExitStack) -> tuple[list[Screen], list[Listener]]:
+def _outputs(
+    options: argparse.Namespace, stack: ExitStack, *, paced: bool
+) -> tuple[list[Screen], list[Listener]]:
     """Opens what was asked for. The stack closes it, before the stream."""
     screens: list[Screen] = []
     if options.window:
-        screens.append(stack.enter_context(Window(f"fer-edge {options.source}")))
+        screens.append(stack.enter_context(Window(f"fer-edge {options.source}", paced=paced)))
     listeners: list[Listener] = []
     if options.metrics is not None:
         metrics = stack.enter_context(Metrics(options.metrics))

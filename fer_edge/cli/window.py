@@ -2,6 +2,8 @@
 
 import os
 import sys
+import time
+from collections.abc import Callable
 
 from fer_edge.arrays import U8
 from fer_edge.import_opencv import opencv
@@ -14,13 +16,18 @@ MAX_WIDTH_PX, MAX_HEIGHT_PX = 1280, 720
 class Window:
     """Shows pictures until the user presses q or Escape, or closes it.
 
+    Args:
+        title: of the window.
+        paced: pictures are shown at their times; False: at once, as for a live source.
+        clock: returns seconds.
+
     Raises:
         ImportError: the installed OpenCV has no windows.
         OSError: there is no display.
     """
 
-    def __init__(self, title: str) -> None:
-        self._cv2, self._title = opencv(), title
+    def __init__(self, title: str, *, paced: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cv2, self._title, self._paced, self._clock = opencv(), title, paced, clock
         try:
             # Before the display is checked: the build is what the user can change.
             self._cv2.destroyAllWindows()
@@ -35,19 +42,24 @@ class Window:
             raise OSError("--window needs a display, and DISPLAY is not set; use --out VIDEO")
         cv2 = self._cv2
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        self._is_sized = False
+        # The time of the clock when the time of the pictures was 0.
+        self._start: float | None = None
 
     def show(self, picture: U8, time: float) -> bool:
-        """Shows a picture uint8 [H, W, 3] BGR; returns False when the user wants to stop."""
-        if not self._is_sized:
-            height, width = picture.shape[:2]
-            scale = min(1.0, MAX_WIDTH_PX / width, MAX_HEIGHT_PX / height)
-            self._cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
-            self._is_sized = True
+        """Shows a picture uint8 [H, W, 3] BGR of a time in seconds; returns False if the user ends it."""
+        if self._start is None:
+            self._start = self._clock() - time
+            self._resize(picture.shape[1], picture.shape[0])
         self._cv2.imshow(self._title, picture)
-        if self._cv2.waitKey(1) & 0xFF in (ESCAPE, QUIT):
+        early_ms = round(1e3 * (self._start + time - self._clock())) if self._paced else 0
+        # Without at least one millisecond, the window is not drawn.
+        if self._cv2.waitKey(max(1, early_ms)) & 0xFF in (ESCAPE, QUIT):
             return False
         return bool(self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1)
+
+    def _resize(self, width: int, height: int) -> None:
+        scale = min(1.0, MAX_WIDTH_PX / width, MAX_HEIGHT_PX / height)
+        self._cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
 
     def close(self) -> None:
         """Closes the window."""

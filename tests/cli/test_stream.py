@@ -164,32 +164,3 @@ def test_a_video_without_frames_is_1(stream: Stream, tmp_path: Path, capsys: Out
     assert output.err == f"fer-edge: {path} has no frame that can be read; is it complete?\n"
     assert output.out == "0 frames, 0 faces\n"
     assert not (tmp_path / "out.mp4").exists()
-
-
-@pytest.mark.parametrize(("stop_at", "frames"), [("q", 3), ("escape", 3), ("close", 3), ("never", 10)])
-def test_a_window_shows_frames_until_the_user_ends_it(
-    stop_at: str,
-    frames: int,
-    stream: Stream,
-    tmp_path: Path,
-    capsys: Output,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A test double stands in for the display."""
-    shown: list[np.ndarray] = []
-    key = {"q": ord("q"), "escape": 27}.get(stop_at, -1)
-    monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
-    monkeypatch.setattr(cv2, "namedWindow", lambda name, flags: None)
-    sizes: list[tuple[int, int]] = []
-    monkeypatch.setattr(cv2, "resizeWindow", lambda name, width, height: sizes.append((width, height)))
-    monkeypatch.setattr(cv2, "imshow", lambda name, picture: shown.append(picture))
-    monkeypatch.setattr(cv2, "waitKey", lambda delay: key if len(shown) == 3 else -1)
-    is_closed = stop_at == "close"
-    monkeypatch.setattr(
-        cv2, "getWindowProperty", lambda name, property: 0.0 if is_closed and len(shown) == 3 else 1.0
-    )
-    assert stream(cell_video(tmp_path / "cell.mp4"), "--window", "--json") == 0
-    assert len(shown) == len(capsys.readouterr().out.splitlines()) == frames
-    assert shown[0].shape == (256, 320, 3)
-    assert sizes == [(320, 256)]
