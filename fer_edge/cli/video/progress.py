@@ -18,7 +18,8 @@ class Progress:
     def __init__(self, name: str, total: int) -> None:
         self._name, self._total = name, total
         self._is_shown = sys.stderr.isatty()
-        self._start = self._drawn = time.monotonic()
+        self._start = time.monotonic()
+        self._drawn = self._start - INTERVAL_S
         self._done = 0
 
     def step(self) -> None:
