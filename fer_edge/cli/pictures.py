@@ -17,6 +17,11 @@ MAX_NAMES = 20
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
 
 
+def is_video(path: Path) -> bool:
+    """Whether the name is that of a video."""
+    return path.suffix.lower() in VIDEOS
+
+
 def shown(path: Path) -> str:
     """Returns a path as printable text, also if its bytes are not valid UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")

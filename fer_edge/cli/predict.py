@@ -1,18 +1,23 @@
-"""Recognize the expression of every face in pictures.
+"""Recognize the expression of every face in pictures and videos.
 
-The output is a table, JSON lines or CSV; --draw also writes annotated copies.
+The output is a table, JSON lines or CSV; --draw also writes annotated copies. In videos, faces are followed
+and their expressions smoothed, as in `stream`.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_edge.arrays import U8
-from fer_edge.cli.pictures import message_of, pictures_from_arguments, shown
+from fer_edge.cli.pictures import is_video, message_of, pictures_from_arguments, shown
 from fer_edge.cli.read_picture import read_picture
+from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
 from fer_edge.cli.report import CsvReport, JsonReport, Report, TableReport
+from fer_edge.cli.video.predict_video import VideoPredictor, timeline_path
+from fer_edge.cli.video.video_report import NoPictures, video_report_from_options
 from fer_edge.import_opencv import opencv
 from fer_edge.models import ModelError
 from fer_edge.result import Face
@@ -33,30 +38,21 @@ MIN_LONG_PX = 640
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `predict`."""
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="picture, folder of pictures, or quoted glob"
+        "paths", nargs="+", metavar="PATH", help="picture or video, folder of them, or quoted glob"
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON object per picture, one per line")
+    form.add_argument(
+        "--json", action="store_true", help="print one JSON object per picture or frame, one per line"
+    )
     form.add_argument("--csv", action="store_true", help="print one CSV row per face, with all probabilities")
     parser.add_argument(
-        "--draw", type=Path, metavar="DIR", help="write annotated copies NAME-faces.jpg into DIR"
+        "--draw",
+        type=Path,
+        metavar="DIR",
+        help="write annotated copies NAME-faces.jpg or .mp4 into DIR, and a timeline of each video",
     )
-    parser.add_argument(
-        "--model", default="tkfnet-nano", help="embedded name or ONNX file (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--detector", default="face-luma", help="embedded name or ONNX file (default: %(default)s)"
-    )
-    parser.add_argument("--backend", default="auto", help="auto or onnxruntime (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="CPU threads of the engine (default: 1)")
-    parser.add_argument(
-        "--min-face",
-        type=float,
-        metavar="PX",
-        help="smallest face to find (default: an 80th of the longer side, at least 16)",
-    )
-    parser.add_argument(
-        "--threshold", type=float, help="minimum score of a face (default: the value of the detector)"
+    add_recognizer_arguments(
+        parser, min_face="an 80th of the longer side of a picture, at least 16; a 20th of that of a video"
     )
 
 
@@ -64,45 +60,40 @@ def run(options: argparse.Namespace) -> int:
     """Runs `fer-edge predict` and returns its exit code."""
     try:
         opencv()
-        recognizer = _recognizer_from_options(options)
+        recognizer = recognizer_from_options(options, min_face_share=MIN_FACE_SHARE, max_faces=MAX_FACES)
         if options.draw is not None:
             options.draw.mkdir(parents=True, exist_ok=True)
     except (ModelError, ImportError, ValueError, OSError) as error:
         print(f"fer-edge: {error}", file=sys.stderr)
         return 2
-    with recognizer:
+    with recognizer, ExitStack() as opened:
         paths, failures = pictures_from_arguments(options.paths)
+        if options.csv and any(map(is_video, paths)) and not all(map(is_video, paths)):
+            print("fer-edge: --csv takes pictures or videos, not both; their columns differ", file=sys.stderr)
+            return 2
         report = _report_from_options(options, paths, recognizer.labels)
+        # Frames are searched as by a Recognizer, since there are many.
+        for_videos = recognizer
+        if any(map(is_video, paths)):
+            for_videos = opened.enter_context(recognizer_from_options(options))
+        videos = VideoPredictor(for_videos, video_report_from_options(options, paths, recognizer.labels))
         for argument, message in failures:
             _fail(report, argument, message)
         copies = _copy_paths(paths, options.draw)
         done = [
-            _predict_one(recognizer, path, copy, report, options.min_face)
+            _predict_video(videos, path, copy, report)
+            if is_video(path)
+            else _predict_one(recognizer, path, copy, report, options.min_face)
             for path, copy in zip(paths, copies, strict=True)
         ]
     return 0 if all(done) and not failures else 1
 
 
-def _recognizer_from_options(options: argparse.Namespace) -> "Recognizer":
-    # Imported here, so that `fer-edge --help` needs no engine and a wrong FER_EDGE_OPS is reported like any
-    # other setting.
-    from fer_edge.recognizer import Recognizer
-
-    return Recognizer(
-        options.model,
-        detector=options.detector,
-        backend=options.backend,
-        threads=options.threads,
-        min_face=options.min_face,
-        min_face_share=MIN_FACE_SHARE,
-        max_faces=MAX_FACES,
-        threshold=options.threshold,
-    )
-
-
 def _report_from_options(options: argparse.Namespace, paths: Sequence[Path], labels: Sequence[str]) -> Report:
     if options.json:
         return JsonReport()
+    if paths and all(map(is_video, paths)):
+        return NoPictures()
     return CsvReport(labels) if options.csv else TableReport(paths, labels)
 
 
@@ -130,6 +121,12 @@ def _predict_one(
     return True
 
 
+def _predict_video(videos: VideoPredictor, path: Path, copy: Path | None, report: Report) -> bool:
+    if message := videos.predict(path, copy):
+        _fail(report, shown(path), message)
+    return message is None
+
+
 def _fail(report: Report, name: str, message: str) -> None:
     print(f"fer-edge: {name}: {message}", file=sys.stderr)
     report.failure(name, message)
@@ -143,13 +140,19 @@ def _copy_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | None]
     taken = {str(path.resolve()).casefold() for path in paths}
     copies: list[Path | None] = []
     for path in paths:
-        number, copy = 1, folder / f"{path.stem}-faces.jpg"
-        while (key := str(copy.resolve()).casefold()) in taken:
+        ending = ".mp4" if is_video(path) else ".jpg"
+        number, copy = 1, folder / f"{path.stem}-faces{ending}"
+        while not taken.isdisjoint(keys := _keys_of_outputs(copy)):
             number += 1
-            copy = folder / f"{path.stem}-faces-{number}.jpg"
-        taken.add(key)
+            copy = folder / f"{path.stem}-faces-{number}{ending}"
+        taken |= keys
         copies.append(copy)
     return copies
+
+
+def _keys_of_outputs(copy: Path) -> set[str]:
+    outputs = [copy, timeline_path(copy)] if is_video(copy) else [copy]
+    return {str(path.resolve()).casefold() for path in outputs}
 
 
 def _write_copy(copy: Path, picture: U8, faces: Sequence[Face]) -> None:

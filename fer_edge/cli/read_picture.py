@@ -10,7 +10,7 @@ from fer_edge.arrays import U8
 from fer_edge.cli.headers import Header, header_from_file
 from fer_edge.cli.headers.jpeg import is_without_end
 from fer_edge.cli.headers.signatures import CODECS, HEAD_BYTES, format_from_head, unreadable_format
-from fer_edge.cli.pictures import STDIN, VIDEOS, shown
+from fer_edge.cli.pictures import STDIN
 from fer_edge.import_opencv import opencv
 
 # 12 bits or fewer in samples of 16: the picture is almost black, unless its maximum is stated.
@@ -33,13 +33,8 @@ def read_picture(path: Path) -> Picture:
 
     Raises:
         OSError: the file is missing or not readable.
-        ValueError: the file is a video, empty, damaged, not a picture, or of a kind that OpenCV cannot read.
+        ValueError: the file is empty, damaged, not a picture, or of a kind that OpenCV cannot read.
     """
-    if path.suffix.lower() in VIDEOS:
-        raise ValueError(
-            "is a video, and videos are not supported yet; take pictures out of it first: "
-            f"ffmpeg -i '{shown(path)}' -vf fps=2 frame-%05d.jpg"
-        )
     # Not cv2.imread: it cannot open names outside the system's code page and gives no reason for a failure.
     # Not numpy.fromfile: it cannot read a pipe.
     data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()

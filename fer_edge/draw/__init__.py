@@ -9,10 +9,21 @@
 - layout.py: what is written about each face, where, and how large
 - painting.py: the OpenCV calls
 - annotated_picture.py: from a frame to a picture
+- timeline.py: the expressions of each identity of a stream over time
 """
 
 from fer_edge.draw.annotated_picture import annotate
 from fer_edge.draw.layout import Label, Layout, layout_labels
 from fer_edge.draw.style import colour_of, contrast, text_colour_on
+from fer_edge.draw.timeline import Timeline
 
-__all__ = ["Label", "Layout", "annotate", "colour_of", "contrast", "layout_labels", "text_colour_on"]
+__all__ = [
+    "Label",
+    "Layout",
+    "Timeline",
+    "annotate",
+    "colour_of",
+    "contrast",
+    "layout_labels",
+    "text_colour_on",
+]

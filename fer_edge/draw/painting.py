@@ -35,7 +35,7 @@ class Painter:
         strokes = [dash for side in sides for dash in _dashes(side, 4 * line + 2)] if dashed else sides
         for shade, margin in ((BLACK, 1), (colour, 0)):
             for stroke in strokes:
-                self._fill(stroke, shade, margin)
+                self.fill(stroke, shade, margin)
 
     def landmarks(self, points: Iterable[tuple[float, float]], colour: Colour, radius: int) -> None:
         """Draws a dot with a dark rim at each point."""
@@ -52,12 +52,12 @@ class Painter:
     def label(self, label: Label, colour: Colour) -> None:
         """Writes the lines of a label on a ground of this colour."""
         # A dark edge separates a light label from a light background.
-        self._fill(label.area, BLACK)
-        self._fill(label.area, colour, -1)
+        self.fill(label.area, BLACK)
+        self.fill(label.area, colour, -1)
         padding = padding_of(label.text_px)
         for row, line in enumerate(label.lines):
             top = label.area[1] + padding + row * label.text_px
-            self._text(line, (label.area[0] + padding, top), label.text_px, text_colour_on(colour))
+            self.text(line, (label.area[0] + padding, top), label.text_px, text_colour_on(colour))
 
     def chart(self, area: Rectangle, face: Face, text_px: int, colours: Mapping[str, Colour]) -> None:
         """Draws one bar for each expression; the full length is probability 1."""
@@ -69,17 +69,19 @@ class Painter:
         bars = x0 + 2 * padding + max(text_width(label, text_px) for label in face.probabilities)
         for row, (label, probability) in enumerate(face.probabilities.items()):
             top = y0 + padding + row * (text_px + padding)
-            self._text(label, (x0 + padding, top), text_px, WHITE if label == face.label else DIM)
+            self.text(label, (x0 + padding, top), text_px, WHITE if label == face.label else DIM)
             end = bars + max(1, round(probability * (x1 - padding - bars)))
-            self._fill((bars, top, end, top + text_px), colours[label])
+            self.fill((bars, top, end, top + text_px), colours[label])
 
-    def _fill(self, area: Rectangle, colour: Colour, margin: int = 0) -> None:
+    def fill(self, area: Rectangle, colour: Colour, margin: int = 0) -> None:
+        """Fills a rectangle, and a margin around it."""
         # Not cv2.rectangle: how thick it draws a line depends on OpenCV's version.
         x0, y0, x1, y1 = area
         rows = slice(max(0, y0 - margin), y1 + margin)
         self._canvas[rows, max(0, x0 - margin) : x1 + margin] = colour
 
-    def _text(self, text: str, upper_left: Point, text_px: int, colour: Colour) -> None:
+    def text(self, text: str, upper_left: Point, text_px: int, colour: Colour) -> None:
+        """Writes a line of text."""
         cv2 = self._cv2
         scale, thickness = font_of(text_px)
         base = (upper_left[0], upper_left[1] + round(text_px * 0.8))

@@ -159,7 +159,7 @@ def test_one_bad_file_in_a_folder_is_reported_and_the_rest_done(predict: Predict
     errors = done.err.splitlines()
     assert len(errors) == 2
     assert errors[0] == f"fer-edge: {tmp_path}/b.png: is damaged or cut short; copy or download it again"
-    assert errors[1].startswith(f"fer-edge: {tmp_path}/c.mp4: is a video, and videos are not supported yet")
+    assert errors[1].startswith(f"fer-edge: {tmp_path}/c.mp4: cannot be read as a video")
 
 
 def test_draw_never_collides_nor_touches_an_input(predict: Predict, tmp_path: Path) -> None:
