@@ -25,7 +25,7 @@ def start(detector_file: Path, expression_file: Path, tmp_path: Path) -> Iterato
     def run(*arguments: object) -> "subprocess.Popen[str]":
         video = cell_video(tmp_path / "cell.mp4", frames=FRAMES)
         models = ("--model", expression_file, "--detector", detector_file, "--threads", 1)
-        command = [sys.executable, "-m", "fer_edge.cli", "stream", video, "--json", *arguments, *models]
+        command = [sys.executable, "-m", "fer_edge", "stream", video, "--json", *arguments, *models]
         started.append(
             subprocess.Popen(
                 list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

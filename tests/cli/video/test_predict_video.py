@@ -129,7 +129,7 @@ def test_a_copy_that_cannot_be_written_is_named(predict: Predict, tmp_path: Path
 
 
 def _command(detector: Path, expression: Path, *arguments: object) -> list[str]:
-    command = (sys.executable, "-m", "fer_edge.cli", "predict", "--model", expression, "--detector", detector)
+    command = (sys.executable, "-m", "fer_edge", "predict", "--model", expression, "--detector", detector)
     return list(map(str, (*command, *arguments)))
 
 
