@@ -11,19 +11,7 @@ import torch
 
 from training import adjust_logits as module
 from training.data.split import load_prepared
-from training.loop.checkpoint import load_checkpoint, model_from_checkpoint, save_checkpoint
-from training.models import build
-
-OPTIONS = {"widths": [16, 16, 16]}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("network") / "checkpoint.pt"
-    settings = {"model": "tkfnet-nano", "options": OPTIONS}
-    save_checkpoint(path, {"ema": build("tkfnet-nano", **OPTIONS).state_dict(), "settings": settings})
-    return path
+from training.loop.checkpoint import load_checkpoint, model_from_checkpoint
 
 
 def test_the_frequencies_are_those_of_the_labels(prepared: Path) -> None:

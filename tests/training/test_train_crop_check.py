@@ -13,21 +13,8 @@ from export import onnx_from_checkpoint
 from fer_edge import Recognizer, models
 from training import train_crop_check as module
 from training.crop_check.examples import KINDS, Examples
-from training.loop.checkpoint import model_from_checkpoint, save_checkpoint
-from training.models import build
+from training.loop.checkpoint import model_from_checkpoint
 from training.models.crop_check import PROBLEMS, CropCheck
-
-OPTIONS = {"widths": [16, 16, 16]}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network of random weights."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("network") / "checkpoint.pt"
-    settings = {"model": "tkfnet-nano", "options": OPTIONS}
-    save_checkpoint(path, {"ema": build("tkfnet-nano", **OPTIONS).state_dict(), "settings": settings})
-    return path
 
 
 @pytest.fixture(scope="module")
