@@ -4,22 +4,28 @@ PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check --quiet
 DEMO := build/demo
 # Pinned, because a new release of these may report new problems.
-LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5
+LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]==1.1.414'
+# Its annotations are what tests/typing checks ours against.
+LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-compile test-engines test-pycuda test-isa lint faults bench documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
 	@echo "make test-fast    the tests without the marker slow, for daily work"
+	@echo "make test-fuzz    corrupted model files, 1,800 of each embedded model"
 	@echo "make test-compile    the Triton kernels compiled for eight kinds of GPU, and networks by torch.compile"
 	@echo "make test-engines    NVIDIA's parser, builder and bindings; needs no GPU, downloads 150 MB"
 	@echo "make test-pycuda    the GPU's memory and graphs on the real pycuda; needs no GPU, builds for minutes"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
-	@echo "make lint    ruff, mypy, clang-format"
+	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
+	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
+	@echo "make test-frozen  applications packed by PyInstaller"
+	@echo "make lint    ruff, mypy, pyright, clang-format"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
 	@echo "make bench   latency by stage, with its context"
 	@echo "make documents   write the documents' figures from the result files"
-	@echo "make soak    20,000 frames; resident memory must stay flat"
+	@echo "make soak    20,000 frames, and a faulty camera for ten minutes; nothing may grow"
 	@echo "make test-cuda, make bench-cuda: the kernels on an NVIDIA GPU, see docs/kernels.md"
 	@echo "make sanitize, make test-aarch64: see docs/building.md"
 
@@ -38,23 +44,27 @@ SOURCES := pyproject.toml setup.py $(wildcard csrc/*.* csrc/cpu/*.*)
 	$(PIP) install $(LINTERS)
 	@touch $@
 
+ASTRONAUT := $(DEMO)/astronaut.png
+COPY_ASTRONAUT = mkdir -p $(DEMO) && $(PY) -c "import skimage, shutil, pathlib; \
+  shutil.copy(pathlib.Path(skimage.__file__).parent / 'data' / 'astronaut.png', '$(ASTRONAUT)')"
 demo: .venv/demo.stamp
-	@mkdir -p $(DEMO)
-	@$(PY) -c "import skimage, shutil, pathlib; \
-	  shutil.copy(pathlib.Path(skimage.__file__).parent / 'data' / 'astronaut.png', '$(DEMO)/astronaut.png')"
-	.venv/bin/fer-edge predict $(DEMO)/astronaut.png --draw $(DEMO)/annotated
+	@$(COPY_ASTRONAUT)
+	.venv/bin/fer-edge predict $(ASTRONAUT) --draw $(DEMO)/annotated
 
 # One worker for each core, each with one thread.
 WORKERS ?= auto
 PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
 test: .venv/test.stamp
-	$(PYTEST) -m "not compiles and not engines"
+	$(PYTEST) -m "not compiles and not fuzz and not engines"
 
 test-compile: .venv/test.stamp
 	$(PYTEST) -m compiles tests/export tests/kernels
 
 test-fast: .venv/test.stamp
-	$(PYTEST) -m "not slow and not engines"
+	$(PYTEST) -m "not slow and not fuzz and not engines"
+
+test-fuzz: .venv/test.stamp
+	$(PYTEST) -m fuzz tests/fuzz
 
 # NVIDIA's wheels in an environment of its own, on top of the packages of .venv: TensorRT for RTX, and beside it the
 # bindings of TensorRT for Jetson, each version in a folder, and TensorRT's lean runtime. (The package tensorrt-rtx is a
@@ -75,7 +85,7 @@ ENGINES_PIP := $(ENGINES_PY) -m pip --disable-pip-version-check --quiet install 
 	@touch $@
 
 test-engines: .venv-engines/stamp
-	$(ENGINES_PY) -m pytest --numprocesses $(WORKERS) --dist worksteal -m engines tests/engines
+	$(ENGINES_PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup -m engines tests/engines
 
 # pycuda is a source distribution. It is built with the headers of NVIDIA's wheels, without optimization, and runs on a
 # double of the driver: tests/with_pycuda.
@@ -101,10 +111,35 @@ test-pycuda: .venv-pycuda/stamp
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa
 
+# The package as users get it: a wheel, built from the source distribution.
+# One folder for each Python: make test-matrix PYTHON=python3.13
+ENVIRONMENTS := build/environments/$(subst /,_,$(PYTHON))
+BUILDER := $(ENVIRONMENTS)/builder/bin/python
+PACKAGED := $(SOURCES) MANIFEST.in README.md $(shell find fer_edge csrc -type f -not -name '*.so' -not -name '*.pyc')
+$(ENVIRONMENTS)/wheel.stamp: $(PACKAGED)
+	@rm -rf $(ENVIRONMENTS)
+	$(PYTHON) -m venv $(ENVIRONMENTS)/builder
+	$(BUILDER) -m pip --disable-pip-version-check --quiet install build
+	$(BUILDER) -m build --outdir $(ENVIRONMENTS)/dist . > $(ENVIRONMENTS)/build.log || (cat $(ENVIRONMENTS)/build.log; exit 1)
+	@touch $@
+
+test-matrix: $(ENVIRONMENTS)/wheel.stamp
+	$(BUILDER) -m tests.environments.matrix $(ENVIRONMENTS)/dist/*.whl
+
+test-installs: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
+	@$(COPY_ASTRONAUT)
+	$(BUILDER) -m tests.environments.installs $(ENVIRONMENTS)/dist/*.whl $(ASTRONAUT)
+
+test-frozen: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
+	@$(COPY_ASTRONAUT)
+	$(BUILDER) -m tests.environments.frozen $(ENVIRONMENTS)/dist/*.whl $(ASTRONAUT)
+
 lint: .venv/lint.stamp
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.venv/bin/mypy tests/typing/usage.py
+	.venv/bin/pyright --pythonpath $(PY) tests/typing/usage.py
 	.venv/bin/clang-format --dry-run --Werror $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.cu csrc/*/*.cuh csrc/cuda/emulator/*)
 
 faults: .venv/test.stamp
@@ -119,6 +154,7 @@ documents: .venv/test.stamp
 
 soak: .venv/test.stamp
 	$(PY) -m benchmarks.soak --frames 20000
+	$(PY) -m benchmarks.soak_stream --seconds 600
 
 # The kernels on a GPU. Without one, both verbs fail: nothing is skipped.
 .venv/test-cuda.stamp: $(SOURCES) $(wildcard csrc/cuda/*.*) | .venv/bin/python

@@ -115,18 +115,53 @@ def unknowable() -> str:
                 "change": change,
                 **{column: row[column] for column in ("tried", "found", "kept", "changed")},
                 "share of kept": _share(row),
+                "share of tried": f"{row['changed'] / row['tried']:.1%}",
                 "1.1: changed / kept": f"{old['changed']} / {old['kept']}",
-                "1.1: share": _share(old),
+                "1.1: share of kept": _share(old),
+                "1.1: share of tried": f"{old['changed'] / old['tried']:.1%}",
             }
         )
     coverage = f"{now['answered']} of {now['faces']} faces ({now['answered'] / now['faces']:.1%})"
     earlier = f"{before['answered']} of {before['faces']} ({before['answered'] / before['faces']:.1%})"
     answered = f"Answered in the untouched photographs: {coverage}; 1.1 and its detector: {earlier}."
+    masks, before_masks = now["with_masks"], before["with_masks"]
+    total, old_total = sum(masks.values()), sum(before_masks.values())
+    answered += (
+        f"\n\nOf {total} untouched faces of three picture sets in which many wear masks, "
+        f"{masks.get('face covered', 0)} are withheld as covered and {masks.get('answered', 0)} answered; "
+        f"1.1 answered {before_masks.get('answered', 0)} of {old_total}."
+    )
     return f"{answered}\n\n{table(rows)}"
 
 
 def _share(row: dict[str, Any]) -> str:
     return f"{row['share']:.1%}" if row["kept"] else "-"
+
+
+def crop_check() -> str:
+    """What the crop check withholds on the validation splits."""
+    report = read_metrics("tkfnet-nano-crop-check")
+    rows = [
+        {
+            "faces": kind,
+            "count": row["faces"],
+            "called covered": f"{row['covered']:.1%}",
+            "called rolled": f"{row['rolled']:.1%}",
+        }
+        for kind, row in report["valid"].items()
+    ]
+    limits = " and ".join(f"{limit:.3f} ({name})" for name, limit in report["limits"].items())
+    return f"Limits: {limits}.\n\n{table(rows)}"
+
+
+def logit_adjustment() -> str:
+    """What each strength of the logit adjustment costs on the validation split."""
+    report = read_metrics("tkfnet-nano-logit-adjustment")
+    rows = [
+        {name: value if name == "strength" else percent(value) for name, value in row.items()}
+        for row in report["valid"]
+    ]
+    return f"Chosen: {report['strength']}.\n\n{table(rows)}"
 
 
 def by_confidence() -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from benchmarks.latency_figures import described_machine
 from training.evaluation.markdown import table
 
-METRICS = Path(__file__).parent.parent / "docs" / "models" / "metrics" / "face-luma.json"
+FOLDER = Path(__file__).parent.parent / "docs" / "models" / "metrics"
+METRICS, SEARCH = FOLDER / "face-luma.json", FOLDER / "face-luma-search.json"
 MEASURES = {
     "threshold": "threshold",
     "precision": "precision",
@@ -88,6 +89,25 @@ def time() -> str:
     ]
     machine = described_machine(result["context"])
     return f"The networks alone, one thread, interleaved: {machine}.\n\n{table(rows)}"
+
+
+def search() -> str:
+    """Recall by the face's share of the long side, for each search of photographs of groups."""
+    result = json.loads(SEARCH.read_text(encoding="utf-8"))
+    rows = []
+    for parts, found in result["searches"].items():
+        row: dict[str, object] = {"smallest face": f"1/{parts}"}
+        for low, high in (("1.25", "2.5"), ("2.5", "5"), ("5", "10")):
+            faces = found[f"faces_{low}_{high}"]
+            row[f"{low} to {high} % ({faces} faces)"] = f"{found[f'recall_{low}_{high}']:.1%}"
+        row["precision"] = f"{found['precision']:.1%}"
+        row["ms"] = f"{found['milliseconds']:.0f}"
+        rows.append(row)
+    side, machine = result["long_px"], described_machine(result["context"])
+    return (
+        f"{result['photos']} mosaics of {side} x {side} px. One thread of a machine that had other work, so "
+        f"times are only to be compared with each other: {machine}.\n\n{table(rows)}"
+    )
 
 
 def photos() -> str:

@@ -15,9 +15,11 @@ from pathlib import Path
 from benchmarks import (
     card_figures,
     detector_figures,
+    export_figures,
     expression_figures,
     kernel_figures,
     latency_figures,
+    stream_figures,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +33,18 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "quality": expression_figures.quality,
     },
     "docs/building.md": {"operations": latency_figures.operations},
+    "docs/exporting.md": {
+        "expression-exports": export_figures.expression_exports,
+        "detector-exports": export_figures.detector_exports,
+        "calibrations": export_figures.calibrations,
+    },
     "docs/kernels.md": {"kernels": kernel_figures.kernels},
+    "docs/streams.md": {
+        "stream-speed": stream_figures.speed,
+        "stream-labels": stream_figures.labels,
+        "stream-following": stream_figures.following,
+        "stream-smoothing": stream_figures.smoothing,
+    },
     "docs/results.md": {
         "networks": expression_figures.networks,
         "targets": expression_figures.targets,
@@ -48,6 +61,8 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "threshold": card_figures.threshold,
         "by-confidence": card_figures.by_confidence,
         "unknowable": card_figures.unknowable,
+        "crop-check": card_figures.crop_check,
+        "logit-adjustment": card_figures.logit_adjustment,
         "by-eye-distance": card_figures.by_eye_distance,
         "by-blur": card_figures.by_blur,
         "by-turn": card_figures.by_turn,
@@ -58,6 +73,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "turned": detector_figures.turned,
         "time": detector_figures.time,
         "photos": detector_figures.photos,
+        "search": detector_figures.search,
     },
 }
 

@@ -48,7 +48,7 @@ def networks() -> str:
     """All networks that were trained, on test."""
     nano = read_metrics("tkfnet-nano")
     rows = [
-        _network_row(f"tkfnet-nano 2.0, {file['precision']}", file, "0.06 G", "50 epochs on an H200, 3 min")
+        _network_row(f"tkfnet-nano 2.1, {file['precision']}", file, "0.06 G", "50 epochs on an H200, 3 min")
         for file in nano["files"]
     ]
     for name, (title, operations, training) in NETWORKS.items():

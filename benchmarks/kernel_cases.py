@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from export.kernel_shapes import SHAPES
+from export.ahead_of_time.kernel_shapes import SHAPES
 from fer_edge import kernels
 from fer_edge.kernels import fold_multi_branch
 from fer_edge.kernels.random_weights import dcif_weights, multi_branch_weights, token_attention_weights

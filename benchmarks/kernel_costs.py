@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks.kernel_cases import CASES, Case
-from export.kernel_shapes import SHAPES
+from export.ahead_of_time.kernel_shapes import SHAPES
 from fer_edge.kernels import reference
 from fer_edge.kernels.jit.launch import Plan
 

@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 import skimage.data
 
-import fer_edge.recognizer as order
+import fer_edge.expressions as order
 from benchmarks.latency_figures import frame_table
 from fer_edge import Recognizer, models, ops
 from fer_edge.arrays import U8
 from fer_edge.context import context
-from fer_edge.detect import letterbox, scales_from_frame
+from fer_edge.detection.detect import letterbox
+from fer_edge.detection.scales import scales_from_frame
 
 SIZES = ((480, 640), (720, 1280))  # rows, columns
 COUNTS = (0, 1, 4, 16)
@@ -63,7 +64,7 @@ class Stopwatch:
         self._wrap(recognizer, "_detect", "detect")
         self._wrap(order, "matrices_from_landmarks", "align")
         self._wrap(order, "sample_from_frame", "preprocess")
-        self._wrap(recognizer._network, "run", "infer")
+        self._wrap(recognizer._networks.expression, "run", "infer")
 
     def _wrap(self, owner: object, name: str, stage: str) -> None:
         inner: Callable[..., object] = getattr(owner, name)

@@ -9,6 +9,8 @@ namespace fer_edge {
 namespace {
 
 constexpr float kMaxLogSide = 8.0f;
+// Coordinates from here on are not real, and their squares and products would overflow in later stages.
+constexpr float kMaxPosition = 1 << 24;
 
 struct Proposal {
     float logit;
@@ -26,10 +28,11 @@ float side_from_log(float log_side, float half_stride) {
     return static_cast<float>(std::exp(static_cast<double>(bounded))) * half_stride;
 }
 
-bool all_finite(const DecodedFace& face) {
-    const auto finite = [](float value) { return std::isfinite(value); };
-    return std::all_of(face.box, face.box + 4, finite) &&
-           std::all_of(face.landmarks, face.landmarks + 10, finite);
+bool all_real(const DecodedFace& face) {
+    // False for NaN.
+    const auto real = [](float value) { return std::fabs(value) < kMaxPosition; };
+    return std::all_of(face.box, face.box + 4, real) &&
+           std::all_of(face.landmarks, face.landmarks + 10, real);
 }
 
 Proposal proposal_from_cell(const FaceMap& map, int stride, int32_t cell) {
@@ -59,7 +62,7 @@ std::vector<Proposal> find_proposals(const Target& target, const FaceMap (&maps)
         const int found = target.find_cells(map.data, map.height * map.width, limit, cells.data());
         for (int i = 0; i < found; ++i) {
             const Proposal proposal = proposal_from_cell(map, kStrides[level], cells[i]);
-            if (all_finite(proposal.face)) proposals.push_back(proposal);
+            if (all_real(proposal.face)) proposals.push_back(proposal);
         }
     }
     std::stable_sort(proposals.begin(), proposals.end(),

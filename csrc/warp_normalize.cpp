@@ -14,6 +14,8 @@ namespace {
 constexpr int kColumnMultiple = 32;
 // 64 KiB of samples stay in the nearest caches; a larger picture is computed in bands of rows.
 constexpr int64_t kMaxSamples = 1 << 15;
+// Pixels of the plane that a band may reduce to its samples. It bounds the memory that a thread keeps.
+constexpr int64_t kMaxSource = 1 << 22;
 
 int level_from_matrix(const float* m) {
     const float pixels = std::sqrt(std::fabs(m[0] * m[4] - m[1] * m[3]));
@@ -68,7 +70,8 @@ class Warp {
         const Interval rows = taps_from_affine(affine_, 1, height, out);
         const Interval columns = widened(taps_from_affine(affine_, 0, width, out), width);
         const int64_t samples = int64_t{rows.last - rows.first} * (columns.last - columns.first);
-        if (samples > kMaxSamples && out.rows.last - out.rows.first > 1) {
+        const bool is_large = samples > kMaxSamples || (samples << 2 * level_) > kMaxSource;
+        if (is_large && out.rows.last - out.rows.first > 1) {
             const int middle = (out.rows.first + out.rows.last) / 2;
             fill({out.data, {out.rows.first, middle}, out.width});
             fill({out.data, {middle, out.rows.last}, out.width});
@@ -95,7 +98,7 @@ void warp_normalize(const Target& target, const Image& plane, const Warps& warps
     // Scaling by 1024 is exact.
     const ScaledNormalization scaled{normalization.mean * kOne, normalization.scale / kOne,
                                      normalization.fill, normalization.edge};
-    // Each thread keeps a few hundred kilobytes, so that later warps allocate nothing.
+    // Each thread keeps up to 1.5 MB, so that later warps allocate nothing.
     thread_local MipLevel memory;
     for (int n = 0; n < warps.count; ++n)
         Warp(target, plane, warps.matrices + 6 * n, scaled, memory)

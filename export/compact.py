@@ -17,11 +17,14 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from export import onnx_metadata
-from export.differences import Differences, differences
+from export.certificates import certificate
+from export.certificates.differences import Differences
+from export.certificates.faces import faces_from_prepared
+from export.certificates.networks import OnnxNetwork
 from fer_edge.backends.ort import DEFAULT_THREADS, open_session, session_options
 from fer_edge.models import ModelSpec
+from fer_edge.onnx_file import facts_from_onnx
 from training.command_line import exit_on_error
-from training.data.split import load_prepared
 
 MIN_NUMBERS = 1024  # numbers in a weight; smaller ones are not worth two more nodes
 LEVELS = 127  # of int8 on each side of zero
@@ -124,7 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", choices=sorted(LIMITS), default="float16")
     parser.add_argument("--metrics", type=Path, help="metrics.json of the small file's own evaluation")
-    parser.add_argument("--certificate", type=Path, help="where to write the measured differences (JSON)")
+    parser.add_argument("--certificate", type=Path, help="default: OUT with the ending .certificate.json")
     args = parser.parse_args()
     with exit_on_error(parser):
         compact(args)
@@ -135,11 +138,22 @@ def compact(args: argparse.Namespace) -> None:
     proto, spec = onnx_metadata.read_with_metadata(args.file)
     result = compacted(proto, onnx_metadata.spec_with_measured(spec, args.metrics), args.weights)
     before, after = proto.SerializeToString(), result.SerializeToString()
-    measured = differences(before, after, load_prepared(args.data, "valid"), spec)
+    faces = faces_from_prepared(args.data, "valid", spec)
+    measured = faces.differences(OnnxNetwork(before), OnnxNetwork(after))
     write_checked(result, measured, args.weights, args.out)
     folded = sorted(nodes_after_loading(before)) == sorted(nodes_after_loading(after))
-    onnx_metadata.write_certificate(
-        asdict(measured) | {"weights": args.weights, "folded": folded}, args.certificate
+    content = asdict(measured) | {
+        "graph_sha256_before": facts_from_onnx(before).graph_sha256,
+        "graph_sha256_after": facts_from_onnx(after).graph_sha256,
+        "data": faces.name,
+        "data_sha256": faces.sha256,
+        "weights": args.weights,
+        "folded": folded,
+    }
+    certificate.write(content, args.certificate or certificate.default_path(args.out))
+    print(
+        f"{measured.changed_labels:.2%} of {measured.pictures} labels change, probabilities differ by "
+        f"{measured.largest_difference:.1e} at most and {measured.mean_difference:.1e} on average"
     )
     print(f"{len(before) / 1e6:.2f} MB -> {len(after) / 1e6:.2f} MB; weights are restored ", end="")
     print("once, at load: the speed of float32" if folded else "at every run: slower than float32")

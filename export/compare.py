@@ -1,7 +1,7 @@
 """Compares two files of one network: ``python -m export.compare FIRST.onnx SECOND.onnx --data DATA``.
 
 Prints a table of accuracy, latency and changed labels, and writes it as a certificate. The second file is
-usually a smaller or faster version of the first.
+usually a smaller or faster version of the first, and the last line says whether it should take its place.
 """
 
 import argparse
@@ -9,36 +9,32 @@ from dataclasses import asdict
 from pathlib import Path
 
 from export import onnx_metadata
-from export.differences import Differences, differences
-from export.latency import PairedTimes, time_in_pairs
+from export.certificates import certificate
+from export.certificates.differences import Differences
+from export.certificates.faces import Faces, faces_from_prepared
+from export.certificates.latency import PairedTimes, time_in_pairs
+from export.certificates.networks import OnnxNetwork
 from fer_edge.backends.ort import DEFAULT_THREADS
 from fer_edge.context import context
-from fer_edge.models import ModelSpec
+from fer_edge.onnx_file import facts_from_onnx
 from training.command_line import exit_on_error
-from training.data.crops import inputs_from_split
-from training.data.split import Split, load_prepared
 
 BATCHES = (1, 8)  # of the latency
 PAIRS = 200  # of runs that are timed, at batch 1; fewer at larger ones
+LARGEST_LOSS = 0.5  # percentage points up to which two files count as equally accurate
 
 
-def compare(
-    first: bytes, second: bytes, valid: Split, spec: ModelSpec
-) -> tuple[Differences, list[PairedTimes]]:
-    """Differences over the validation split, and times at each of BATCHES."""
-    crops = inputs_from_split(valid.take(slice(max(BATCHES))), spec.size)
+def compare(first: bytes, second: bytes, faces: Faces) -> tuple[Differences, list[PairedTimes]]:
+    """Differences over the faces, and times at each of BATCHES."""
+    crops = next(faces.inputs())
     timed = [time_in_pairs(first, second, crops[:n], max(20, PAIRS // n)) for n in BATCHES]
-    return differences(first, second, valid, spec), timed
+    return faces.differences(OnnxNetwork(first), OnnxNetwork(second)), timed
 
 
-def certificate(measured: Differences, timed: list[PairedTimes]) -> dict[str, object]:
-    """What was measured and on what, ready for JSON."""
-    return {
-        **asdict(measured),
-        "latency": [asdict(pairs) for pairs in timed],
-        "threads": DEFAULT_THREADS,
-        "context": context(),
-    }
+def should_replace(measured: Differences, timed: list[PairedTimes]) -> bool:
+    """Whether the second file is faster beyond the spread of the pairs at every batch, and as accurate."""
+    faster = all(pairs.ratio_75 < 1 for pairs in timed)
+    return faster and measured.loss <= LARGEST_LOSS
 
 
 def table(measured: Differences, timed: list[PairedTimes]) -> str:
@@ -69,9 +65,25 @@ def main() -> None:
         if (spec.size, spec.labels) != (other.size, other.labels):
             raise ValueError(f"{args.second} must have the size and the labels of {args.first}")
         files = args.first.read_bytes(), args.second.read_bytes()
-        measured, timed = compare(*files, load_prepared(args.data, "valid"), spec)
-        onnx_metadata.write_certificate(certificate(measured, timed), args.certificate)
+        measured, timed = compare(*files, faces_from_prepared(args.data, "valid", spec))
+        replace = should_replace(measured, timed)
+        if args.certificate:
+            content = {
+                **asdict(measured),
+                "graph_sha256_before": facts_from_onnx(files[0]).graph_sha256,
+                "graph_sha256_after": facts_from_onnx(files[1]).graph_sha256,
+                "latency": [asdict(pairs) for pairs in timed],
+                "should_replace": replace,
+                "threads": DEFAULT_THREADS,
+                "context": context(),
+            }
+            certificate.write(content, args.certificate)
     print(table(measured, timed))
+    verdict = "can take the place of" if replace else "should not take the place of"
+    print(
+        f"the second file {verdict} the first; it must be faster beyond the spread and lose at most "
+        f"{LARGEST_LOSS} points"
+    )
 
 
 if __name__ == "__main__":

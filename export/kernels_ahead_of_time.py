@@ -19,7 +19,7 @@ from pathlib import Path
 
 import triton
 
-from export.kernel_binary import (
+from export.ahead_of_time.kernel_binary import (
     ARCHITECTURES,
     MIN_BF16_ARCHITECTURE,
     CompiledKernel,
@@ -28,8 +28,8 @@ from export.kernel_binary import (
     compile_kernel,
     prepare_process,
 )
-from export.kernel_manifest import Task, manifest_from_plans, sources_from_plan
-from export.kernel_shapes import FORM, SHAPES, Shape, plans_from_shapes, shape_from_text
+from export.ahead_of_time.kernel_manifest import Task, manifest_from_plans, sources_from_plan
+from export.ahead_of_time.kernel_shapes import FORM, SHAPES, Shape, plans_from_shapes, shape_from_text
 from fer_edge.aot import __main__ as check_command
 from fer_edge.aot import manifest as records
 from fer_edge.aot.binaries import ptx_from_text

@@ -6,6 +6,7 @@ written.
 """
 
 import argparse
+import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import torch
 from torch import nn
 
 from export import onnx_metadata
+from export.certificates import certificate
+from export.certificates.parity import Parity, compare
 from export.export_specs import EXPORTS, ExportSpec
-from export.parity import Parity, compare
 from fer_edge.models import ModelSpec
 from training.command_line import exit_on_error
 
@@ -61,7 +63,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--metrics", type=Path, help="metrics.json of the evaluation, whose measured values go into the spec"
     )
-    parser.add_argument("--certificate", type=Path, help="where to write the parity certificate (JSON)")
+    parser.add_argument("--certificate", type=Path, help="default: OUT with the ending .certificate.json")
     return parser
 
 
@@ -80,7 +82,17 @@ def export_checkpoint(args: argparse.Namespace) -> None:
     proto = onnx_from_model(model, export, onnx_metadata.spec_with_measured(spec, args.metrics))
     parity = compare(model, proto.SerializeToString(), export.pictures(args.data), export.probabilities)
     write_checked(proto, parity, args.out)
-    onnx_metadata.write_certificate(asdict(parity), args.certificate)
+    content = asdict(parity) | {
+        "file_sha256": hashlib.sha256(args.out.read_bytes()).hexdigest(),
+        "checkpoint_sha256": hashlib.sha256(args.checkpoint.read_bytes()).hexdigest(),
+        "data": args.data.name,
+    }
+    certificate.write(content, args.certificate or certificate.default_path(args.out))
+    print(
+        f"{spec.name} {spec.version}: {parity.changed_labels} of {parity.pictures} labels change, "
+        f"probabilities differ by {parity.largest_difference:.1e} at most and {parity.mean_difference:.1e} "
+        "on average"
+    )
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import DecodeError
 
 import fer_edge
+from fer_edge import models
 from fer_edge.atomic_file import atomic_write
-from fer_edge.models import METADATA_KEY, ModelError, ModelSpec
+from fer_edge.models import METADATA_KEY, ModelError, ModelSpec, Role
 
 IR_VERSION = 8  # that of opset 18; the exporter writes 10, which ONNX Runtime before 1.18 refuses
 # Only measured values may replace those of a spec.
@@ -45,19 +47,27 @@ def with_metadata(proto: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
     return proto
 
 
-def read_with_metadata(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
-    """Reads an expression network with metadata of ``with_metadata``; raises ModelError for any other
-    file.
+def path_from_name(name: str) -> Path:
+    """The path of an embedded model, else the name itself as a path."""
+    return models.WEIGHTS / f"{name}.onnx" if name in models.embedded() else Path(name)
+
+
+def read_with_metadata(path: Path, role: Role | None = "expression") -> tuple[onnx.ModelProto, ModelSpec]:
+    """Reads a network with metadata of ``with_metadata``; raises ModelError for any other file, and for a
+    network of another role unless ``role`` is None.
     """
-    proto = onnx.load(path)
+    try:
+        proto = onnx.load(path)
+    except DecodeError as error:
+        raise ModelError(f"{path} must be an ONNX file, got something else ({error})") from error
     texts = {entry.key: entry.value for entry in proto.metadata_props}
     if METADATA_KEY not in texts:
         raise ModelError(
             f"{path} has no metadata entry {METADATA_KEY!r}; export it with export.onnx_from_checkpoint"
         )
     spec = ModelSpec.from_json(texts[METADATA_KEY])
-    if spec.role != "expression":
-        raise ModelError(f"{path} must be an expression network, got role {spec.role!r}")
+    if role not in (None, spec.role):
+        raise ModelError(f"{path} must be an {role} network, got role {spec.role!r}")
     return proto, spec
 
 
@@ -66,11 +76,3 @@ def write_onnx(proto: onnx.ModelProto, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(out) as partial:
         partial.write_bytes(proto.SerializeToString())
-
-
-def write_certificate(content: dict[str, object], path: Path | None) -> None:
-    """Prints the certificate, and writes it to a file if a path is given."""
-    text = json.dumps(content, indent=2)
-    print(text)
-    if path:
-        path.write_text(text + "\n", encoding="utf-8")

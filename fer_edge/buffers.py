@@ -1,7 +1,9 @@
 """Memory that is reused for every frame and never shared between threads.
 
 Allocating large arrays for each frame costs more (in page faults) than the arithmetic on them. One array for
-all threads would need a lock around the network. So each thread keeps one block, which only grows.
+all threads would need a lock around the network. So each thread keeps one block, which grows up to the
+largest array that was asked for. Callers ask for none above MAX_KEPT_BYTES: a rare large array is allocated
+for one call.
 """
 
 import math
@@ -10,6 +12,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+# The luma plane of an 8K frame (7680 x 4320) is below it.
+MAX_KEPT_BYTES = 34_000_000
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -36,3 +41,7 @@ class ThreadBuffer(Generic[Scalar]):
         """Returns the array that this thread reserved last."""
         view: NDArray[Scalar] = self._local.view
         return view
+
+    def free(self) -> None:
+        """Gives the memory of all threads back; no thread may be using it."""
+        self._local = threading.local()

@@ -14,7 +14,9 @@ from fer_edge.arrays import F32
 def softmax(logits: F32, temperature: float) -> F32:
     """Returns probabilities float32 [N, C] from logits float32 [N, C]; rows sum to 1, N may be 0."""
     # The largest logit is subtracted first, because exp() overflows float32 from 89 on.
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    powers: F32 = np.exp(shifted / np.float32(temperature), dtype=np.float32)
+    # Differences that overflow have probability 0, like all large ones.
+    with np.errstate(over="ignore"):
+        shifted = (logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature)
+    powers: F32 = np.exp(shifted, dtype=np.float32)
     powers /= powers.sum(axis=1, keepdims=True)
     return powers

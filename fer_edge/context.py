@@ -3,13 +3,12 @@
 import os
 import platform
 import subprocess
-from importlib import metadata
 from pathlib import Path
 
 import fer_edge
 from fer_edge import ops
+from fer_edge.installation import installed
 
-PACKAGES = ("numpy", "onnxruntime", "opencv-python-headless")
 # The instruction sets that decide the speed of a network, by Linux's names: float32, int8, bfloat16.
 INSTRUCTION_SETS = (
     "avx2",
@@ -34,7 +33,11 @@ def context() -> dict[str, object]:
         "fer_edge": fer_edge.__version__,
         "commit": _commit(),
         "ops": ops.target,
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {
+            owner.name: owner.version
+            for module in installed.REQUIREMENTS
+            for owner in installed.owners(module)
+        },
         "load_average": os.getloadavg()[0],
         "stolen_percent": _stolen_percent(),
     }

@@ -10,10 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from fer_edge import ops
-from fer_edge.arrays import F32, U8
+from fer_edge.arrays import F32, U8, Picture
 
 Layout = Literal["bgr", "grey", "nv12"]
 LAYOUTS = ("bgr", "grey", "nv12")
+# As for the faces that a detector finds, see ops.reference.MAX_POSITION.
+MAX_LANDMARK_PX = 2.0**24
 
 _FRAME = "uint8 [H, W, 3] BGR, [H, W] grey, or NV12 [H * 3 / 2, W] with layout='nv12'"
 _CROP = "uint8 [h, w, 3] BGR or [h, w] grey"
@@ -40,7 +42,7 @@ def layout_of_frame(frame: Any, layout: Layout | None) -> Layout:
     return layout
 
 
-def luma_from_frame(frame: U8, layout: Layout, out: U8 | None = None) -> U8:
+def luma_from_frame(frame: Picture, layout: Layout, out: U8 | None = None) -> U8:
     """Returns the luma plane uint8 [H, W]: `out` for BGR, a view of the frame for grey and NV12."""
     if layout == "bgr":
         return ops.luma_from_bgr(frame, out)
@@ -49,7 +51,7 @@ def luma_from_frame(frame: U8, layout: Layout, out: U8 | None = None) -> U8:
     return plane if plane.strides[1] == 1 and plane.strides[0] > 0 else np.ascontiguousarray(plane)
 
 
-def planes_from_crops(crops: Sequence[U8]) -> list[U8]:
+def planes_from_crops(crops: Sequence[Picture] | Picture) -> list[U8]:
     """Checks crops and returns their luma planes; raises as layout_of_frame, with the index of the crop."""
     if not isinstance(crops, Sequence | np.ndarray):
         raise TypeError(f"crops must be a sequence of {_CROP}, got {type(crops).__name__}")
@@ -66,14 +68,18 @@ def planes_from_crops(crops: Sequence[U8]) -> list[U8]:
 
 def checked_landmarks(landmarks: Any, count: int) -> F32:
     """Returns landmarks as float32 [N, 5, 2]; raises TypeError or ValueError if they are invalid."""
-    points = np.asarray(landmarks)
     expected = f"landmarks must be finite numbers [{count}, 5, 2] in pixels of each crop, one set a crop"
+    try:
+        points = np.asarray(landmarks)
+    except ValueError as error:
+        raise ValueError(f"{expected}, got lists of different lengths") from error
     if points.dtype.kind not in "fiu":
         raise TypeError(f"{expected}, got {_describe(points)}")
     if points.shape != (count, 5, 2):
         raise ValueError(f"{expected}, got {_describe(points)}")
-    if not np.isfinite(points).all():
-        raise ValueError(f"{expected}, got NaN or infinity; leave such crops out")
+    # False for NaN.
+    if not (np.abs(points.astype(np.float64)) < MAX_LANDMARK_PX).all():
+        raise ValueError(f"{expected}, got NaN or infinity, or more than 2 ** 24; leave such crops out")
     return points.astype(np.float32)
 
 

@@ -27,6 +27,10 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
+def _is_temperature(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 1e-9 <= value <= 1e9
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
@@ -35,21 +39,25 @@ def _is_point(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(_is_number(v) and 0 <= v <= 1 for v in value)
 
 
-# field -> (test of a valid value, the same as text)
+# field -> (test of a valid value, the same as text). The ranges of numbers are those in which float32 holds
+# what is computed with them.
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "name": (_is_text, "a non-empty string"),
     "role": (lambda v: v in ("detector", "expression"), '"detector" or "expression"'),
     "version": (_is_text, "a non-empty string"),
     "size": (lambda v: type(v) is int and (v == 0 or 8 <= v <= 1024), "a whole number from 8 to 1024"),
     "input_multiple": (lambda v: type(v) is int and 0 <= v <= 1024, "a whole number from 1 to 1024"),
-    "mean": (_is_number, "a finite number"),
-    "scale": (lambda v: _is_number(v) and v != 0, "a finite number that is not 0"),
+    "mean": (lambda v: _is_number(v) and abs(v) <= 1e6, "a number from -1e6 to 1e6"),
+    "scale": (lambda v: _is_number(v) and 1e-9 <= abs(v) <= 1e9, "a number from 1e-9 to 1e9, or negative"),
     "labels": (
         lambda v: isinstance(v, tuple) and len(v) > 0 and all(map(_is_text, v)) and len(set(v)) == len(v),
         "a list of different non-empty strings",
     ),
-    "temperature": (lambda v: _is_number(v) and v > 0, "a number above 0"),
-    "confidence_temperature": (lambda v: v is None or (_is_number(v) and v > 0), "null or a number above 0"),
+    "temperature": (_is_temperature, "a number from 1e-9 to 1e9"),
+    "confidence_temperature": (
+        lambda v: v is None or _is_temperature(v),
+        "null or a number from 1e-9 to 1e9",
+    ),
     "threshold": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to below 1"),
     "min_confidence": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1"),
     "max_covered": (lambda v: v is None or (_is_number(v) and 0 <= v <= 1), "null or a number from 0 to 1"),
@@ -87,9 +95,9 @@ class ModelSpec:
             models, 90 % of the labels of the validation split with at least this confidence are right.
         max_covered: expression: the network has a crop check, a second output [N, 2] with the logits of
             "mouth or both eyes are covered" and "not upright"; above this probability of the first the label
-            should not be trusted. None: no crop check. In the embedded models, 0.5 % of the uncovered faces
-            of the validation split are above it.
-        max_rolled: the same for the second; given if and only if `max_covered` is.
+            should not be trusted. None: no crop check. In the embedded models, 1 % of the untouched faces
+            of the validation splits are above it.
+        max_rolled: the same for the second (0.5 %); given if and only if `max_covered` is.
         template: expression: positions of the five landmarks (right eye, left eye, nose tip, right and left
             mouth corner; right and left from the person's view) in the crop, as fractions of its side;
             detector: empty.
@@ -161,7 +169,8 @@ class ModelSpec:
         """Reads the text from to_json; raises ModelError with the field, the expected and the given value."""
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        # ValueError also for a number of thousands of digits, RecursionError for as many brackets.
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"model spec: expected JSON, got {text[:60]!r} ({error})") from error
         if not isinstance(values, dict):
             raise ModelError(f"model spec: expected a JSON object, got {type(values).__name__}")

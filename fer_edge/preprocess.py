@@ -1,13 +1,12 @@
 """Samples faces from the luma plane directly into the input of the network, and corrects their exposure."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from fer_edge import ops
 from fer_edge.arrays import F32, U8
-from fer_edge.backends.base import Backend, Sampling
+from fer_edge.backends.base import Backend, Plane, Sampling
 from fer_edge.models import ModelSpec
 
 # Crops of a smaller standard deviation, in grey levels, are stretched to EXPOSED; below MIN_STRETCHED there
@@ -15,7 +14,7 @@ from fer_edge.models import ModelSpec
 FLAT, EXPOSED, MIN_STRETCHED = 20.0, 50.0, 1.0
 
 
-def sample_from_frame(network: Backend, plane: Any, matrices: F32, spec: ModelSpec) -> F32:
+def sample_from_frame(network: Backend, plane: Plane, matrices: F32, spec: ModelSpec) -> F32:
     """Samples N faces from the plane of one frame: matrices [N, 2, 3] (see align), result [N, 1, S, S]."""
     # Edge pixels are repeated, because a black border next to a face would be an edge unlike the training
     # data.

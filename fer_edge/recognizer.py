@@ -1,33 +1,38 @@
 """From a frame to faces with expressions. Only this module knows the order of the stages."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fer_edge import abstain, models, ops
-from fer_edge.align import matrices_from_boxes, matrices_from_landmarks, outside_shares
-from fer_edge.arrays import F32, U8
+from fer_edge.arrays import U8, Picture
 from fer_edge.backends.networks import Build, Request, model_for, networks_for
-from fer_edge.buffers import ThreadBuffer
+from fer_edge.buffers import MAX_KEPT_BYTES, ThreadBuffer
 from fer_edge.calibrate import softmax
-from fer_edge.detect import Detector
-from fer_edge.image import Layout, checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
-from fer_edge.preprocess import correct_exposure, sample_from_crops, sample_from_frame
-from fer_edge.result import Detections, Face, faces_from_arrays
-
-# Maximum number of faces per run of the network, which limits its memory for long lists of crops.
-BATCH = 32
-# A smaller face would need more than fourfold enlargement (see detect.NETWORK_FACE_PX), which only finds
-# compression noise.
-MIN_MIN_FACE_PX = 4
+from fer_edge.detection.detect import Detector
+from fer_edge.detection.detect_near import NearDetector
+from fer_edge.detection.scales import MIN_FACE_SHARE
+from fer_edge.expressions import ExpressionReader
+from fer_edge.frame_stages import FrameStages
+from fer_edge.image import Layout, layout_of_frame, luma_from_frame, planes_from_crops
+from fer_edge.result import Detections, Expressions, Face, faces_from_arrays
+from fer_edge.running_calls import CLOSED, RunningCalls
+from fer_edge.settings import check_settings
 
 
 class Recognizer:
     """Finds the faces of a frame and recognizes their expressions. Warmed up; may be shared by threads.
+
+    Processes do not share it. Pickled (for multiprocessing with "spawn") or copied, it is made again from its
+    settings. After a fork, make a new one in the child and do not use the parent's: the threads of its engine
+    do not exist there.
 
     Args:
         model: expression network: name of an embedded model or path of an ONNX file with a spec
@@ -36,8 +41,12 @@ class Recognizer:
         backend: "onnxruntime", "tensorrt" (Jetson, data centre) or "tensorrt-rtx" (desktop GPUs), see
             docs/deploy.md; "auto" takes a GPU only where it was measured to be faster, `info` says why not.
         threads: CPU threads of the engine; None: its default.
-        min_face: smallest face to find, in frame pixels; a smaller value is slower. None: a twentieth of the
-            longer side of the frame. Slightly smaller faces may be found too.
+        min_face: smallest face to find, in frame pixels; None: by min_face_share. Slightly smaller faces may
+            be found too. It holds for frames of any size; the time grows with (longer side / min_face)^2.
+        min_face_share: smallest face to find, as a share of the longer side of the frame, in (0, 1]. A
+            frame is enlarged to at most 320 px for it. In photographs of groups the default, a twentieth,
+            finds 87 % of the faces of 5 to 10 % of the longer side and 24 % of those of 2.5 to 5 %; 1/80
+            finds 98 % and 91 %, in 12 times the time (python -m training.evaluate_search).
         threshold: minimum score of a face, in (0, 1); None: the detector's value.
         max_faces: maximum number of faces per frame; the best scores are kept.
         min_eye_px: a face whose eyes are less than this apart, in frame pixels, is too small.
@@ -51,11 +60,17 @@ class Recognizer:
         min_sharpness: a face with a lower sharpness (see fer_edge.abstain) is too blurred.
         min_confidence: below this confidence the expression is unclear. None: the model's value; with at
             least this confidence, 90 % of the labels of its validation pictures were right.
+        engines: for a GPU, a folder with the engines of both networks (`fer-edge build --out`); None: the
+            user's cache.
+        build: for an engine that is missing: "background" (ONNX Runtime answers meanwhile), "block" or
+            "never".
+        fallback: whether ONNX Runtime answers if the GPU fails; else the call raises.
 
     Raises:
         ModelError: a model is missing, corrupt or has the wrong role.
         ImportError: the backend is not installed.
         ValueError: a setting is outside its range.
+        DeviceError: the GPU cannot be used; a RuntimeError.
     """
 
     def __init__(
@@ -68,6 +83,7 @@ class Recognizer:
         min_face: float | None = None,
         threshold: float | None = None,
         max_faces: int = 64,
+        min_face_share: float = MIN_FACE_SHARE,
         min_eye_px: float = abstain.MIN_EYE_PX,
         max_turn: float = abstain.MAX_TURN,
         max_outside: float = abstain.MAX_OUTSIDE,
@@ -79,29 +95,15 @@ class Recognizer:
         build: Build = "background",
         fallback: bool = False,
     ) -> None:
-        _check_settings(threads, min_face, threshold, max_faces)
+        # For pickling; taken first, while there are no other names.
+        self._settings = {name: value for name, value in locals().items() if name != "self"}
+        check_settings(threads, min_face, threshold, max_faces, min_face_share)
         self._model = model_for(backend, models.load(model, "expression"))
-        own = self._model.spec
-        self._limits = abstain.Limits(
-            min_eye_px=min_eye_px,
-            max_outside=max_outside,
-            max_rolled=_first_given(max_rolled, own.max_rolled, 1.0),
-            max_turn=max_turn,
-            min_sharpness=min_sharpness,
-            max_covered=_first_given(max_covered, own.max_covered, 1.0),
-            min_confidence=_first_given(min_confidence, own.min_confidence),
-        )
         self._detector_model = model_for(backend, models.load(detector, "detector"))
-        request = Request(
-            detector=self._detector_model,
-            expression=self._model,
-            threads=threads,
-            engines=None if engines is None else Path(engines),
-            build=build,
-            fallback=fallback,
-        )
+        limits = abstain.limits_from_settings(self._settings, self._model.spec)
+        folder = None if engines is None else Path(engines).absolute()
+        request = Request(self._detector_model, self._model, threads, folder, build, fallback)
         self._networks = networks_for(backend, request)
-        self._network = self._networks.expression
         spec = self._detector_model.spec
         self._detect = Detector(
             self._networks.detector,
@@ -109,12 +111,16 @@ class Recognizer:
             threshold=spec.threshold if threshold is None else threshold,
             min_face=min_face,
             max_faces=max_faces,
+            min_face_share=min_face_share,
         )
-        self._template = np.array(self._model.spec.template, np.float32)
+        self._detect_near = NearDetector(self._networks.detector, spec, min_face, min_face_share)
+        self._reader = ExpressionReader(self._networks.expression, self._model, limits)
         self._luma = ThreadBuffer(np.uint8)
-        self._closed = False
+        self._calls = RunningCalls()
+        # A relative path would be another file after os.chdir.
+        self._settings |= {"model": _absolute(model), "detector": _absolute(detector), "engines": folder}
 
-    def __call__(self, frame: U8, *, layout: Layout | None = None) -> list[Face]:
+    def __call__(self, frame: Picture, *, layout: Layout | None = None) -> list[Face]:
         """Returns the faces of a frame with their expressions, best detector score first; may be empty.
 
         Args:
@@ -128,25 +134,22 @@ class Recognizer:
             ValueError: the shape is not that of a frame, or the frame is empty.
             RuntimeError: the Recognizer is closed.
         """
-        self._require_open()
-        plane = self._networks.plane_on_device(frame, layout)
-        if plane is None:
-            layout = layout_of_frame(frame, layout)
-            # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
-            out = self._luma.reserve(frame.shape[:2]) if layout == "bgr" else None
-            plane = self._networks.plane(luma_from_frame(frame, layout, out))
-        found = self._detect(plane)
-        if not len(found):
-            return []
-        size = self._model.spec.size
-        matrices = matrices_from_landmarks(found.landmarks, self._template, size)
-        return self._recognize(
-            found,
-            outside_shares(matrices, size, *plane.shape),
-            lambda part: sample_from_frame(self._network, plane, matrices[part], self._model.spec),
-        )
+        with self.stages(frame, layout) as stages:
+            found = stages.search()
+            return self._faces(found, stages.expressions(found)) if len(found) else []
 
-    def recognize_crops(self, crops: Sequence[U8], landmarks: F32 | None = None) -> list[Face]:
+    @contextmanager
+    def stages(self, frame: Picture, layout: Layout | None = None) -> Iterator[FrameStages]:
+        """A context with the stages of one frame, for `fer_edge.stream`; raises as for a call."""
+        with self._calls:
+            plane = self._networks.plane_on_device(frame, layout)
+            if plane is None:
+                plane = self._networks.plane(self._luma_of(frame, layout_of_frame(frame, layout)))
+            yield FrameStages(plane, self._detect, self._detect_near, self._reader.from_frame)
+
+    def recognize_crops(
+        self, crops: Sequence[Picture] | Picture, landmarks: ArrayLike | None = None
+    ) -> list[Face]:
         """Recognizes the expressions of face crops; no detector runs.
 
         Args:
@@ -160,50 +163,23 @@ class Recognizer:
 
         Raises: as for a frame; the message contains the index of the crop.
         """
-        self._require_open()
-        planes = planes_from_crops(crops)
-        count, size = len(planes), self._model.spec.size
-        boxes = np.array([(0, 0, p.shape[1], p.shape[0]) for p in planes], np.float32).reshape(count, 4)
-        if landmarks is None:
-            points = np.empty((count, 0, 2), np.float32)
-            matrices = matrices_from_boxes(boxes, size)
-        else:
-            points = checked_landmarks(landmarks, count)
-            matrices = matrices_from_landmarks(points, self._template, size)
-        given = Detections(boxes, points, np.ones(count, np.float32))
-        return self._recognize(
-            given,
-            np.full(count, np.nan, np.float32),  # a given crop has no frame around it
-            lambda part: sample_from_crops(self._network, planes[part], matrices[part], self._model.spec),
-        )
+        with self._calls:
+            return self._faces(*self._reader.from_crops(planes_from_crops(crops), landmarks))
 
-    def _recognize(self, found: Detections, outside: F32, sample: Callable[[slice], F32]) -> list[Face]:
-        """Runs the expression network; `sample` makes its input from a slice of the faces and returns it.
+    def _luma_of(self, frame: Picture, layout: Layout) -> U8:
+        # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
+        is_kept = layout == "bgr" and frame.shape[0] * frame.shape[1] <= MAX_KEPT_BYTES
+        return luma_from_frame(frame, layout, self._luma.reserve(frame.shape[:2]) if is_kept else None)
 
-        `outside` [N] is the share of each crop outside the frame.
-        """
+    def _faces(self, found: Detections, read: Expressions) -> list[Face]:
         spec = self._model.spec
-        faces: list[Face] = []
-        for start in range(0, len(found), BATCH):
-            part = slice(start, min(start + BATCH, len(found)))
-            some = Detections(found.boxes[part], found.landmarks[part], found.scores[part])
-            crops = sample(part)
-            measures = abstain.measure(some.landmarks, outside[part], crops, spec.mean, spec.scale)
-            if correct_exposure(crops, measures.contrast, spec):
-                self._network.changed()
-            logits, *crop_check = self._network.run()
-            if not all(np.isfinite(output).all() for output in (logits, *crop_check)):
-                raise models.ModelError(
-                    f"{self._model.path} must return finite logits, got NaN or infinity for a face; "
-                    "export the model again, or use another"
-                )
-            if crop_check:
-                measures = abstain.with_crop_check(measures, crop_check[0])
-            probabilities = softmax(logits, spec.temperature)
-            confidence = softmax(logits, spec.confidence_temperature or spec.temperature).max(axis=1)
-            reasons = abstain.reasons(self._limits, measures, confidence)
-            faces += faces_from_arrays(some, probabilities, confidence, spec.labels, reasons)
-        return faces
+        probabilities = softmax(read.logits, spec.temperature)
+        return faces_from_arrays(found, probabilities, read.confidence, spec.labels, read.reasons)
+
+    @property
+    def spec(self) -> models.ModelSpec:
+        """The spec of the expression network."""
+        return self._model.spec
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -221,10 +197,17 @@ class Recognizer:
         }
 
     def close(self) -> None:
-        """Releases the engines; no other call may be running. Later calls raise RuntimeError."""
-        if not self._closed:
-            self._closed = True
-            self._networks.close()
+        """Releases engines and memory, once the calls of other threads are done. Later calls raise
+        RuntimeError.
+        """
+        self._calls.close()
+        self._networks.close()
+        self._luma.free()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles and copies the settings: the copy is a new Recognizer, with engines of its own."""
+        self._require_open()
+        return partial(type(self), **self._settings), ()
 
     def __enter__(self) -> "Recognizer":
         return self
@@ -236,7 +219,7 @@ class Recognizer:
 
     def __repr__(self) -> str:
         names = f"model={self._model.spec.name!r}, detector={self._detector_model.spec.name!r}"
-        if self._closed:
+        if self._calls.closed:
             return f"Recognizer({names}, closed)"
         engine = self._networks.info()
         return (
@@ -245,46 +228,14 @@ class Recognizer:
         )
 
     def _require_open(self) -> None:
-        if self._closed:
-            raise RuntimeError("this Recognizer was closed; make a new one")
+        if self._calls.closed:
+            raise RuntimeError(CLOSED)
 
 
-def _first_given(*values: float | None) -> float:
-    return next(value for value in values if value is not None)
+def _absolute(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    return name if name in models.embedded() else Path(name).absolute()
 
 
 def _identity(model: models.ModelFile) -> dict[str, str]:
     spec = model.spec
     return {"name": spec.name, "version": spec.version, "precision": model.precision, "sha256": model.sha256}
-
-
-def _check(is_valid: bool, expected: str, got: object) -> None:
-    if not is_valid:
-        raise ValueError(f"{expected}, got {got!r}")
-
-
-def _check_settings(
-    threads: int | None, min_face: float | None, threshold: float | None, max_faces: int
-) -> None:
-    whole, number = (int, np.integer), (int, float, np.integer, np.floating)
-    _check(
-        threads is None or (isinstance(threads, whole) and threads >= 1),
-        "threads must be None or a whole number of at least 1",
-        threads,
-    )
-    smallest = f"min_face must be None or at least {MIN_MIN_FACE_PX} px"
-    _check(
-        min_face is None or (isinstance(min_face, number) and MIN_MIN_FACE_PX <= min_face < float("inf")),
-        smallest,
-        min_face,
-    )
-    _check(
-        threshold is None or (isinstance(threshold, number) and 0 < threshold < 1),
-        "threshold must be None or between 0 and 1",
-        threshold,
-    )
-    _check(
-        isinstance(max_faces, whole) and max_faces >= 1,
-        "max_faces must be a whole number of at least 1",
-        max_faces,
-    )

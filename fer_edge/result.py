@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from fer_edge.arrays import F32
 
 Point = tuple[float, float]
@@ -20,6 +22,27 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def select(self, rows: list[int]) -> "Detections":
+        """Returns some of the faces, in the order of the rows."""
+        return Detections(self.boxes[rows], self.landmarks[rows], self.scores[rows])
+
+    def joined(self, others: "Detections") -> "Detections":
+        """Returns these faces and then the others."""
+        return Detections(
+            np.concatenate([self.boxes, others.boxes]),
+            np.concatenate([self.landmarks, others.landmarks]),
+            np.concatenate([self.scores, others.scores]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """What the expression network says about N faces."""
+
+    logits: F32  # [N, C], in the order of the model's labels
+    confidence: F32  # [N] in [0, 1], see Face.confidence
+    reasons: list[str | None]  # N reasons to abstain, see Face.abstain_reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 
 # Workers of pytest-xdist share the cores. NumPy, PyTorch and OpenMP read this when they are imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -20,6 +21,9 @@ from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_grap
 from fer_edge.cli import main
 from fer_edge.models import ModelSpec
 from fer_edge.recognizer import Recognizer
+
+# A background job of a shell script ignores Ctrl-C, and so would the processes that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # tests/gpu fails without a GPU; `make test-cuda` runs it and skips nothing. Other
 # tests of the kernels need Triton's interpreter, which is selected once, when Triton is first imported.

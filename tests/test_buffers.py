@@ -1,6 +1,7 @@
 """Memory is reused by the calls of one thread and never shared by two threads."""
 
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -40,3 +41,25 @@ def test_reserved_is_the_last_one_of_the_same_thread() -> None:
     assert buffer.reserved() is mine
     assert len(others) == 1
     assert not np.shares_memory(mine, others[0])
+
+
+def test_free_gives_the_memory_of_every_thread_back() -> None:
+    buffer = ThreadBuffer(np.uint8)
+    kept = weakref.ref(buffer.reserve((3,)))
+    others: list[weakref.ref] = []
+    is_freed = threading.Event()
+
+    def other() -> None:
+        others.append(weakref.ref(buffer.reserve((2,))))
+        is_reserved.set()
+        is_freed.wait(10)
+
+    is_reserved = threading.Event()
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert is_reserved.wait(10)
+    buffer.free()
+    assert kept() is others[0]() is None
+    is_freed.set()
+    thread.join()
+    assert buffer.reserve((1,)).shape == (1,)

@@ -35,4 +35,6 @@ def test_known_values_and_temperature() -> None:
 
 
 def test_huge_logits_do_not_overflow() -> None:
-    np.testing.assert_array_equal(softmax(np.array([[1e38, -1e38]], np.float32), 1.0), [[1, 0]])
+    for largest, temperature in ((1e38, 1.0), (3e38, 1.0), (3e38, 1e-9), (1.0, 1e-9)):
+        logits = np.array([[largest, -largest]], np.float32)
+        np.testing.assert_array_equal(softmax(logits, temperature), [[1, 0]])

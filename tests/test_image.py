@@ -152,10 +152,12 @@ def test_one_landmark_that_is_not_finite_is_enough() -> None:
     points = np.zeros((2, 5, 2))
     for kind in (np.float32, np.int64, np.uint8):
         assert checked_landmarks(points.astype(kind), 2).dtype == np.float32
-    for value in (np.nan, np.inf):
+    for value in (np.nan, np.inf, 2.0**24, -1e300):
         points[1, 4, 1] = value
         with pytest.raises(ValueError, match="got NaN or infinity"):
             checked_landmarks(points, 2)
+    with pytest.raises(ValueError, match="more than 2"):
+        checked_landmarks(np.full((2, 5, 2), -(2**63)), 2)
     with pytest.raises(TypeError, match="landmarks must be finite numbers"):
         checked_landmarks(np.zeros((2, 5, 2), bool), 2)
 

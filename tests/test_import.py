@@ -13,7 +13,7 @@ def test_import_loads_no_engine_and_no_opencv() -> None:
     code = (
         "import sys, fer_edge; "
         "print([m for m in ('onnxruntime', 'cv2', 'torch', 'numpy') if m in sys.modules]); "
-        "fer_edge.Recognizer, fer_edge.Face, fer_edge.ModelError, fer_edge.models; "
+        "fer_edge.Recognizer, fer_edge.Stream, fer_edge.Face, fer_edge.ModelError, fer_edge.models; "
         "print([m for m in ('onnxruntime', 'cv2', 'torch') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -29,7 +29,7 @@ def test_the_models_come_on_first_use_too() -> None:
 def test_public_names_exist_and_are_listed() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", fer_edge.__version__)
     assert fer_edge.__all__ == sorted(fer_edge.__all__)
-    assert set(fer_edge.__all__) == {"Face", "ModelError", "Recognizer", "__version__", "models"}
+    assert set(fer_edge.__all__) == {"Face", "ModelError", "Recognizer", "Stream", "__version__", "models"}
     assert dir(fer_edge) == sorted(fer_edge.__all__)
     assert fer_edge.models.ModelError is fer_edge.ModelError
     assert issubclass(fer_edge.ModelError, RuntimeError)

@@ -31,11 +31,11 @@ def test_spec_survives_json(spec: ModelSpec) -> None:
         ({"size": 0}, "size must be above 0 for role 'expression', got 0"),
         ({"input_multiple": 32}, "input_multiple is only for role 'detector', got 32 for role 'expression'"),
         ({"threshold": 0.5}, "threshold is only for role 'detector', got 0.5"),
-        ({"mean": "127"}, "mean must be a finite number, got '127'"),
-        ({"scale": 0}, "scale must be a finite number that is not 0, got 0"),
+        ({"mean": "127"}, "mean must be a number from -1e6 to 1e6, got '127'"),
+        ({"scale": 0}, "scale must be a number from 1e-9 to 1e9, or negative, got 0"),
         ({"labels": ["a", "a"]}, "labels must be a list of different non-empty strings"),
         ({"labels": []}, "labels must be"),
-        ({"temperature": -1}, "temperature must be a number above 0, got -1"),
+        ({"temperature": -1}, "temperature must be a number from 1e-9 to 1e9, got -1"),
         ({"threshold": 1}, "threshold must be a number from 0 to below 1, got 1"),
         ({"min_confidence": 60}, "min_confidence must be a number from 0 to 1, got 60"),
         ({"max_covered": 2}, "max_covered must be null or a number from 0 to 1, got 2"),
@@ -43,7 +43,10 @@ def test_spec_survives_json(spec: ModelSpec) -> None:
         ({"template": [[0.1, 0.2]]}, "template must have 5 points for role 'expression', got 1"),
         ({"template": [[0.1, 2]] * 5}, r"template must be a list of \[x, y\] within \[0, 1\]"),
         ({"metrics": {"accuracy": "high"}}, "metrics must be a mapping from name to finite number"),
-        ({"confidence_temperature": 0}, "confidence_temperature must be null or a number above 0, got 0"),
+        (
+            {"confidence_temperature": 0},
+            "confidence_temperature must be null or a number from 1e-9 to 1e9, got 0",
+        ),
         ({"temprature": 1}, "unknown field 'temprature'; the fields are .*temperature"),
     ],
 )
@@ -57,10 +60,10 @@ GOOD = [
     ("name", ["a"]),
     ("version", ["0", "1.0"]),
     ("size", [8, 9, 1024]),
-    ("mean", [0, -3.5, 127]),
-    ("scale", [1e-9, -1, 2]),
+    ("mean", [0, -3.5, 127, 1e6]),
+    ("scale", [1e-9, -1, 2, -1e9]),
     ("labels", [["a"], ["a", "b"]]),
-    ("temperature", [1e-9, 0.5, 7]),
+    ("temperature", [1e-9, 0.5, 7, 1e9]),
     ("confidence_temperature", [None, 1e-9, 7]),
     ("min_confidence", [0, 0.5, 1]),
     ("template", [[[0, 0], [1, 1], [0, 1], [1, 0], [0.5, 0.5]]]),
@@ -74,10 +77,10 @@ BAD = [
     ("version", ["", 1]),
     ("size", [7, 1025, -8, 64.0, "64", None, False]),
     ("input_multiple", [-1, 1025, 32.0, "32"]),
-    ("mean", ["1", None, True, math.inf, -math.inf, math.nan]),
-    ("scale", [0, 0.0, "1", True, math.inf]),
+    ("mean", ["1", None, True, math.inf, -math.inf, math.nan, 10**400, -1.1e6]),
+    ("scale", [0, 0.0, "1", True, math.inf, 10**400, 0.9e-9, -1e-10]),
     ("labels", [[], "ab", [1], ["a", ""], ["a", "b", "a"], None]),
-    ("temperature", [0, -0.1, math.inf, "1", True]),
+    ("temperature", [0, -0.1, math.inf, "1", True, 10**400, 0.9e-9, 1.1e9]),
     ("confidence_temperature", [0, -0.1, math.inf, "1", False]),
     ("threshold", [-0.1, 1, 1.5, "0.5", True, math.nan]),
     ("min_confidence", [-0.1, 1.1, "0.5", True]),
@@ -212,3 +215,9 @@ def test_text_that_is_not_a_spec(text: str, message: str) -> None:
 def test_a_spec_made_in_code_is_checked_too() -> None:
     with pytest.raises(ModelError, match="template must have 0 points for role 'detector'"):
         dataclasses.replace(DETECTOR_SPEC, template=EXPRESSION_SPEC.template)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"mean": ' + "1" * 5000 + "}", "", "nul", "\ud800"])
+def test_text_that_is_not_json(text: str) -> None:
+    with pytest.raises(ModelError, match=r"^model spec: expected JSON"):
+        ModelSpec.from_json(text)

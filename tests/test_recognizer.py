@@ -11,7 +11,7 @@ import pytest
 from tiny import LABELS, LANDMARKS, frame_with_cells
 
 from fer_edge import ModelError, Recognizer, ops
-from fer_edge.recognizer import BATCH
+from fer_edge.expressions import BATCH
 
 MakeRecognizer = Callable[..., Recognizer]
 
@@ -87,8 +87,8 @@ def test_frames_without_a_face_do_not_touch_the_expression_network(
     def never() -> Any:
         raise AssertionError("the expression network ran")
 
-    monkeypatch.setattr(recognizer._network, "run", never)
-    monkeypatch.setattr(recognizer._network, "reserve", never)
+    monkeypatch.setattr(recognizer._networks.expression, "run", never)
+    monkeypatch.setattr(recognizer._networks.expression, "reserve", never)
     assert recognizer(np.zeros((480, 640, 3), np.uint8)) == []
     assert recognizer.recognize_crops([]) == []
 
@@ -129,6 +129,7 @@ def test_crops_with_landmarks_are_aligned(recognizer: Recognizer) -> None:
             r"\[1, 5, 2\] in pixels of each crop, one set a crop, got float64 \[2, 5, 2\]",
         ),
         (np.zeros((5, 2)), ValueError, r"got float64 \[5, 2\]"),
+        ([[[1, 2]], [3]], ValueError, "landmarks must be finite numbers .* got lists of different lengths"),
         (np.full((1, 5, 2), np.nan), ValueError, "got NaN or infinity"),
         (np.full((1, 5, 2), "a"), TypeError, "landmarks must be finite numbers"),
     ],

@@ -126,6 +126,16 @@ def test_min_face_reaches_the_detector(make_recognizer: MakeRecognizer) -> None:
     assert make_recognizer()(frame)[0].box != pytest.approx((136, 88, 200, 152), abs=2)
 
 
+def test_min_face_share_reaches_the_detector(make_recognizer: MakeRecognizer) -> None:
+    frame = frame_with_cells((10, 7), width=800, height=640)
+    # At the default the frame is reduced to 320 px, and the cell to 3.
+    assert make_recognizer()(frame) == []
+    (face,) = make_recognizer(min_face_share=16 / 800)(frame)
+    assert face.box == pytest.approx((68, 44, 100, 76), abs=0.01)
+    # min_face, where it is given, decides alone.
+    assert make_recognizer(min_face_share=16 / 800, min_face=40)(frame) == []
+
+
 @pytest.mark.parametrize(
     ("own", "setting", "count"), [(0.9, None, 1), (0.9, 0.5, 2), (0.5, None, 2), (0.5, 0.9, 1)]
 )
@@ -150,6 +160,8 @@ def test_threshold_of_the_model_and_of_the_caller(
             "min_confidence": 1,
         },
         {"min_face": np.int64(1e6), "max_faces": 10**6},
+        {"min_face_share": 1},
+        {"min_face_share": np.float32(1e-3)},
     ],
 )
 def test_settings_at_the_ends_of_their_ranges(
@@ -169,6 +181,9 @@ def test_settings_at_the_ends_of_their_ranges(
         ({"min_face": "20"}, "min_face must be"),
         ({"threshold": 1}, "threshold must be"),
         ({"threshold": "0.5"}, "threshold must be"),
+        ({"min_face_share": 0}, "min_face_share must be above 0 and at most 1, got 0"),
+        ({"min_face_share": 1.01}, "min_face_share must be"),
+        ({"min_face_share": None}, "min_face_share must be"),
         ({"max_faces": 1.0}, "max_faces must be"),
         ({"max_faces": None}, "max_faces must be"),
         ({"min_confidence": -0.01}, "min_confidence must be"),

@@ -3,7 +3,8 @@
 ``python -m training.evaluate_abstention MODEL --photos FOLDER --faces DATA --out DIR``. The runtime runs on
 each photograph, and again on the photograph rolled, cut, darkened, overexposed, faded or with a part of
 the face covered. A label that changes is wrong, or was; the runtime should abstain there. Faces on which it
-abstains in the untouched photograph are left out.
+abstains in the untouched photograph are left out. Photographs of picture sets in which many wear masks are
+counted apart: their untouched faces should be withheld.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from fer_edge.arrays import U8
 from fer_edge.context import context
 from fer_edge.result import Face
 from training.command_line import exit_on_error
+from training.crop_check.examples import MASK_SOURCES
 from training.data.pictures import SUFFIXES
 from training.detector.photos import load_photos
 from training.evaluation.changed_photos import changed, nearest
@@ -95,13 +97,25 @@ def photos_from_folder(folder: Path) -> list[U8]:
     return photos
 
 
-def photos_with_faces(faces: Path) -> list[U8]:
-    """The detector's test photographs with a certain face of some size."""
+def photos_with_faces(faces: Path, *, masked: bool) -> list[U8]:
+    """The detector's test photographs with a certain face of some size: those of the picture sets in which
+    many wear masks, or the others.
+    """
     return [
         photo.image
         for photo in load_photos(faces, "test")
-        if (photo.certain & ((photo.boxes[:, 2:] - photo.boxes[:, :2]).min(1) >= MIN_SIZE)).any()
+        if photo.source.startswith(MASK_SOURCES) == masked
+        and (photo.certain & ((photo.boxes[:, 2:] - photo.boxes[:, :2]).min(1) >= MIN_SIZE)).any()
     ]
+
+
+def reasons_of_untouched(recognizer: Recognizer, photos: list[U8]) -> dict[str, int]:
+    """How many faces of the photographs are answered, and how many are withheld for each reason."""
+    counts: dict[str, int] = defaultdict(int)
+    for photo in photos:
+        for face in [f for f in recognizer(photo) if _is_whole(f, photo)][:FACES]:
+            counts[face.abstain_reason or "answered"] += 1
+    return dict(counts)
 
 
 def main() -> None:
@@ -116,12 +130,15 @@ def main() -> None:
         parser.error("give --photos, --faces or both")
     with exit_on_error(parser):
         photos = photos_from_folder(args.photos) if args.photos else []
-        photos += photos_with_faces(args.faces) if args.faces else []
+        photos += photos_with_faces(args.faces, masked=False) if args.faces else []
+        masked = photos_with_faces(args.faces, masked=True) if args.faces else []
         with Recognizer(args.model, detector=args.detector) as recognizer:
             result = {"context": context(), "models": recognizer.info(), **measure(recognizer, photos)}
+            result["with_masks"] = reasons_of_untouched(recognizer, masked)
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "abstention.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"untouched: {result['answered']} of {result['faces']} faces answered\n")
+    print(f"untouched: {result['answered']} of {result['faces']} faces answered")
+    print(f"picture sets with masks: {result['with_masks']}\n")
     print(table([{"change": name, **_shown(row)} for name, row in result["changes"].items()]), end="")
 
 

@@ -5,9 +5,9 @@ gradients (Jacob et al., "Quantization and Training of Neural Networks for Effic
 Inference", 2018): inputs of convolutions and linear layers u8 with observed ranges, weights per output
 channel.
 
-The result is an ordinary checkpoint whose weights lie on the levels of int8, so that ``export.int8`` leaves
-them unchanged; export.int8 observes the ranges again, since it also needs those of sums. Normalisation need
-not be folded first: like the levels, it scales whole channels.
+The result is an ordinary checkpoint whose weights lie on the levels of int8, so that ``int8-cpu`` of
+export.convert leaves them unchanged; it observes the ranges again, since it also needs those of sums.
+Normalisation need not be folded first: like the levels, it scales whole channels.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from training.loop.log import append_log
 from training.loop.settings import Settings
 from training.train import Run, make_run, train_epoch, validation_metrics
 
-WEIGHT_LEVELS = 64  # on each side of zero: the 7 bits that export.int8 stores
+WEIGHT_LEVELS = 64  # on each side of zero: the 7 bits that int8-cpu of export.convert stores
 ACTIVATION_LEVELS = 255
 MOMENTUM = 0.05  # of the observed ranges
 EPOCHS, LR = 3, 1e-4  # the weights should move to a better level nearby, not far

@@ -2,7 +2,29 @@
 
 from typing import Any, Literal, NamedTuple, Protocol
 
+import numpy as np
+
 from fer_edge.arrays import F32, U8
+
+
+class PlaneOnDevice(Protocol):
+    """The luma plane of a frame, for the networks of a GPU."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height and width."""
+
+    def host(self) -> U8:
+        """The plane on the CPU."""
+
+
+# A luma plane uint8 [H, W], or what `Networks.plane` made of one.
+Plane = U8 | PlaneOnDevice
+
+
+def plane_on_host(plane: Plane) -> U8:
+    """Returns the plane as an array."""
+    return plane if isinstance(plane, np.ndarray) else plane.host()
 
 
 class Sampling(NamedTuple):
@@ -23,11 +45,8 @@ class Backend(Protocol):
         The values are undefined; the caller must set all of them.
         """
 
-    def sample(self, plane: Any, matrices: F32, sides: tuple[int, int], sampling: Sampling) -> None:
-        """Makes the calling thread's input by `ops.warp_normalize`: one picture of these sides per matrix.
-
-        The plane is a luma plane, uint8 [H, W], or what `Networks.plane` made of one.
-        """
+    def sample(self, plane: Plane, matrices: F32, sides: tuple[int, int], sampling: Sampling) -> None:
+        """Makes the calling thread's input by `ops.warp_normalize`: one picture of these sides per matrix."""
 
     def sampled(self) -> F32:
         """Returns what `sample` made, on the CPU; `run` uses the changes that the caller makes to it.
@@ -42,7 +61,10 @@ class Backend(Protocol):
         """Runs on the input that the calling thread made last; returns the outputs in order."""
 
     def close(self) -> None:
-        """Releases the memory of the engine; the backend cannot be used afterwards."""
+        """Releases the memory of the engine; `run` raises RuntimeError afterwards.
+
+        No other thread is in `run`. May be called twice, also by a signal handler between two runs of a call.
+        """
 
     def info(self) -> dict[str, object]:
         """Returns name, version, provider and threads in use."""
@@ -56,17 +78,14 @@ class Networks(Protocol):
     @property
     def expression(self) -> Backend: ...
 
-    def plane(self, luma: U8) -> Any:
-        """Begins a frame: returns its luma plane, for `Backend.sample`. The array must stay as it is.
+    def plane(self, luma: U8) -> Plane:
+        """Begins a frame: returns its luma plane, for `Backend.sample`. The array must stay as it is."""
 
-        It is the array itself or has `shape`, and `host()` for the array.
-        """
-
-    def plane_on_device(self, frame: Any, layout: str | None) -> Any:
+    def plane_on_device(self, frame: Any, layout: str | None) -> Plane | None:
         """The same for a frame that is in the memory of a GPU; None if it is not, or cannot be used there."""
 
     def info(self) -> dict[str, object]:
         """As `Backend.info`, and which of several engines answers."""
 
     def close(self) -> None:
-        """Releases both networks; a second call does nothing."""
+        """Releases both networks; as `Backend.close`."""

@@ -33,7 +33,7 @@ GPU_FILES = ("/dev/nvidia0", "/dev/nvhost-gpu")
 _logger = logging.getLogger("fer_edge")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """What a Recognizer asks for; see there. The networks are loaded, with their roles checked."""
 

@@ -1,27 +1,27 @@
 """ONNX Runtime on the CPU."""
 
 import importlib
+import os
+import weakref
 from typing import Any
 
 import numpy as np
 
-from fer_edge import ops
-from fer_edge.arrays import F32, U8
-from fer_edge.backends.base import Sampling
+from fer_edge.arrays import F32
+from fer_edge.backends.cpu_sampling import SamplesOnCpu
 from fer_edge.buffers import ThreadBuffer
+from fer_edge.installation import libraries
 from fer_edge.models import ModelError, ModelFile
+from fer_edge.running_calls import CLOSED
 
 PROVIDER = "CPUExecutionProvider"
 # Two threads are slower than one for up to four faces (python -m benchmarks.latency), and one thread leaves
 # the other cores free.
 DEFAULT_THREADS = 1
 
-try:
-    # importlib, because the wheels have no type information: here the modules become Any.
-    _ort: Any = importlib.import_module("onnxruntime")
-    _state: Any = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-except ImportError as _error:
-    raise ImportError(f"onnxruntime cannot be imported ({_error}); pip install onnxruntime") from _error
+_ort: Any = libraries.load("onnxruntime")
+# importlib, because the wheels have no type information: here the module becomes Any.
+_state: Any = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
 
 # The engine's errors have no common base class but Exception. These are the ones that a model file can cause.
 _ERRORS: tuple[type[Exception], ...] = (
@@ -32,7 +32,22 @@ _ERRORS: tuple[type[Exception], ...] = (
     _state.NoSuchFile,
     _state.NotImplemented,
     _state.RuntimeException,
+    # The message of an error quotes a name of the graph, and the name is not text.
+    UnicodeDecodeError,
 )
+
+
+# All backends, and in the child of a fork the sessions of the parent. To free one there would wait for ever
+# for the threads of its engine, which a fork does not copy.
+_backends: "weakref.WeakSet[OrtBackend]" = weakref.WeakSet()
+_sessions_of_parent: list[Any] = []
+
+
+def _keep_sessions_of_parent() -> None:
+    _sessions_of_parent.extend(backend._session for backend in _backends)
+
+
+os.register_at_fork(after_in_child=_keep_sessions_of_parent)
 
 
 def session_options(threads: int) -> Any:
@@ -52,10 +67,13 @@ def session_options(threads: int) -> Any:
 
 def open_session(file: bytes, threads: int = DEFAULT_THREADS, options: Any = None) -> Any:
     """Returns a session on the CPU for the bytes of an ONNX file; ``options`` replace `session_options`."""
-    return _ort.InferenceSession(file, options or session_options(threads), providers=[PROVIDER])
+    # Without a fallback, because it prints on stdout and tries the same provider again.
+    return _ort.InferenceSession(
+        file, options or session_options(threads), providers=[PROVIDER], enable_fallback=0
+    )
 
 
-class OrtBackend:
+class OrtBackend(SamplesOnCpu):
     """One session, which any thread may run, and one input array per thread."""
 
     def __init__(self, model: ModelFile, threads: int | None) -> None:
@@ -73,31 +91,36 @@ class OrtBackend:
             raise RuntimeError(f"onnxruntime was asked for {PROVIDER}, but runs on {', '.join(providers)}")
         self._input_name: str = inputs[0].name
         self._input = ThreadBuffer(np.float32)
+        _backends.add(self)
 
     def reserve(self, shape: tuple[int, ...]) -> F32:
         return self._input.reserve(shape)
 
-    def sample(self, plane: U8, matrices: F32, sides: tuple[int, int], sampling: Sampling) -> None:
-        out = self.reserve((len(matrices), 1, *sides))
-        mean, scale, border, fill = sampling
-        ops.warp_normalize(plane, matrices, out, mean=mean, scale=scale, border=border, fill=fill)
-
     def sampled(self) -> F32:
+        self._open_session()
         return self._input.reserved()
 
-    def changed(self) -> None:
-        """The network reads the same memory."""
-
     def run(self) -> list[F32]:
+        session = self._open_session()
         filled = self._input.reserved()
         try:
-            outputs: list[F32] = self._session.run(None, {self._input_name: filled})
+            outputs: list[F32] = session.run(None, {self._input_name: filled})
         except _ERRORS as error:
             raise ModelError(f"{self._path} cannot run on float32 {list(filled.shape)}: {error}") from error
+        if any(len(output) != len(filled) for output in outputs):
+            got = ", ".join(str(list(output.shape)) for output in outputs)
+            raise ModelError(f"{self._path} must return {len(filled)} rows for as many inputs, got {got}")
         return outputs
+
+    def _open_session(self) -> Any:
+        # Closed by a signal handler in the middle of a call, for which RunningCalls does not wait.
+        if (session := self._session) is None:
+            raise RuntimeError(CLOSED)
+        return session
 
     def close(self) -> None:
         self._session = None
+        self._input.free()
 
     def info(self) -> dict[str, object]:
         return {

@@ -12,10 +12,8 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
-
 from fer_edge.arrays import F32, U8
-from fer_edge.backends.base import Backend, Networks, Sampling
+from fer_edge.backends.base import Backend, Networks, Plane, Sampling, plane_on_host
 from fer_edge.backends.cuda.device import DeviceError
 from fer_edge.backends.cuda.session import Session
 from fer_edge.models import ModelError
@@ -29,22 +27,20 @@ class SwitchingPlane:
     """The luma plane of a frame, and the networks with which the frame began."""
 
     networks: Networks
-    plane: Any  # of these networks
+    plane: Plane  # of these networks
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Height and width."""
-        shape: tuple[int, ...] = self.plane.shape
-        return shape
+        return self.plane.shape
 
-    def on(self, networks: Networks) -> Any:
+    def on(self, networks: Networks) -> Plane:
         """The plane for the frame's networks, or on the CPU for others."""
         return self.plane if networks is self.networks else self.host()
 
     def host(self) -> U8:
         """The plane on the CPU."""
-        plane: U8 = self.plane if isinstance(self.plane, np.ndarray) else self.plane.host()
-        return plane
+        return plane_on_host(self.plane)
 
 
 class SwitchingNetworks:
@@ -160,10 +156,8 @@ class SwitchingBackend:
         self._local.host = array
         return array
 
-    def sample(
-        self, plane: SwitchingPlane | U8, matrices: F32, sides: tuple[int, int], sampling: Sampling
-    ) -> None:
-        given = plane if isinstance(plane, SwitchingPlane) else self._owner.plane(plane)
+    def sample(self, plane: Plane, matrices: F32, sides: tuple[int, int], sampling: Sampling) -> None:
+        given = plane if isinstance(plane, SwitchingPlane) else self._owner.plane(plane_on_host(plane))
         self._local.host = None
         self._make_input(
             given.networks,

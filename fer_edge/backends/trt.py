@@ -10,8 +10,8 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from fer_edge.arrays import F32, U8
-from fer_edge.backends.base import Sampling
+from fer_edge.arrays import F32
+from fer_edge.backends.base import Plane, Sampling, plane_on_host
 from fer_edge.backends.cuda.frame import DevicePlane
 from fer_edge.backends.cuda.memory import ThreadSets, Work
 from fer_edge.backends.cuda.session import Session
@@ -73,10 +73,8 @@ class TrtBackend:
             given.reserve(shape)
         return given.host
 
-    def sample(
-        self, plane: U8 | DevicePlane, matrices: F32, sides: tuple[int, int], sampling: Sampling
-    ) -> None:
-        device_plane = plane if isinstance(plane, DevicePlane) else self._session.plane(plane)
+    def sample(self, plane: Plane, matrices: F32, sides: tuple[int, int], sampling: Sampling) -> None:
+        device_plane = plane if isinstance(plane, DevicePlane) else self._session.plane(plane_on_host(plane))
         given = self._works.mine().input
         with self._session.exclusive():
             given.reserve((len(matrices), 1, *sides))

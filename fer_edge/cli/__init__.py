@@ -1,7 +1,8 @@
-"""The command line: `fer-edge predict | build | engines | doctor | models`.
+"""The command line: `fer-edge predict | stream | build | engines | doctor | models`.
 
-Exit codes: 0 success; 1 some input failed (the others are done), or `doctor` found a problem; 2 wrong usage,
-or the program could not start; 130 interrupted. An error is one line on stderr, never a traceback.
+Exit codes: 0 success; 1 some input failed (the others are done), the source of `stream` was lost, or `doctor`
+found a problem; 2 wrong usage, or the program could not start; 130 interrupted; 143 ended by SIGTERM, where a
+video had to be finished. An error is one line on stderr, never a traceback.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import fer_edge
-from fer_edge.cli import build, doctor, engines, list_models, predict
+from fer_edge.cli import build, doctor, engines, list_models, predict, stream
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fer-edge {fer_edge.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module, text in (
-        ("predict", predict, "recognize the expression of every face in pictures"),
+        ("predict", predict, "recognize the expression of every face in pictures and videos"),
+        ("stream", stream, "follow faces over a camera, video, folder or URL"),
         ("build", build, "build engines for an NVIDIA GPU"),
         ("engines", engines, "list, verify or prune built engines"),
         ("doctor", doctor, "check the installation"),

@@ -1,7 +1,6 @@
 """Check what is installed and what would run; print the command that fixes each problem."""
 
 import argparse
-import importlib
 import os
 import platform
 import sys
@@ -12,6 +11,7 @@ from typing import Literal
 
 import fer_edge
 from fer_edge import models
+from fer_edge.installation import installed, libraries
 
 SUMS = models.WEIGHTS / "SHA256SUMS"
 ROOT = models.WEIGHTS.parent.parent
@@ -23,10 +23,14 @@ REQUIRED_MODELS = ("face-luma", "tkfnet-nano")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding. `fix` is the command that solves a problem. With "slow", everything still works."""
+    """One finding. `fix` is the command that solves a problem.
+
+    With "slow" and "absent" everything works but what the detail says. "double" works here as well, but one
+    distribution has overwritten files of another.
+    """
 
     name: str
-    state: Literal["ok", "slow", "missing", "broken"]
+    state: Literal["ok", "slow", "absent", "double", "missing", "broken"]
     detail: str
     fix: str = ""
 
@@ -36,36 +40,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the findings; returns 0 if pictures can be processed, else 1."""
+    """Prints the findings; returns 1 if something is double, missing or broken, else 0."""
     print(f"fer-edge {fer_edge.__version__} in {models.WEIGHTS.parent}")
-    states = []
+    states = set()
     for check in _checks():
-        states.append(check.state)
+        states.add(check.state)
         print(f"  {check.state:7}  {check.name:12} {check.detail}")
         if check.fix:
             print(f"{'':24}fix: {check.fix}")
-    if "missing" in states or "broken" in states:
+    if states & {"missing", "broken"}:
         print("would not run")
         return 1
-    return _start_recognizer()
+    return max(_start_recognizer(), int("double" in states))
 
 
 def _checks() -> Iterator[Check]:
     cores = os.cpu_count()
     yield Check("python", "ok", f"{platform.python_version()} on {platform.platform()}, {cores} cores")
-    yield _library("numpy", "numpy")
+    yield _library("numpy")
     yield _kernels()
     yield _engine()
-    yield _library("cv2", "opencv-python-headless")
+    yield _opencv()
     yield from _weights()
 
 
-def _library(module: str, package: str) -> Check:
-    try:
-        version = importlib.import_module(module).__version__
-    except ImportError as error:
-        return Check(module, "missing", str(error), f"pip install {package}")
-    return Check(module, "ok", str(version))
+def _library(module: str) -> Check:
+    owners = installed.owners(module)
+    if len(owners) > 1:
+        detail = f"{' and '.join(map(str, owners))} overwrite each other's files"
+        return Check(module, "double", detail, installed.keep_one(owners))
+    loaded, reason = libraries.attempt(module)
+    if reason:
+        there = owners or installed.is_found(module)
+        state: Literal["missing", "broken"] = "broken" if there else "missing"
+        return Check(module, state, reason, installed.command_that_mends(module, reason))
+    return Check(module, "ok", str(loaded.__version__))
 
 
 def _kernels() -> Check:
@@ -82,11 +91,19 @@ def _kernels() -> Check:
 
 
 def _engine() -> Check:
-    engine = _library("onnxruntime", "onnxruntime")
-    if engine.state != "ok":
-        return engine
-    providers = importlib.import_module("onnxruntime").get_available_providers()
-    return Check("onnxruntime", "ok", f"{engine.detail} (offers {', '.join(providers)})")
+    check = _library("onnxruntime")
+    if check.state != "ok":
+        return check
+    providers = libraries.load("onnxruntime").get_available_providers()
+    return Check("onnxruntime", "ok", f"{check.detail} (offers {', '.join(providers)})")
+
+
+def _opencv() -> Check:
+    check = _library("cv2")
+    if check.state != "missing":
+        return check
+    detail = "not installed; fer-edge predict needs it to read pictures, a Recognizer does not"
+    return Check("cv2", "absent", detail, check.fix)
 
 
 def _weights() -> Iterator[Check]:

@@ -1,52 +1,25 @@
-"""Input pictures of the command line: finds the files and reads their pixels."""
+"""The files that the arguments of the command line select."""
 
-import importlib
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from fer_edge.pictures.headers.signatures import HEAD_BYTES, format_from_head, unreadable_format
 
-from fer_edge.arrays import U8
-
+# Endings of files in a folder that are read, and reported if they are damaged. Others are read by content.
 PICTURES = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".bmp",
-    ".webp",
-    ".tif",
-    ".tiff",
-    ".gif",
-    ".avif",
-    ".jp2",
-    ".ppm",
-    ".pgm",
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+    *(".gif", ".avif", ".avifs", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm", ".hdr"),
 )
-# First bytes of JPEG (also .jfif, .jpe, .mpo), PNG, BMP, GIF, TIFF, JPEG 2000, and of PBM, PGM and PPM.
-SIGNATURES = (
-    *(b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP"),
-    *(b"P%d%c" % (kind, blank) for kind in range(1, 7) for blank in b" \n\r\t"),
-)
-AVIF = (b"ftypavif", b"ftypavis")  # at byte 4
 STDIN = Path("-")
+# Names in one message.
+MAX_NAMES = 20
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
 
 
-def opencv() -> Any:
-    """Returns the module cv2; raises ImportError with the pip command."""
-    # A damaged file is reported by us; without this, OpenCV would report it too. OpenCV reads the variable
-    # when it is loaded. The equivalent function has a different name in each major version.
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    try:
-        cv2: Any = importlib.import_module("cv2")
-    except ImportError as error:
-        raise ImportError(
-            f"reading and drawing pictures needs OpenCV ({error}); pip install opencv-python-headless"
-        ) from error
-    return cv2
+def is_video(path: Path) -> bool:
+    """Whether the name is that of a video."""
+    return path.suffix.lower() in VIDEOS
 
 
 def shown(path: Path) -> str:
@@ -58,34 +31,70 @@ def pictures_from_arguments(arguments: Sequence[str]) -> tuple[list[Path], list[
     """Returns the files without duplicates, and (argument, message) for each argument without files.
 
     A folder gives the pictures and videos directly in it, a glob (`**` for any depth) the files that it
-    matches. A file that does not exist is returned too; reading it fails later.
+    matches. A file that does not exist is returned too; reading it fails later. A folder with pictures that
+    OpenCV cannot read has a message that names them.
     """
     files: dict[Path, None] = {}
     failures: list[tuple[str, str]] = []
     for argument in arguments:
         try:
-            found = _files_from_argument(argument)
+            found, left_out = _files_from_argument(argument)
         except (OSError, ValueError) as error:
             failures.append((argument, message_of(error)))
             continue
         files.update(dict.fromkeys(found))
+        if left_out:
+            failures.append((argument, _left_out(left_out)))
     return list(files), failures
 
 
-def _files_from_argument(argument: str) -> list[Path]:
+def _files_from_argument(argument: str) -> tuple[list[Path], dict[Path, str]]:
+    """The files of an argument, and the format of each picture of a folder that OpenCV cannot read."""
     path = Path(argument)
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if _is_input(p))
-        if not found:
+        found, left_out = _files_from_folder(path)
+        if not found and not left_out:
             raise ValueError("no pictures in this folder (for its subfolders: FOLDER/'**/*.jpg')")
-        return found
+        return found, left_out
     if any(sign in argument for sign in "*?[") and not path.exists():
         folder, pattern = _split_glob(path)
         found = sorted(p for p in folder.glob(str(pattern)) if p.is_file())
         if not found:
             raise ValueError("no file matches")
-        return found
-    return [path]
+        return found, {}
+    return [path], {}
+
+
+def _files_from_folder(folder: Path) -> tuple[list[Path], dict[Path, str]]:
+    """The pictures and videos of a folder by ending or first bytes, and the unreadable pictures."""
+    found: list[Path] = []
+    left_out: dict[Path, str] = {}
+    for path in sorted(folder.iterdir()):
+        # macOS writes ._NAME files with attributes beside the pictures on foreign disks.
+        if not path.is_file() or path.name.startswith("._"):
+            continue
+        if path.suffix.lower() in PICTURES + VIDEOS:
+            found.append(path)
+            continue
+        try:
+            with path.open("rb") as file:
+                head = file.read(HEAD_BYTES)
+        except OSError:
+            # It may be a picture. Reading it fails later, with the reason.
+            found.append(path)
+            continue
+        if kind := unreadable_format(head, path.suffix):
+            left_out[path] = kind
+        elif format_from_head(head):
+            found.append(path)
+    return found, left_out
+
+
+def _left_out(pictures: dict[Path, str]) -> str:
+    names = [shown(Path(path.name)) for path in pictures]
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    kinds = ", ".join(dict.fromkeys(pictures.values()))
+    return f"OpenCV cannot read {', '.join(names[:MAX_NAMES])}{more} ({kinds}); convert them to JPEG or PNG"
 
 
 def _split_glob(path: Path) -> tuple[Path, Path]:
@@ -98,65 +107,6 @@ def _split_glob(path: Path) -> tuple[Path, Path]:
     return Path(path.anchor), path.relative_to(path.anchor) if path.anchor else path
 
 
-def _is_input(path: Path) -> bool:
-    """Whether a file of a folder is a picture or a video, by its ending or its first bytes."""
-    # macOS writes ._NAME files with attributes beside the pictures on foreign disks.
-    if not path.is_file() or path.name.startswith("._"):
-        return False
-    if path.suffix.lower() in PICTURES + VIDEOS:
-        return True
-    with path.open("rb") as file:
-        head = file.read(12)
-    return head.startswith(SIGNATURES) or head[8:12] == b"WEBP" or head[4:12] in AVIF
-
-
-def read_picture(path: Path) -> U8:
-    """Returns a picture as uint8 [H, W, 3] BGR, turned upright by its EXIF orientation. `-` is stdin.
-
-    16-bit pictures are reduced to 8 bits, an alpha channel is dropped.
-
-    Raises:
-        OSError: the file is missing or not readable.
-        ValueError: the file is a video, empty, damaged, or not a picture.
-    """
-    if path.suffix.lower() in VIDEOS:
-        raise ValueError(
-            "is a video, and videos are not supported yet; take pictures out of it first: "
-            f"ffmpeg -i '{shown(path)}' -vf fps=2 frame-%05d.jpg"
-        )
-    # Not cv2.imread: it cannot open names outside the system's code page and gives no reason for a failure.
-    # Not numpy.fromfile: it cannot read a pipe.
-    data = np.frombuffer(sys.stdin.buffer.read() if path == STDIN else path.read_bytes(), np.uint8)
-    if not len(data):
-        raise ValueError("is empty (0 bytes)")
-    cv2 = opencv()
-    try:
-        picture: U8 | None = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ValueError(f"cannot be decoded: {error.err}") from error
-    if picture is None or _is_jpeg_without_end(data.tobytes()):
-        raise ValueError(_why_undecodable(data[:12].tobytes()))
-    return picture
-
-
 def message_of(error: Exception) -> str:
     """Returns the message without the name of the file, which the caller adds."""
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-
-
-def _is_jpeg_without_end(data: bytes) -> bool:
-    """Whether a JPEG is truncated. OpenCV 4 reports no error and fills the missing part with grey."""
-    at = 2
-    # Skip the header segments up to the scan of the picture, because a thumbnail in the header also has an
-    # end marker.
-    while data.startswith(b"\xff\xd8") and data[at : at + 1] == b"\xff":
-        if data[at + 1 : at + 2] == b"\xda":
-            return data.find(b"\xff\xd9", at) < 0
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return False
-
-
-def _why_undecodable(head: bytes) -> str:
-    if head.startswith(SIGNATURES) or head[8:12] == b"WEBP":
-        return "is damaged or cut short; copy or download it again"
-    return "is not a picture that OpenCV can read (JPEG, PNG, WebP, BMP, TIFF, ...)"

@@ -1,51 +1,58 @@
-"""Recognize the expression of every face in pictures.
+"""Recognize the expression of every face in pictures and videos.
 
-The output is a table, JSON lines or CSV; --draw also writes annotated copies.
+The output is a table, JSON lines or CSV; --draw also writes annotated copies. In videos, faces are followed
+and their expressions smoothed, as in `stream`.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_edge.arrays import U8
-from fer_edge.cli.pictures import message_of, opencv, pictures_from_arguments, read_picture, shown
+from fer_edge.cli.pictures import is_video, message_of, pictures_from_arguments, shown
+from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
 from fer_edge.cli.report import CsvReport, JsonReport, Report, TableReport
+from fer_edge.cli.video.predict_video import VideoPredictor, timeline_path
+from fer_edge.cli.video.video_report import NoPictures, video_report_from_options
+from fer_edge.detection.scales import smallest_face_px
+from fer_edge.installation.import_opencv import opencv
 from fer_edge.models import ModelError
+from fer_edge.pictures.read_picture import read_picture
 from fer_edge.result import Face
+
+# Finer than the default of Recognizer: groups are photographed more often than filmed, and time matters less.
+# `python -m training.evaluate_search` shows what both find.
+MIN_FACE_SHARE = 1 / 80
+MAX_FACES = 1000
 
 if TYPE_CHECKING:
     from fer_edge.recognizer import Recognizer
+
+# Annotated copies of smaller pictures are enlarged by an integer factor, so that their text is readable.
+MIN_LONG_PX = 640
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `predict`."""
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="picture, folder of pictures, or quoted glob"
+        "paths", nargs="+", metavar="PATH", help="picture or video, folder of them, or quoted glob"
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON object per picture, one per line")
+    form.add_argument(
+        "--json", action="store_true", help="print one JSON object per picture or frame, one per line"
+    )
     form.add_argument("--csv", action="store_true", help="print one CSV row per face, with all probabilities")
     parser.add_argument(
-        "--draw", type=Path, metavar="DIR", help="write annotated copies NAME-faces.jpg into DIR"
+        "--draw",
+        type=Path,
+        metavar="DIR",
+        help="write annotated copies NAME-faces.jpg or .mp4 into DIR, and a timeline of each video",
     )
-    parser.add_argument(
-        "--model", default="tkfnet-nano", help="embedded name or ONNX file (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--detector", default="face-luma", help="embedded name or ONNX file (default: %(default)s)"
-    )
-    parser.add_argument("--backend", default="auto", help="auto or onnxruntime (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="CPU threads of the engine (default: 1)")
-    parser.add_argument(
-        "--min-face",
-        type=float,
-        metavar="PX",
-        help="smallest face to find (default: a 20th of the longer side)",
-    )
-    parser.add_argument(
-        "--threshold", type=float, help="minimum score of a face (default: the value of the detector)"
+    add_recognizer_arguments(
+        parser, min_face="an 80th of the longer side of a picture, at least 16; a 20th of that of a video"
     )
 
 
@@ -53,62 +60,71 @@ def run(options: argparse.Namespace) -> int:
     """Runs `fer-edge predict` and returns its exit code."""
     try:
         opencv()
-        recognizer = _recognizer_from_options(options)
+        recognizer = recognizer_from_options(options, min_face_share=MIN_FACE_SHARE, max_faces=MAX_FACES)
         if options.draw is not None:
             options.draw.mkdir(parents=True, exist_ok=True)
     except (ModelError, ImportError, ValueError, OSError) as error:
         print(f"fer-edge: {error}", file=sys.stderr)
         return 2
-    with recognizer:
+    with recognizer, ExitStack() as opened:
         paths, failures = pictures_from_arguments(options.paths)
+        if options.csv and any(map(is_video, paths)) and not all(map(is_video, paths)):
+            print("fer-edge: --csv takes pictures or videos, not both; their columns differ", file=sys.stderr)
+            return 2
         report = _report_from_options(options, paths, recognizer.labels)
+        # Frames are searched as by a Recognizer, since there are many.
+        for_videos = recognizer
+        if any(map(is_video, paths)):
+            for_videos = opened.enter_context(recognizer_from_options(options))
+        videos = VideoPredictor(for_videos, video_report_from_options(options, paths, recognizer.labels))
         for argument, message in failures:
             _fail(report, argument, message)
         copies = _copy_paths(paths, options.draw)
         done = [
-            _predict_one(recognizer, path, copy, report) for path, copy in zip(paths, copies, strict=True)
+            _predict_video(videos, path, copy, report)
+            if is_video(path)
+            else _predict_one(recognizer, path, copy, report, options.min_face)
+            for path, copy in zip(paths, copies, strict=True)
         ]
     return 0 if all(done) and not failures else 1
-
-
-def _recognizer_from_options(options: argparse.Namespace) -> "Recognizer":
-    # Imported here, so that `fer-edge --help` needs no engine and a wrong FER_EDGE_OPS is reported like any
-    # other setting.
-    from fer_edge.recognizer import Recognizer
-
-    return Recognizer(
-        options.model,
-        detector=options.detector,
-        backend=options.backend,
-        threads=options.threads,
-        min_face=options.min_face,
-        threshold=options.threshold,
-    )
 
 
 def _report_from_options(options: argparse.Namespace, paths: Sequence[Path], labels: Sequence[str]) -> Report:
     if options.json:
         return JsonReport()
+    if paths and all(map(is_video, paths)):
+        return NoPictures()
     return CsvReport(labels) if options.csv else TableReport(paths, labels)
 
 
-def _predict_one(recognizer: "Recognizer", path: Path, copy: Path | None, report: Report) -> bool:
+def _predict_one(
+    recognizer: "Recognizer", path: Path, copy: Path | None, report: Report, min_face: float | None
+) -> bool:
     """Reads, processes and reports one picture; returns whether this succeeded."""
     try:
-        picture = read_picture(path)
+        picture, notes = read_picture(path)
+        for note in notes:
+            print(f"fer-edge: {shown(path)}: {note}", file=sys.stderr)
         faces = recognizer(picture)
     except (OSError, ValueError, ModelError) as error:
         _fail(report, shown(path), message_of(error))
         return False
     if copy is not None:
         try:
-            _write_copy(copy, picture, faces, recognizer.labels)
+            _write_copy(copy, picture, faces)
         except (OSError, ValueError) as error:
             # The output is named, since nothing is wrong with the input.
             _fail(report, shown(path), f"{shown(copy)} cannot be written: {message_of(error)}")
             return False
-    report.picture(path, faces, copy)
+    min_face_px = smallest_face_px(max(picture.shape), min_face, MIN_FACE_SHARE)
+    report.picture(path, faces, copy, min_face_px)
     return True
+
+
+def _predict_video(videos: VideoPredictor, path: Path, copy: Path | None, report: Report) -> bool:
+    if message := videos.predict(path, copy):
+        _fail(report, shown(path), message)
+    return message is None
 
 
 def _fail(report: Report, name: str, message: str) -> None:
@@ -124,19 +140,31 @@ def _copy_paths(paths: Sequence[Path], folder: Path | None) -> list[Path | None]
     taken = {str(path.resolve()).casefold() for path in paths}
     copies: list[Path | None] = []
     for path in paths:
-        number, copy = 1, folder / f"{path.stem}-faces.jpg"
-        while (key := str(copy.resolve()).casefold()) in taken:
+        ending = ".mp4" if is_video(path) else ".jpg"
+        number, copy = 1, folder / f"{path.stem}-faces{ending}"
+        while not taken.isdisjoint(keys := _keys_of_outputs(copy)):
             number += 1
-            copy = folder / f"{path.stem}-faces-{number}.jpg"
-        taken.add(key)
+            copy = folder / f"{path.stem}-faces-{number}{ending}"
+        taken |= keys
         copies.append(copy)
     return copies
 
 
-def _write_copy(copy: Path, picture: U8, faces: Sequence[Face], labels: Sequence[str]) -> None:
-    from fer_edge.cli.draw import annotated
+def _keys_of_outputs(copy: Path) -> set[str]:
+    outputs = [copy, timeline_path(copy)] if is_video(copy) else [copy]
+    return {str(path.resolve()).casefold() for path in outputs}
 
-    encoded, data = opencv().imencode(".jpg", annotated(picture, faces, labels))
+
+def _write_copy(copy: Path, picture: U8, faces: Sequence[Face]) -> None:
+    from fer_edge.draw import annotate
+
+    cv2 = opencv()
+    scale = max(1, -(-MIN_LONG_PX // max(picture.shape[:2])))
+    try:
+        encoded, data = cv2.imencode(".jpg", annotate(picture, faces, scale=scale))
+    except cv2.error:
+        # OpenCV 4.10 raises, later releases return False.
+        encoded = False
     if not encoded:
         height, width = picture.shape[:2]
         raise ValueError(f"a JPEG holds at most 65500 pixels a side, got {width} x {height}")

@@ -16,8 +16,8 @@ MAX_NAME_WIDTH = 48
 class Report(Protocol):
     """Prints each result as soon as it is available, in the order of the inputs."""
 
-    def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None) -> None:
-        """Prints the faces of a picture and the path of its annotated copy."""
+    def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None, min_face_px: float) -> None:
+        """Prints the faces of a picture, of this size and larger, and the path of its annotated copy."""
 
     def failure(self, path: str, message: str) -> None:
         """Prints that an input failed. The caller also writes the message to stderr."""
@@ -31,9 +31,9 @@ class TableReport:
         self._label_width = max(10, *map(len, labels))
         self._line("file", "face", "expression", "conf.", "box (x0 y0 x1 y1)", "note")
 
-    def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None) -> None:
+    def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None, min_face_px: float) -> None:
         if not faces:
-            self._line(shown(path), "-", "no face", "", "", "")
+            self._line(shown(path), "-", "no face", "", "", f"of {min_face_px:.0f} px and more")
         for number, face in enumerate(faces, 1):
             box = " ".join(f"{value:4.0f}" for value in face.box)
             self._line(
@@ -52,10 +52,17 @@ class TableReport:
 
 
 class JsonReport:
-    """One JSON object per picture and line: `file`, and `faces` or `error`; with --draw also `drawn`."""
+    """One JSON object per picture and line: `file`, and `min_face_px` and `faces`, or `error`.
 
-    def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None) -> None:
-        record: dict[str, object] = {"file": str(path), "faces": [face.to_dict() for face in faces]}
+    With --draw also `drawn`.
+    """
+
+    def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None, min_face_px: float) -> None:
+        record: dict[str, object] = {
+            "file": str(path),
+            "min_face_px": round(min_face_px, 1),
+            "faces": [face.to_dict() for face in faces],
+        }
         if drawn is not None:
             record["drawn"] = str(drawn)
         print(json.dumps(record))
@@ -73,7 +80,7 @@ class CsvReport:
         head = ["file", "face", "label", "confidence", "abstain_reason", "score", "x0", "y0", "x1", "y1"]
         self._writer.writerow([*head, *labels])
 
-    def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None) -> None:
+    def picture(self, path: Path, faces: Sequence[Face], drawn: Path | None, min_face_px: float) -> None:
         if not faces:
             self._writer.writerow([shown(path)] + [""] * (9 + len(self._labels)))
         for number, face in enumerate(faces, 1):

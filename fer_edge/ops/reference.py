@@ -24,6 +24,8 @@ MAX_LEVEL = 6
 STRIDES = (8, 16, 32)
 # exp(8) strides are 95,000 px at the coarsest stride: larger than any frame, and far from overflow.
 MAX_LOG_SIDE = 8.0
+# Coordinates from here on are not real, and their squares and products would overflow in later stages.
+MAX_POSITION = 2.0**24
 
 
 def luma_from_bgr(bgr: U8, out: U8 | None = None) -> U8:
@@ -45,7 +47,8 @@ def luma_from_bgr(bgr: U8, out: U8 | None = None) -> U8:
     # 0.114, 0.587 and 0.299 in units of 2**-15, rounded as in OpenCV since 4.0.
     luma = ((3735 * blue + 19235 * green + 9798 * red + (1 << 14)) >> 15).astype(np.uint8)
     if out is None:
-        return luma
+        # NumPy keeps the memory order of the frame, which may be by columns.
+        return np.ascontiguousarray(luma)
     out[...] = luma
     return out
 
@@ -152,7 +155,7 @@ def decode_faces(maps: Sequence[F32], *, threshold: float, overlap: float) -> tu
     Each cell of a map proposes one face. Channels: 0 logit of the score; 1, 2 offset of the box centre from
     the cell centre, in strides; 3, 4 logarithm of width and height, in strides; 5 to 14 offsets x, y of five
     landmarks from the cell centre, in strides. A cell with a NaN logit, or with a box or landmarks that are
-    not finite, is never a face.
+    not finite or further than 2 ** 24 pixels away, is never a face.
 
     Args:
         maps: three float32 [15, H / s, W / s], C-contiguous, for the strides s = 8, 16, 32.
@@ -193,8 +196,9 @@ def _proposals(level: F32, stride: int, threshold: float) -> tuple[F32, F32, F32
         half = sides * (step / 2)
         boxes = np.concatenate([middle - half, middle + half], axis=1)
         landmarks = centre[:, None] + values[:, 5:].reshape(-1, 5, 2) * step
-    finite = np.isfinite(boxes).all(axis=1) & np.isfinite(landmarks).all(axis=(1, 2))
-    return values[finite, 0], boxes[finite], landmarks[finite]
+    # False for NaN.
+    real = (np.abs(boxes) < MAX_POSITION).all(axis=1) & (np.abs(landmarks) < MAX_POSITION).all(axis=(1, 2))
+    return values[real, 0], boxes[real], landmarks[real]
 
 
 def _distinct(boxes: F32, overlap: np.float32) -> npt.NDArray[np.intp]:

@@ -82,7 +82,7 @@ def test_sessions_of_other_tools_have_the_same_options_unless_they_bring_their_o
     given = ort.open_session(file, 2, own).get_session_options()
     assert (given.intra_op_num_threads, given.log_severity_level) == (3, 1)
     # A double of the engine, because the installed wheel has no provider that would be taken instead.
-    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, providers: providers)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, providers, **_settings: providers)
     assert ort.open_session(file) == ["CPUExecutionProvider"]
 
 
@@ -117,7 +117,35 @@ def test_all_errors_of_the_engine_are_caught() -> None:
         "NotImplemented",
         "RuntimeException",
     )
-    assert {getattr(state, name) for name in names} == set(ort._ERRORS)
+    assert {*(getattr(state, name) for name in names), UnicodeDecodeError} == set(ort._ERRORS)
+
+
+def test_a_name_in_the_graph_that_is_no_text(
+    write_model: WriteModel, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = write_model(expression_graph(), EXPRESSION_SPEC).read_bytes()
+    path = tmp_path / "renamed.onnx"
+    # The error of the engine quotes the unknown operation.
+    path.write_bytes(data.replace(b"Flatten", b"Flatt\xff\xfe"))
+    with pytest.raises(ModelError, match=r"cannot load .*renamed\.onnx: 'utf-8' codec can't decode"):
+        OrtBackend(models.load(path, "expression"), 1)
+    assert capfd.readouterr().out == ""
+
+
+def test_a_network_with_another_number_of_rows_than_its_input(write_model: WriteModel) -> None:
+    graph = expression_graph()
+    # Always two rows, the number of faces of the first run.
+    graph.node[-1].output[0] = "one"
+    graph.node.append(helper.make_node("Expand", ["first", "shape"], ["logits"]))
+    graph.node.insert(3, helper.make_node("ReduceMean", ["one", "rows"], ["first"], keepdims=1))
+    graph.initializer.append(numpy_helper.from_array(np.array([2, 8], np.int64), "shape"))
+    graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "rows"))
+    backend = OrtBackend(models.load(write_model(graph, EXPRESSION_SPEC), "expression"), 1)
+    backend.reserve((2, 1, 16, 16)).fill(0)
+    assert backend.run()[0].shape == (2, 8)
+    backend.reserve((3, 1, 16, 16)).fill(0)
+    with pytest.raises(ModelError, match=r"must return 3 rows for as many inputs, got \[2, 8\]"):
+        backend.run()
 
 
 def test_an_unknown_backend_lists_the_known() -> None:
@@ -129,7 +157,9 @@ def test_a_backend_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.
     monkeypatch.delitem(sys.modules, "fer_edge.backends.ort")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     for name in ("auto", "onnxruntime"):
-        with pytest.raises(ImportError, match=r"onnxruntime cannot be imported .*pip install onnxruntime"):
+        with pytest.raises(
+            ImportError, match=r"onnxruntime cannot be imported .*; pip install .*onnxruntime"
+        ):
             backends.opener_for(name)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.documents import BLOCK, DOCUMENTS, ROOT, with_figures
-from fer_edge import models
+from fer_edge import Recognizer, models
 
 MODELS = ROOT / "docs" / "models"
 
@@ -44,6 +44,17 @@ def test_every_block_belongs_to_a_document_of_the_table() -> None:
     assert {name for name in found if BLOCK.search((ROOT / name).read_text(encoding="utf-8"))} == set(
         DOCUMENTS
     )
+
+
+def test_the_docstring_of_recognizer_has_the_measured_shares() -> None:
+    measured = _json(MODELS / "metrics" / "face-luma-search.json")
+    assert measured["graph_sha256"] == _graph_sha256("face-luma.onnx")
+    coarse, fine = measured["searches"]["20"], measured["searches"]["80"]
+    text = " ".join((Recognizer.__doc__ or "").split())
+    for search in (coarse, fine):
+        assert f"finds {search['recall_5_10']:.0%}".replace("%", " %") in text
+        assert f"{search['recall_2.5_5']:.0%}".replace("%", " %") in text
+    assert f"in {fine['milliseconds'] / coarse['milliseconds']:.0f} times the time" in text
 
 
 def test_the_shipped_specs_contain_the_measured_values() -> None:
@@ -87,11 +98,22 @@ def test_a_certificate_names_shipped_graphs(certificate: str, graphs: dict[str, 
     }
 
 
+def test_the_exports_are_of_shipped_models() -> None:
+    shipped = {path.stem: _graph_sha256(path.name) for path in models.WEIGHTS.glob("*.onnx")}
+    certificates = [_json(path) for path in (MODELS / "exports").glob("*.json")]
+    references = {c["model"]: c["reference_graph_sha256"] for c in certificates}
+    assert references["tkfnet-nano"] == shipped["tkfnet-nano-float32"], "run python -m benchmarks.exports"
+    assert references["face-luma"] == shipped["face-luma"], "run python -m benchmarks.exports"
+    for c in certificates:
+        assert c["changed_labels"] <= c["limits"]["changed_labels"], (c["model"], c["precision"])
+
+
 # Measured from an uncommitted tree; its checkpoint was not kept, so it cannot be measured again.
 NOT_REPEATABLE = {"conv-cut-atto.json"}
 
 
 def test_results_come_from_committed_trees() -> None:
-    paths = [*ROOT.glob("benchmarks/results/*.json"), *MODELS.glob("metrics/*.json"), *MODELS.glob("*.json")]
+    folders = (ROOT / "benchmarks" / "results", MODELS, MODELS / "metrics", MODELS / "exports")
+    paths = [path for folder in folders for path in folder.glob("*.json")]
     commits = {path.name: str(_json(path).get("context", {}).get("commit", "")) for path in paths}
     assert {name for name, commit in commits.items() if "dirty" in commit} == NOT_REPEATABLE

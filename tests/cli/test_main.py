@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fer_edge
-from fer_edge.cli import doctor, list_models, main, predict
+from fer_edge.cli import doctor, list_models, main, predict, stream
 
 Output = pytest.CaptureFixture[str]
 
@@ -31,6 +31,7 @@ def test_the_help_lists_the_commands_in_order(capsys: Output) -> None:
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines() if line.startswith("    ")] == [
         "predict",
+        "stream",
         "build",
         "engines",
         "doctor",
@@ -41,13 +42,14 @@ def test_the_help_lists_the_commands_in_order(capsys: Output) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "module"), [("predict", predict), ("doctor", doctor), ("models", list_models)]
+    ("command", "module"),
+    [("predict", predict), ("stream", stream), ("doctor", doctor), ("models", list_models)],
 )
 def test_each_command_runs_its_module(
     command: str, module: Any, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     monkeypatch.setattr(module, "run", lambda options: 17)
-    assert main([command, *(["x.jpg"] if command == "predict" else [])]) == 17
+    assert main([command, *(["x.jpg"] if command in ("predict", "stream") else [])]) == 17
     assert _stopped([command, "--help"]) == 0
     assert module.__doc__.split()[0] in capsys.readouterr().out
 
@@ -104,7 +106,7 @@ def test_interrupts_and_closed_pipes(
 
 def test_the_module_is_the_command() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "fer_edge.cli", "--version"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "fer_edge", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"fer-edge {fer_edge.__version__}\n"
 

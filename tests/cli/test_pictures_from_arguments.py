@@ -6,7 +6,10 @@ import pytest
 
 from fer_edge.cli.pictures import pictures_from_arguments
 
-PICTURE_SUFFIXES = ["jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff", "gif", "avif", "jp2", "ppm", "pgm"]
+PICTURE_SUFFIXES = [
+    *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "bmp", "dib", "webp", "tif", "tiff", "gif", "avif"),
+    *("avifs", "jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "pam", "pfm", "hdr"),
+]
 VIDEO_SUFFIXES = ["mp4", "mov", "avi", "mkv", "webm", "m4v", "mpg", "mpeg", "wmv", "flv", "3gp"]
 SUFFIXES = PICTURE_SUFFIXES + VIDEO_SUFFIXES
 
@@ -59,7 +62,7 @@ def test_arguments_without_files(folder: Path) -> None:
 def test_a_folder_selects_every_kind_of_picture_and_video(tmp_path: Path) -> None:
     for number, suffix in enumerate(SUFFIXES):
         (tmp_path / f"{number:02}.{suffix.upper() if number % 2 else suffix}").touch()
-    for name in ("x.txt", "x.jpg.bak", "jpg", "y.heic"):
+    for name in ("x.txt", "x.jpg.bak", "jpg", "y.svg"):
         (tmp_path / name).touch()
     (tmp_path / "folder.jpg").mkdir()
     files, failures = pictures_from_arguments([str(tmp_path)])
@@ -96,6 +99,40 @@ def test_a_folder_is_read_by_content_too(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(head)
     found, failures = pictures_from_arguments([str(tmp_path)])
     assert [path.name for path in found] == ["bits.pbm", "map.pnm", "new.heif", "photo", "scan.jfif"]
+    assert failures == []
+
+
+def test_pictures_of_a_folder_that_opencv_cannot_read_are_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "b.jpg").touch()
+    (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x1cftypheic")
+    (tmp_path / "c.dng").write_bytes(b"II*\0\x08\0\0\0")
+    (tmp_path / "d").write_bytes(b"\0\0\0\x1cftypmif1\0\0\0\0heic")
+    (tmp_path / "really-a-jpeg.dng").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "._e.heic").write_bytes(b"\0\5\x16\7")
+    expected = "OpenCV cannot read a.HEIC, c.dng, d (HEIC, raw camera); convert them to JPEG or PNG"
+    found, failures = pictures_from_arguments([str(tmp_path)])
+    assert [path.name for path in found] == ["b.jpg", "really-a-jpeg.dng"]
+    assert failures == [(str(tmp_path), expected)]
+    for number in range(30):
+        (tmp_path / f"x{number:02}.heic").touch()
+    _, ((_, message),) = pictures_from_arguments([str(tmp_path)])
+    assert message.startswith("OpenCV cannot read a.HEIC, c.dng, d, x00.heic, ")
+    assert "x16.heic and 13 more (HEIC, raw camera)" in message
+
+
+def test_a_file_that_cannot_be_opened_does_not_hide_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("b.jpg", "c"):
+        (tmp_path / name).touch()
+
+    # A double, because the superuser may open every file.
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    found, failures = pictures_from_arguments([str(tmp_path)])
+    assert [path.name for path in found] == ["b.jpg", "c"]
     assert failures == []
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tiny import DETECTOR_SPEC, LABELS, limited_detector_graph, write_picture
+from made_pictures import tiff
+from tiny import DETECTOR_SPEC, LABELS, frame_with_cells, limited_detector_graph, write_picture
 
 from fer_edge.cli import main
 from fer_edge.models import ModelError
@@ -44,6 +45,37 @@ def test_an_argument_without_files_is_a_failure(predict: Predict, two: TwoPictur
         assert records[0]["file"] == argument
         assert "error" in records[0]
         assert [record["file"] for record in records[1:]] == [str(path) for path in two]
+
+
+def test_a_folder_with_a_picture_that_cannot_be_read_fails_but_the_rest_is_done(
+    predict: Predict, two: TwoPictures, tmp_path: Path
+) -> None:
+    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x1cftypheic")
+    done = predict("--json", tmp_path)
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 1
+    assert done.err.startswith(f"fer-edge: {tmp_path}: OpenCV cannot read phone.heic (HEIC); ")
+    assert len(done.err.splitlines()) == 1
+    assert [record["file"] for record in records] == [str(tmp_path), *map(str, two)]
+    assert "phone.heic" in records[0]["error"]
+    assert [len(record["faces"]) for record in records[1:]] == [2, 0]
+
+
+def test_only_the_first_frame_is_said_on_stderr(predict: Predict, tmp_path: Path) -> None:
+    (tmp_path / "scan.tif").write_bytes(tiff(frame_with_cells((10, 7)), pages=3))
+    done = predict("--json", tmp_path)
+    assert (done.code, len(json.loads(done.out)["faces"])) == (0, 1)
+    assert done.err == f"fer-edge: {tmp_path}/scan.tif: holds 3 frames or pages; only the first is used\n"
+
+
+def test_a_photograph_is_searched_more_finely_than_a_frame(predict: Predict, tmp_path: Path) -> None:
+    # More small faces than Recognizer finds, and keeps, by default.
+    cells = [(5 * column + 2, 5 * row + 2) for row in range(16) for column in range(25)]
+    cv2.imwrite(str(tmp_path / "group.png"), frame_with_cells(*cells, width=1280, height=960))
+    (record,) = map(json.loads, predict("--json", tmp_path / "group.png").out.splitlines())
+    assert (len(record["faces"]), record["min_face_px"]) == (400, 16)
+    (record,) = map(json.loads, predict("--json", "--min-face", 64, tmp_path / "group.png").out.splitlines())
+    assert (record["faces"], record["min_face_px"]) == ([], 64)
 
 
 def test_every_argument_without_files_is_reported(predict: Predict, two: TwoPictures) -> None:
@@ -91,6 +123,7 @@ def test_a_picture_that_the_model_cannot_run_on_is_one_failure(
         (["--backend", "onnxruntime"], {"backend": "onnxruntime"}),
         (["--model", "m.onnx", "--detector", "d.onnx"], {"model": "m.onnx", "detector": "d.onnx"}),
         ([], {"model": "tkfnet-nano", "detector": "face-luma"}),
+        ([], {"min_face_share": 1 / 80, "max_faces": 1000}),
     ],
 )
 def test_options_reach_the_recognizer(
@@ -126,7 +159,7 @@ def test_one_bad_file_in_a_folder_is_reported_and_the_rest_done(predict: Predict
     errors = done.err.splitlines()
     assert len(errors) == 2
     assert errors[0] == f"fer-edge: {tmp_path}/b.png: is damaged or cut short; copy or download it again"
-    assert errors[1].startswith(f"fer-edge: {tmp_path}/c.mp4: is a video, and videos are not supported yet")
+    assert errors[1].startswith(f"fer-edge: {tmp_path}/c.mp4: cannot be read as a video")
 
 
 def test_draw_never_collides_nor_touches_an_input(predict: Predict, tmp_path: Path) -> None:
@@ -215,11 +248,11 @@ def test_an_interrupt_is_130(predict: Predict, two: TwoPictures, monkeypatch: py
 
 @pytest.fixture
 def in_a_process(detector_file: Path, expression_file: Path) -> Run:
-    """Runs `python -m fer_edge.cli predict` in a shell, as a user does."""
+    """Runs `python -m fer_edge predict` in a shell, as a user does."""
 
     def run(arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         command = (
-            f"'{sys.executable}' -m fer_edge.cli predict {arguments} --model '{expression_file}' "
+            f"'{sys.executable}' -m fer_edge predict {arguments} --model '{expression_file}' "
             f"--detector '{detector_file}' --threads 1"
         )
         return subprocess.run(
@@ -255,4 +288,7 @@ def test_without_opencv_the_pip_line_is_given(
     monkeypatch.setitem(sys.modules, "cv2", None)
     done = predict(two[0])
     assert done.code == 2
-    assert "pip install opencv-python-headless" in done.err
+    assert done.err.startswith(
+        "fer-edge: reading and drawing pictures and videos needs OpenCV: cv2 cannot be imported ("
+    )
+    assert "); pip install " in done.err

@@ -26,7 +26,7 @@ def test_table(predict: Predict, two: TwoPictures) -> None:
     assert head.split() == ["file", "face", "expression", "conf.", "box", "(x0", "y0", "x1", "y1)", "note"]
     assert first.split()[1:8] == ["1", "neutral", "49%", "68", "44", "100", "76"]
     assert second.split()[1] == "2"
-    assert none.split()[1:] == ["-", "no", "face"]
+    assert none.split()[1:] == ["-", "no", "face", "of", "16", "px", "and", "more"]
     assert head.index("expression") == first.index("neutral") == none.index("no face")
 
 
@@ -66,7 +66,8 @@ def test_the_same_faces_in_all_three_formats(predict: Predict, tmp_path: Path) -
     (record,) = (json.loads(line) for line in predict("--json", *options).out.splitlines())
     (face,) = record["faces"]
     assert face["abstain_reason"] == "face too small"
-    assert list(record) == ["file", "faces"]
+    assert list(record) == ["file", "min_face_px", "faces"]
+    assert record["min_face_px"] == 8
     (row,) = csv.DictReader(io.StringIO(predict("--csv", *options).out))
     assert (row["label"], row["abstain_reason"]) == (face["label"], "face too small")
     assert [float(row[key]) for key in ("x0", "y0", "x1", "y1")] == pytest.approx(face["box"], abs=1e-3)
@@ -104,8 +105,8 @@ def test_the_columns_are_as_wide_as_they_must_be(
 ) -> None:
     report = TableReport([Path(name) for name in names], labels)
     for name in names:
-        report.picture(Path(name), [_face(), _face(abstain_reason="too far", confidence=1)], None)
-    report.picture(Path(names[0]), [], Path("copy.jpg"))
+        report.picture(Path(name), [_face(), _face(abstain_reason="too far", confidence=1)], None, 16)
+    report.picture(Path(names[0]), [], Path("copy.jpg"), 49.96)
     report.failure(names[0], "is printed on stderr")
     first, second = widths
     expected = [f"{'file':{first}}  face  {'expression':{second}}  conf.  box (x0 y0 x1 y1)    note"]
@@ -114,14 +115,14 @@ def test_the_columns_are_as_wide_as_they_must_be(
         expected.append(f"{shown:{first}}     1  {'b':{second}}    88%     2   20  300 4000")
         expected.append(f"{shown:{first}}     2  {'b':{second}}   100%     2   20  300 4000  too far")
     shown = names[0] if len(names[0]) <= 48 else "..." + names[0][-45:]
-    expected += [f"{shown:{first}}     -  no face", "  drawn: copy.jpg"]
+    expected += [f"{shown:{first}}     -  {'no face':{second}}{'of 50 px and more':>47}", "  drawn: copy.jpg"]
     assert capsys.readouterr().out.splitlines() == expected
 
 
 def test_the_text_of_the_csv(capsys: pytest.CaptureFixture[str]) -> None:
     report = CsvReport(["a", "b"])
-    report.picture(Path("x,y.jpg"), [_face(), _face(abstain_reason="too far")], Path("copy.jpg"))
-    report.picture(Path("z.jpg"), [], None)
+    report.picture(Path("x,y.jpg"), [_face(), _face(abstain_reason="too far")], Path("copy.jpg"), 49.96)
+    report.picture(Path("z.jpg"), [], None, 16)
     report.failure("w.jpg", "is printed on stderr")
     assert capsys.readouterr().out == (
         "file,face,label,confidence,abstain_reason,score,x0,y0,x1,y1,a,b\n"
@@ -133,9 +134,17 @@ def test_the_text_of_the_csv(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_records_of_the_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     report = JsonReport()
-    report.picture(Path("x.jpg"), [_face()], Path("copy.jpg"))
-    report.picture(Path("y.jpg"), [], None)
+    report.picture(Path("x.jpg"), [_face()], Path("copy.jpg"), 49.96)
+    report.picture(Path("y.jpg"), [], None, 16)
     report.failure("z.jpg", "is damaged")
     first, *rest = map(json.loads, capsys.readouterr().out.splitlines())
-    assert first == {"file": "x.jpg", "faces": [_face().to_dict()], "drawn": "copy.jpg"}
-    assert rest == [{"file": "y.jpg", "faces": []}, {"file": "z.jpg", "error": "is damaged"}]
+    assert first == {
+        "file": "x.jpg",
+        "min_face_px": 50.0,
+        "faces": [_face().to_dict()],
+        "drawn": "copy.jpg",
+    }
+    assert rest == [
+        {"file": "y.jpg", "min_face_px": 16, "faces": []},
+        {"file": "z.jpg", "error": "is damaged"},
+    ]

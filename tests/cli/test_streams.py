@@ -11,7 +11,7 @@ import pytest
 
 from fer_edge.cli import main
 
-COMMAND = [sys.executable, "-m", "fer_edge.cli", "predict"]
+COMMAND = [sys.executable, "-m", "fer_edge", "predict"]
 Output = pytest.CaptureFixture[str]
 
 

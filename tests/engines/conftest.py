@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+# Least, usual and largest input of a plan: batch, and sides where they are not fixed.
+PROFILE = ((1, 64), (4, 256), (8, 320))
+
 
 @pytest.fixture(scope="session")
 def tensorrt() -> ModuleType:
@@ -40,3 +43,21 @@ def parse(tensorrt: ModuleType, builder: Any) -> Callable[[Path], Any]:
         return network
 
     return parse
+
+
+@pytest.fixture
+def build(tensorrt: ModuleType, builder: Any) -> Callable[[Any], bytes]:
+    """Builds the plan of a network for batches of 1 to 8; a detector's input has two sizes."""
+
+    def build(network: Any) -> bytes:
+        given = network.get_input(0)
+        shapes = [[n, *(side if side > 0 else px for side in given.shape[1:])] for n, px in PROFILE]
+        profile = builder.create_optimization_profile()
+        profile.set_shape(given.name, *shapes)
+        config = builder.create_builder_config()
+        config.add_optimization_profile(profile)
+        plan = builder.build_serialized_network(network, config)
+        assert plan is not None, "the builder refused the network"
+        return bytes(plan)
+
+    return build

@@ -33,7 +33,7 @@ def command() -> Command:
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as training.prepare writes it: smooth random pictures without landmarks."""
     folder = tmp_path_factory.mktemp("faces")
-    for seed, name in enumerate(("train", "valid")):
+    for seed, name in enumerate(("train", "valid", "test")):
         rng = np.random.default_rng(seed)
         coarse = rng.integers(0, 256, (ROWS, 6, 6), dtype=np.uint8)
         images = np.stack([cv2.resize(c, (48, 48), interpolation=cv2.INTER_CUBIC) for c in coarse])

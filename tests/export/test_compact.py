@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export import compact, onnx_metadata
-from export.differences import Differences
+from export.certificates.differences import Differences
 from fer_edge import models
 
 
@@ -89,7 +89,7 @@ def test_a_file_beyond_the_limits_is_not_written(
     worse: tuple[float, float, float], weights: str, nano_file: Path, tmp_path: Path
 ):
     proto, _ = onnx_metadata.read_with_metadata(nano_file)
-    measured = Differences(100, *worse, 0.8, 0.8, "", "")
+    measured = Differences(100, *worse, 0.8, 0.8)
     with pytest.raises(ValueError, match="not written, keep float32"):
         compact.write_checked(proto, measured, weights, tmp_path / "small.onnx")
     assert list(tmp_path.iterdir()) == []

@@ -77,7 +77,7 @@ def test_every_operation_is_there_for_every_gpu(manifest: Manifest) -> None:
 
 
 def test_no_kernel_spills_or_exceeds_the_limits_of_a_gpu(manifest: Manifest) -> None:
-    from export.kernel_binary import ARCHITECTURES
+    from export.ahead_of_time.kernel_binary import ARCHITECTURES
 
     spilled = {
         (kernel.symbol, architecture): (binary.spill_bytes, binary.stack_bytes)
@@ -128,7 +128,7 @@ def test_the_manifest_round_trip(built: Path, manifest: Manifest) -> None:
 def test_launches_are_those_of_the_plans(
     built: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from export.kernel_shapes import SHAPES, plans_from_shapes
+    from export.ahead_of_time.kernel_shapes import SHAPES, plans_from_shapes
 
     driver = PycudaDriver((8, 7))
     driver.install(monkeypatch)

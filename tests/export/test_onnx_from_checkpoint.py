@@ -1,5 +1,6 @@
 """Exports of untrained networks: the file agrees with PyTorch and carries its spec."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -11,14 +12,18 @@ import torch
 from tiny_networks import TINY, saved_checkpoint, tiny
 from torch import nn
 
+from export.blocks import fused_from_plain
+from export.certificates.networks import OnnxNetwork, outputs_of
+from export.certificates.parity import compare
 from export.export_specs import detector_export_spec, expression_export_spec, expression_from_checkpoint
 from export.onnx_from_checkpoint import OPSET, onnx_from_model, write_checked
 from export.onnx_metadata import IR_VERSION
-from export.parity import compare
 from fer_edge import models
+from fer_edge.models import ModelError
 from training.loop.checkpoint import save_checkpoint
 from training.models import EXPRESSION_MODELS
 from training.models.face_luma import FaceLuma
+from training.models.tafe import Tafe
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +68,48 @@ def test_each_layer_norm_is_one_node(exported):
     assert bool(layers) == (export.model_spec.name == "conv-cut")
 
 
+BLOCKS = {
+    "tkfnet": ["MultiBranchAttention", "DCIF"],
+    "tkfnet-nano": ["MultiBranchAttention", "DCIF"],
+    "conv-cut": ["TokenAttention"],
+}
+
+
+def test_the_fused_file_agrees_with_the_plain_file(exported):
+    export, _, proto = exported
+    if export.model_spec.name not in BLOCKS:
+        with pytest.raises(ModelError, match="got none; its flavour is plain"):
+            fused_from_plain(proto)
+        return
+    fused = fused_from_plain(proto)
+    onnx.checker.check_model(fused, full_check=True)
+    assert [n.op_type for n in fused.graph.node if n.domain] == BLOCKS[export.model_spec.name]
+    x = np.random.default_rng(0).normal(size=(3, *export.example[1:])).astype(np.float32)
+    ours, theirs = (outputs_of(OnnxNetwork(m.SerializeToString()), x)[0] for m in (proto, fused))
+    np.testing.assert_allclose(theirs, ours, atol=1e-5)
+
+
+def test_concatenated_branches_are_fused_too():
+    torch.manual_seed(0)
+    block = Tafe(16, fusion="concatenate").eval()
+    torch.nn.init.normal_(block.beta)
+    x = torch.randn(2, 16, 6, 6)
+    shapes = ({0: torch.export.Dim.DYNAMIC},)
+    program = torch.onnx.export(
+        block,
+        (x,),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=["input"],
+        dynamic_shapes=shapes,
+        verbose=False,
+    )
+    fused = fused_from_plain(program.model_proto)
+    assert [n.op_type for n in fused.graph.node if n.domain] == ["MultiBranchAttention"]
+    got = outputs_of(OnnxNetwork(fused.SerializeToString()), x.numpy())[0]
+    np.testing.assert_allclose(got, block(x).detach().numpy(), atol=1e-5)
+
+
 def test_a_file_that_differs_is_not_written(exported, tmp_path: Path):
     export, model, proto = exported
     broken = onnx.ModelProto()
@@ -83,7 +130,10 @@ def test_command_writes_file_and_certificate(nano_file: Path):
     assert (spec.temperature, spec.min_confidence, spec.metrics) == (0.75, 0.625, {"accuracy": 0.125})
     certificate = json.loads((nano_file.parent / "certificate.json").read_text(encoding="utf-8"))
     assert certificate["pictures"] == 64
-    assert certificate["graph_sha256"] == models.read(nano_file).graph_sha256
+    file = models.read(nano_file)
+    assert (certificate["graph_sha256"], certificate["file_sha256"]) == (file.graph_sha256, file.sha256)
+    checkpoint = (nano_file.parent / "tkfnet-nano.pt").read_bytes()
+    assert certificate["checkpoint_sha256"] == hashlib.sha256(checkpoint).hexdigest()
 
 
 @pytest.mark.parametrize("name", EXPRESSION_MODELS)

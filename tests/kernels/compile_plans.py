@@ -9,9 +9,9 @@ the forward passes that save arrays for them, and the code for wide maps.
 import sys
 from collections.abc import Iterator
 
-from export.kernel_binary import compile_kernel, prepare_process
-from export.kernel_manifest import sources_from_plan
-from export.kernel_shapes import Planned
+from export.ahead_of_time.kernel_binary import compile_kernel, prepare_process
+from export.ahead_of_time.kernel_manifest import sources_from_plan
+from export.ahead_of_time.kernel_shapes import Planned
 from fer_edge.kernels.jit import dcif, dcif_backward, token_attention
 from fer_edge.kernels.jit import multi_branch_attention as multi_branch
 from fer_edge.kernels.jit import multi_branch_attention_backward as multi_branch_backward

@@ -40,7 +40,16 @@ except ImportError:  # Python 3.10
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "build" / "mutation.jsonl"
-PACKAGES = ("fer_edge", "fer_edge/backends", "fer_edge/cli", "fer_edge/ops")
+PACKAGES = (
+    "fer_edge",
+    "fer_edge/backends",
+    "fer_edge/cli",
+    "fer_edge/detection",
+    "fer_edge/installation",
+    "fer_edge/pictures",
+    "fer_edge/pictures/headers",
+    "fer_edge/ops",
+)
 TESTS = ("tests/backends", "tests/cli", "tests/ops")
 # Their functions are called while fer_edge is imported.
 IMPORTED_ONCE = ("fer_edge/ops/__init__.py", "fer_edge/backends/ort.py")
@@ -63,7 +72,7 @@ class Planted(NamedTuple):
 def main() -> int:
     """Plants the faults selected by the command line; returns 1 if one survived that is not listed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--file", action="append", default=[], help="end of a path, such as cli/draw.py")
+    parser.add_argument("--file", action="append", default=[], help="end of a path, such as draw/layout.py")
     parser.add_argument("--sample", type=int, metavar="N", help="plant N faults, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (%(default)s)")
     parser.add_argument("--again", action="store_true", help="skip faults that an earlier run has detected")

@@ -164,7 +164,8 @@ def test_one_cell_by_hand(operations):
     np.testing.assert_array_equal(scores, [0.5])
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+# 2 ** 21 strides of 8 px are the first position that is too far.
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, -1e20, 2.0**21])
 def test_cells_without_finite_faces_are_dropped(operations, value):
     for channel in [0, 1, 2, 3, 4, 5, 14]:
         maps = empty_maps()
@@ -175,6 +176,14 @@ def test_cells_without_finite_faces_are_dropped(operations, value):
         assert np.isfinite(boxes).all()
         assert np.isfinite(landmarks).all()
         assert len(scores) == (2 if kept_with(channel, value) else 1)
+
+
+def test_a_face_at_the_furthest_position_is_kept(operations):
+    maps = empty_maps()
+    maps[0][0, 1, 1], maps[0][5, 1, 1] = 5.0, 2.0**21 - 3
+    _, landmarks, scores = operations.decode_faces(maps, threshold=0.5, overlap=0.3)
+    assert len(scores) == 1
+    assert landmarks[0, 0, 0] == 2**24 - 24 + 12
 
 
 def kept_with(channel, value):

@@ -87,6 +87,14 @@ def read_only(array):
     return array
 
 
+def test_a_new_array_has_contiguous_rows(operations):
+    frame = np.random.default_rng(3).integers(0, 256, (5, 7, 3), np.uint8)
+    for bgr in (np.asfortranarray(frame), frame[::-1, ::-1], frame.transpose(1, 0, 2)):
+        luma = operations.luma_from_bgr(bgr, None)
+        assert luma.flags.c_contiguous
+        np.testing.assert_array_equal(luma, operations.luma_from_bgr(np.ascontiguousarray(bgr), None))
+
+
 BGR = np.zeros((4, 5, 3), np.uint8)
 
 

@@ -6,10 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from training.data.crops import TEMPLATE
 from training.data.readers.ferplus import SIDE
 from training.data.split import SPLITS, UNKNOWN, Split, save
+from training.loop.checkpoint import save_checkpoint
+from training.models import build
 
 ROWS = 160
 
@@ -89,3 +92,14 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source_names=np.array(["made"]),
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a narrow tkfnet-nano with random weights."""
+    torch.manual_seed(0)
+    options = {"widths": [16, 16, 16]}
+    path = tmp_path_factory.mktemp("network") / "checkpoint.pt"
+    settings = {"model": "tkfnet-nano", "options": options}
+    save_checkpoint(path, {"ema": build("tkfnet-nano", **options).state_dict(), "settings": settings})
+    return path

@@ -11,6 +11,7 @@ from skimage import data
 
 from fer_edge import Recognizer
 from training import evaluate_abstention as module
+from training.detector.photos import Photo
 from training.evaluation.changed_photos import CUT, changed, nearest
 
 
@@ -84,3 +85,21 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"broken\.png must be a picture"):
         module.photos_from_folder(tmp_path)
+
+
+def test_picture_sets_with_masks_are_counted_apart(
+    photo: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box, points = np.array([[100, 20, 200, 150]], np.float32), np.zeros((1, 5, 2), np.float32)
+    rows = [("people", 1), ("mask_a", 1), ("mask_b", 1), ("mask_b", 0)]
+    photos = [
+        Photo(photo, box, points, np.array([bool(certain)]), source, False, k)
+        for k, (source, certain) in enumerate(rows)
+    ]
+    monkeypatch.setattr(module, "load_photos", lambda folder, split: photos)
+    monkeypatch.setattr(sys, "argv", ["x", "tkfnet-nano", "--faces", str(tmp_path), "--out", str(tmp_path)])
+    module.main()
+    result = json.loads((tmp_path / "abstention.json").read_text())
+    assert (result["faces"], result["answered"]) == (1, 1)
+    assert result["with_masks"] == {"answered": 2}
+    assert "picture sets with masks: {'answered': 2}" in capsys.readouterr().out

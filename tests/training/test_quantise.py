@@ -1,4 +1,4 @@
-"""Quantisation-aware training: gradients pass, ranges follow, and export.int8 leaves the result unchanged."""
+"""Quantisation-aware training: gradients pass, ranges follow, and int8-cpu leaves the result unchanged."""
 
 import json
 from dataclasses import asdict
@@ -9,9 +9,11 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from export import int8
 from export.export_specs import expression_from_checkpoint
 from export.onnx_from_checkpoint import onnx_from_model
+from export.precisions.int8_cpu import int8_from_float32
+from training.data.split import load_prepared
+from training.evaluation.inference import input_batches
 from training.loop.checkpoint import model_from_checkpoint, save_checkpoint
 from training.loop.settings import Settings
 from training.models import build
@@ -100,7 +102,7 @@ def test_the_log_has_a_line_for_each_epoch(trained: tuple[Path, Path]):
 def test_int8_rounds_the_weights_to_themselves(trained: tuple[Path, Path], prepared: Path):
     model, export = expression_from_checkpoint(trained[1] / "checkpoint.pt")
     proto = onnx_from_model(model, export, export.model_spec)
-    file = int8.quantised(proto, export.model_spec, int8.calibration_crops(prepared, model.size), set())
+    file = int8_from_float32(proto, input_batches(load_prepared(prepared, "train"), model.size))
     floats = {w.name: numpy_helper.to_array(w) for w in proto.graph.initializer}
     stored = {w.name: numpy_helper.to_array(w) for w in file.graph.initializer}
     restored = {n.output[0]: n for n in file.graph.node if n.op_type == "DequantizeLinear"}

@@ -6,15 +6,15 @@ trained on. Sunglasses are not drawn: the mouth still shows most expressions, an
 ones.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_edge.arrays import F32, U8
 
-Mask = NDArray[np.float32]
+Shape = Callable[["U8", "FaceAxes", np.random.Generator], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +134,18 @@ def _draw_thing(mask: U8, face: FaceAxes, rng: np.random.Generator) -> None:
 
 
 # Twice what is frequent, or varies most.
-SHAPES = (_draw_mask, _draw_mask, _draw_scarf, _draw_hand, _draw_bar, _draw_thing, _draw_thing)
+SHAPES: tuple[Shape, ...] = (
+    _draw_mask,
+    _draw_mask,
+    _draw_scarf,
+    _draw_hand,
+    _draw_bar,
+    _draw_thing,
+    _draw_thing,
+)
 
 
-def _texture(shape: tuple[int, ...], image: U8, other: U8, rng: np.random.Generator) -> Mask:
+def _texture(shape: tuple[int, ...], image: U8, other: U8, rng: np.random.Generator) -> F32:
     """Grey with a gradient and noise, stripes, skin of the same picture, or a piece of another picture."""
     kind = rng.random()
     if kind < 0.25:

@@ -30,8 +30,6 @@ def classifier(channels: int, widths: tuple[int, int], classes: int, dropout: fl
 class FilteredTrunk(nn.Module):
     """Trunk, TAFE, DCIF, mean over space and classifier, shared by TKFNet and tkfnet-nano."""
 
-    # Set by networks that have a crop check; training.train_crop_check trains it.
-    crop_check: CropCheck | None = None
     # Set by the export: the outputs are then the logits [N, classes] and those of the crop check [N, 2].
     returns_crop_check = False
 
@@ -39,6 +37,8 @@ class FilteredTrunk(nn.Module):
         self, trunk: nn.Module, channels: int, branches: Branches, fusion: Fusion, dcif: bool, head: nn.Module
     ) -> None:
         super().__init__()
+        # Set by networks that have one; training.train_crop_check trains it.
+        self.crop_check: CropCheck | None = None
         self.trunk = trunk
         self.tafe: nn.Module = nn.Identity() if branches == "none" else Tafe(channels, branches, fusion)
         self.dcif: nn.Module = Dcif(channels) if dcif else nn.Identity()

@@ -76,7 +76,7 @@ def verified(path: Path) -> tuple[bytes, Record]:
     data = storage.read_private(path)
     try:
         record: Record = decode(Record, json.loads(storage.read_private(_sidecar(path))), _sidecar(path).name)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{_sidecar(path)} is no JSON ({error})") from error
     if record.format != FORMAT:
         raise ModelError(f"{_sidecar(path)}: format must be {FORMAT}, got {record.format}")

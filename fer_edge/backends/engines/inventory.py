@@ -88,7 +88,7 @@ def _is_sidecar(path: Path) -> bool:
     """Whether a JSON file is a sidecar, perhaps a damaged one: others may have their files here too."""
     try:
         values = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(values, dict) and {"format", "sha256", "key", "built"} <= values.keys()
 

@@ -33,24 +33,18 @@ def logger_of(bindings: Bindings) -> Any:
 
 def _make_logger(bindings: Bindings) -> Any:
     base: Any = bindings.ILogger
-    levels = {
-        int(bindings.ILogger.INTERNAL_ERROR): logging.WARNING,
-        int(bindings.ILogger.ERROR): logging.WARNING,
-        int(bindings.ILogger.WARNING): logging.INFO,
-    }
+    errors = (int(bindings.ILogger.INTERNAL_ERROR), int(bindings.ILogger.ERROR))
 
     class NativeLogger(base):  # type: ignore[misc]
-        """Passes messages on to logging, and keeps those that say why something failed."""
+        """Keeps the messages that say why something failed; passes all on to logging, for debugging."""
 
         def __init__(self) -> None:
             base.__init__(self)
             self.reasons: deque[str] = deque(maxlen=_KEPT_REASONS)
 
         def log(self, severity: Any, text: str) -> None:
-            level = levels.get(int(severity), logging.DEBUG)
-            if level == logging.WARNING:
+            if int(severity) in errors:
                 self.reasons.append(text)
-            # Failures are raised; their messages are for those who turn debugging on.
             _logger.debug("%s", text)
 
     return NativeLogger()

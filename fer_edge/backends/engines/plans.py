@@ -65,7 +65,7 @@ def plan_for(
     except UnusablePlanError as error:
         _prepare(folder, error)
         # Before the lock, so that a process that has to wait has said why.
-        _logger.warning("%s; building the engine%s", error, _duration(folder, name, target))
+        _announce(error, model, target, folder)
     with storage.locked(folder):
         try:
             # Another process has built it meanwhile.
@@ -122,6 +122,16 @@ def _prepare(folder: Path, reason: UnusablePlanError) -> None:
         storage.prepare(folder)
     except ModelError as error:
         raise ModelError(f"{reason}; it must be built again, but {error}") from error
+
+
+def _announce(reason: UnusablePlanError, model: ModelFile, target: Target, folder: Path) -> None:
+    _logger.warning("%s; building the engine%s", reason, _duration(folder, model.path.stem, target))
+    if model.precision not in target.product.precisions:
+        _logger.warning(
+            "%s is %s; for %s NVIDIA documents convolutions in %s only, so the engine may compute in one of "
+            "those, and be slower than that of a float16 file",
+            *(model.path, model.precision, target.product.name, ", ".join(target.product.precisions)),
+        )
 
 
 def _duration(folder: Path, name: str, target: Target) -> str:

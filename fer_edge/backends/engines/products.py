@@ -22,6 +22,7 @@ class Product:
         below: first version that is not supported again.
         install: how to install it.
         times_kernels: whether it measures kernels while it builds, and keeps the results in a timing cache.
+        precisions: that NVIDIA documents for convolutions on its GPUs.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Product:
     below: tuple[int, ...]
     install: str
     times_kernels: bool
+    precisions: tuple[str, ...]
 
 
 TENSORRT = Product(
@@ -42,6 +44,7 @@ TENSORRT = Product(
     install="on Jetson it is part of JetPack: make the virtual environment with --system-site-packages; "
     "elsewhere pip install tensorrt, see docs/deploy.md",
     times_kernels=True,
+    precisions=("float32", "float16", "bfloat16", "int8"),
 )
 TENSORRT_RTX = Product(
     name="tensorrt-rtx",
@@ -52,6 +55,9 @@ TENSORRT_RTX = Product(
     below=(2,),
     install="pip install 'fer_edge[rtx]'",
     times_kernels=False,
+    # int8 is for the weights of matrix products only:
+    # https://docs.nvidia.com/deeplearning/tensorrt-rtx/latest/getting-started/support-matrix.html
+    precisions=("float32", "float16", "bfloat16"),
 )
 PRODUCTS = {product.name: product for product in (TENSORRT, TENSORRT_RTX)}
 

@@ -113,9 +113,10 @@ def build_with_progress(
         future = pool.submit(build, monitor)
         try:
             result = future.result()
-        except BaseException:
-            cancelled.set()
-            raise
+        finally:
+            # Ctrl-C interrupts this thread while the builder runs.
+            if not future.done():
+                cancelled.set()
     if phases.error:
         raise phases.error
     if cancelled.is_set():

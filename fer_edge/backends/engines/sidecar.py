@@ -67,7 +67,8 @@ class Sidecar:
         """Reads the text from `to_json`; raises ModelError with the entry and the expected value."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        # RecursionError: thousands of brackets.
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"{where}: expected JSON, got {text[:40]!r} ({error})") from error
         if isinstance(values, dict) and values.get("format") != FORMAT:
             raise ModelError(f"{where}: format must be {FORMAT}, got {values.get('format')!r}")

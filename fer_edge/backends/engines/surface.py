@@ -52,7 +52,6 @@ class InformationFormats(Protocol):
 class Severities(Protocol):
     ERROR: Member
     INTERNAL_ERROR: Member
-    WARNING: Member
 
 
 class ComputeCapabilities(Protocol):

@@ -53,6 +53,7 @@ def test_one_for_something_else_is_left_out(
     [
         ("timing.cache", "tampered", "sha256: wanted "),
         ("timing.cache.json", "{", "is no JSON"),
+        ("timing.cache.json", "[" * 100_000, "is no JSON"),
         ("timing.cache.json", "[]", "expected Record"),
         ("timing.cache.json", None, "No such file"),
     ],

@@ -63,7 +63,7 @@ def test_everything_in_the_users_cache_is_ours(folder: Path, monkeypatch: pytest
     assert [entry.ours for entry in entries(folder, None)] == [True]
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"format": 1}'])
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"format": 1}', "[" * 100_000])
 def test_json_files_of_others_are_not_looked_at(folder: Path, text: str) -> None:
     (folder / "package.json").write_text(text)
     (folder / "download.partial").touch()

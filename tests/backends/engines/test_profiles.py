@@ -1,20 +1,24 @@
 """The shapes of the profiles cover every input that the recogniser can ask for."""
 
-import itertools
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 from tiny import DETECTOR_SPEC, EXPRESSION_SPEC
 
-from fer_edge import detect, recognizer
-from fer_edge.backends.engines.profiles import MAX_FACES, MAX_SIDE_PX, Profile, profiles_for
+from fer_edge.backends.cpu_sampling import SamplesOnCpu
+from fer_edge.backends.engines.profiles import MAX_FACES, Profile, profiles_for
+from fer_edge.detection.detect import Detector
+from fer_edge.expressions import BATCH
 from fer_edge.models import WEIGHTS, read
 
-SIDES = (1, 2, 17, 240, 319, 480, 720, 1080, 1920, 3840, 10_000)
+# (height, width), from a thumbnail to 4K, also upright, and a panorama.
+FRAMES = ((1, 1), (17, 40), (240, 320), (480, 640), (720, 1280), (1920, 1080), (2160, 3840), (200, 500))
 
 
 def test_faces() -> None:
-    assert recognizer.BATCH == MAX_FACES
+    assert BATCH == MAX_FACES
     one, many = profiles_for(EXPRESSION_SPEC)
     assert one == Profile((1, 1, 16, 16), (1, 1, 16, 16), (1, 1, 16, 16))
     assert many == Profile((1, 1, 16, 16), (8, 1, 16, 16), (32, 1, 16, 16))
@@ -22,18 +26,33 @@ def test_faces() -> None:
     assert [many.contains((n, 1, 16, 16)) for n in (0, 1, 32, 33)] == [False, True, True, False]
 
 
-@pytest.mark.parametrize("min_face", [None, 4, 8, 16, 100, 2000])
-def test_every_pass_over_every_frame_is_in_a_profile(min_face: float | None) -> None:
-    assert detect.MAX_LONG_PX == MAX_SIDE_PX
+class Recorder(SamplesOnCpu):
+    """A detector's backend that finds nothing and records the shapes of its inputs."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def reserve(self, shape: tuple[int, ...]) -> np.ndarray:
+        self.shapes.append(shape)
+        return np.empty(shape, np.float32)
+
+    def run(self) -> list[np.ndarray]:
+        _, _, height, width = self.shapes[-1]
+        return [np.full((1, 15, height // s, width // s), -20, np.float32) for s in (8, 16, 32)]
+
+
+@pytest.mark.parametrize("min_face", [None, 12, 40, 2000])
+def test_every_input_of_the_detector_is_in_a_profile(min_face: float | None) -> None:
     spec = read(WEIGHTS / "face-luma.onnx").spec
-    profiles = profiles_for(spec)
-    for height, width in itertools.product(SIDES, SIDES):
-        for scale in detect.scales_from_frame(max(height, width), min_face):
-            _, sides = detect.letterbox((height, width), scale, spec.input_multiple)
-            fitting = [profile.contains((1, 1, *sides)) for profile in profiles]
-            assert any(fitting), (height, width, min_face, sides)
-            if min_face is None:
-                assert fitting[0], "the default must be in the profile that is tuned for it"
+    usual, fine = profiles_for(spec)
+    for sides in FRAMES:
+        backend: Any = Recorder()
+        Detector(backend, spec, threshold=0.5, min_face=min_face, max_faces=1)(np.zeros(sides, np.uint8))
+        assert backend.shapes
+        for shape in backend.shapes:
+            assert fine.contains(shape), (sides, min_face, shape)
+            # The default must be in the profile that is tuned for it.
+            assert min_face is not None or usual.contains(shape), (sides, shape)
 
 
 def test_a_detector_with_another_multiple() -> None:

@@ -80,8 +80,8 @@ def test_the_change_falls_between_two_frames(
     recognizer = on_gpu(engines=tmp_path / "new", build="background")
     detect = recognizer._detect
 
-    def build_meanwhile(plane: Any) -> Any:
-        found = detect(plane)
+    def build_meanwhile(*arguments: Any) -> Any:
+        found = detect(*arguments)
         builder.go_on.set()
         _wait(lambda: recognizer.info()["backend"] == "tensorrt-rtx")
         return found

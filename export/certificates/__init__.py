@@ -1,0 +1,1 @@
+"""How far a file is from its reference, measured on pictures and written as a parity certificate."""

@@ -1,0 +1,130 @@
+"""The parity certificate: what was compared, on what, and whether the differences are within the limits."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from export.certificates.differences import Differences
+from export.certificates.networks import open_network
+from export.certificates.pictures import Pictures
+from fer_edge.context import context
+from fer_edge.models import ModelSpec, Role
+from fer_edge.onnx_file import facts_from_onnx
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest accepted difference of a probability, share of changed labels, and lost points of
+    accuracy.
+    """
+
+    largest_difference: float
+    changed_labels: float
+    lost_points: float
+
+    def broken_by(self, measured: Differences) -> list[str]:
+        """What is beyond the limits, each with its value and its limit."""
+        rows = (
+            ("largest difference", measured.largest_difference, self.largest_difference, "{:.2g}"),
+            ("changed labels", measured.changed_labels, self.changed_labels, "{:.2%}"),
+            ("lost points of accuracy", measured.loss, self.lost_points, "{:.2f}"),
+        )
+        return [
+            f"{name} {form.format(value)}, allowed {form.format(limit)}"
+            for name, value, limit, form in rows
+            if value > limit
+        ]
+
+
+ANY = 1.0
+LIMITS: dict[Role, dict[str, Limits]] = {
+    "expression": {
+        "fp32": Limits(largest_difference=1e-4, changed_labels=0.0, lost_points=0.0),
+        "fp16": Limits(largest_difference=0.02, changed_labels=0.001, lost_points=0.1),
+        "int8-cpu": Limits(largest_difference=ANY, changed_labels=0.015, lost_points=0.5),
+        "int8-trt": Limits(largest_difference=ANY, changed_labels=0.015, lost_points=0.5),
+    },
+    # A face with a score near the threshold is lost or new after the smallest change, and counts whole.
+    "detector": {
+        "fp32": Limits(largest_difference=1e-4, changed_labels=0.0, lost_points=ANY),
+        "fp16": Limits(largest_difference=ANY, changed_labels=0.005, lost_points=ANY),
+        "int8-cpu": Limits(largest_difference=ANY, changed_labels=0.03, lost_points=ANY),
+        "int8-trt": Limits(largest_difference=ANY, changed_labels=0.03, lost_points=ANY),
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A file with its precision and its flavour."""
+
+    path: Path
+    spec: ModelSpec
+    precision: str
+    flavour: str
+
+    @property
+    def limits(self) -> Limits:
+        """What its certificate must keep."""
+        return LIMITS[self.spec.role][self.precision]
+
+
+def measure(artefact: Artefact, reference: Path, pictures: Pictures, backend: str) -> Differences:
+    """Runs both files on the pictures: the reference as its graph says, the artefact on the backend."""
+    networks = open_network(reference, "graph"), open_network(artefact.path, backend)
+    try:
+        return pictures.differences(*networks)
+    finally:
+        for network in networks:
+            network.close()
+
+
+def certificate(
+    artefact: Artefact, reference: Path, pictures: Pictures, measured: Differences, backend: str
+) -> dict[str, object]:
+    """Hashes, data, differences and limits, ready for JSON."""
+    file, other = artefact.path.read_bytes(), reference.read_bytes()
+    return {
+        "model": artefact.spec.name,
+        "model_version": artefact.spec.version,
+        "precision": artefact.precision,
+        "flavour": artefact.flavour,
+        "file_sha256": hashlib.sha256(file).hexdigest(),
+        "file_bytes": len(file),
+        "graph_sha256": facts_from_onnx(file).graph_sha256,
+        "reference_graph_sha256": facts_from_onnx(other).graph_sha256,
+        "data": pictures.name,
+        "data_sha256": pictures.sha256,
+        **asdict(measured),
+        "limits": asdict(artefact.limits),
+        "backend": backend,
+        "context": context(),
+    }
+
+
+def summary(artefact: Artefact, measured: Differences) -> str:
+    """One line for the terminal."""
+    changed = f"{measured.changed_labels:.2%} of {measured.pictures} labels change"
+    if artefact.spec.role == "detector":
+        changed = (
+            f"{measured.changed_labels:.2%} of the faces in {measured.pictures} photographs are lost or new"
+        )
+    accuracy = ""
+    if measured.accuracy_before is not None and measured.accuracy_after is not None:
+        accuracy = f", accuracy {measured.accuracy_before:.2%} -> {measured.accuracy_after:.2%}"
+    return (
+        f"{artefact.spec.name} {artefact.precision} {artefact.flavour}: {changed}, probabilities differ by "
+        f"{measured.largest_difference:.1e} at most and {measured.mean_difference:.1e} on average{accuracy}"
+    )
+
+
+def default_path(out: Path) -> Path:
+    """Where the certificate of a file is written if the user names no other path."""
+    return out.with_suffix(".certificate.json")
+
+
+def write(content: dict[str, object], path: Path) -> None:
+    """Writes a certificate, and creates the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

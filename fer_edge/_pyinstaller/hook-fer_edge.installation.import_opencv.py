@@ -1,0 +1,3 @@
+"""OpenCV, which fer_edge imports by name; its own hook adds its shared libraries."""
+
+hiddenimports = ["cv2"]

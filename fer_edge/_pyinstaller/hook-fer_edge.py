@@ -1,0 +1,8 @@
+"""The weights, and the modules that fer_edge imports by name on first use."""
+
+from PyInstaller.utils.hooks import collect_data_files
+
+import fer_edge
+
+datas = collect_data_files("fer_edge", includes=["weights/*"])
+hiddenimports = ["fer_edge.models", *sorted(set(fer_edge._MODULES.values()))]

@@ -1,0 +1,45 @@
+"""Ctrl-C and SIGTERM end a command that writes files, but let it finish what it writes."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+# As a shell reports a process that SIGTERM ended.
+TERMINATED = 128 + signal.SIGTERM
+
+
+@contextmanager
+def graceful_stop() -> Iterator[None]:
+    """Within it, the first Ctrl-C raises KeyboardInterrupt and the first SIGTERM SystemExit(143).
+
+    Later ones are ignored, so that a video file is finished even if the user is impatient. A signal that the
+    caller ignores (a background job of a shell script) stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread may change handlers, and only it is interrupted.
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    handled = [number for number in numbers if before[number] is not signal.SIG_IGN]
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for other in handled:
+            signal.signal(other, signal.SIG_IGN)
+        if number == signal.SIGTERM:
+            sys.exit(TERMINATED)
+        on_interrupt = before[signal.SIGINT]
+        if callable(on_interrupt):
+            on_interrupt(number, frame)
+        raise KeyboardInterrupt
+
+    for number in handled:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, before[number])

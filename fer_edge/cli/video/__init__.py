@@ -1,0 +1,1 @@
+"""Video files of the command line: written, processed, reported."""

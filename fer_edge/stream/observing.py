@@ -1,0 +1,255 @@
+"""From a frame to observations of known faces: search or follow, track, and read the faces that changed.
+
+A known face is predicted and compared with itself at the predicted place. If it moved or changed, the
+detector finds it again in a window around that place. Prediction alone loses the landmarks within a few
+frames, and saves little, because lost faces must be searched: `python -m benchmarks.stream` compares both.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from fer_edge.arrays import F32, U8
+from fer_edge.detection.detect_near import distinct
+from fer_edge.frame_stages import FrameStages
+from fer_edge.image import Layout
+from fer_edge.recognizer import Recognizer
+from fer_edge.result import Detections
+from fer_edge.stream.appearance import PICTURE_PX, Appearance, Reading
+from fer_edge.stream.assignment import INFINITY
+from fer_edge.stream.cadence import Budget, Cadence
+from fer_edge.stream.result import SearchReason, Skipped
+from fer_edge.stream.scene import Scene
+from fer_edge.stream.timing import Stopwatch, has_lasted
+from fer_edge.stream.tracking import Tracker
+
+# Share of the detector's threshold from which a detection can be a known face with a poor score.
+POOR = 0.5
+# Greatest difference (see appearance) of a face that did not move, and of one whose expression did not
+# change. The first is a shift of about 2 % of the eye distance. `python -m benchmarks.stream` measures what
+# the second one costs in labels.
+STILL, UNCHANGED = 0.08, 0.15
+# A face is found and read again after so many seconds, however little it changes.
+MAX_STILL_S, MAX_UNCHANGED_S = 0.2, 0.5
+# A reading that abstains is soon tried again, because it withholds the face's expression.
+MAX_ABSTAINING_S = 0.1
+# Under a budget, a face that was not read for so long comes before faces that changed more.
+OVERDUE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is measured of the known faces in one frame: all that smoothing and events need.
+
+    N faces, in the order of their ids.
+    """
+
+    time: float
+    ids: tuple[int, ...]
+    found: Detections
+    logits: F32  # [N, C]; kept from an earlier frame where not fresh
+    reasons: tuple[str | None, ...]
+    is_fresh: tuple[bool, ...]
+    ended: tuple[int, ...]
+    searched: SearchReason | None
+    skipped: Skipped
+
+
+class _Sighting(NamedTuple):
+    """Where the faces of a frame are."""
+
+    found: Detections
+    columns: list[int]  # the detection of each known face, -1 for none
+    still: frozenset[int]  # ids of the faces that stood still
+    searched: SearchReason | None
+    postponed: bool  # a search was due
+
+
+class Observer:
+    """Observes the frames of one stream. Not for threads.
+
+    Args:
+        recognizer: finds faces and reads expressions.
+        layout: of the frames, as for a Recognizer.
+        detect_every: "auto", or frames from search to search; 1: search every frame, read every face.
+        budget_ms: milliseconds a frame; None: no limit.
+        read_interval_s: a face that changes is read again after so many seconds.
+        clock: returns seconds.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        *,
+        layout: Layout | None,
+        detect_every: int | Literal["auto"],
+        budget_ms: float | None,
+        read_interval_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._recognizer = recognizer
+        self._layout = layout
+        self._read_interval = read_interval_s
+        self._reads_all = detect_every == 1
+        self._cadence = Cadence(detect_every)
+        self._budget = Budget(budget_ms, clock)
+        self._tracker = Tracker()
+        self._readings: dict[int, Reading] = {}
+        self._scene = Scene()
+        self._ended: tuple[int, ...] = ()  # by a reset or a cut, reported with the next result
+
+    def reset(self) -> None:
+        """Forgets all faces; the next frame is searched, and reports them as ended."""
+        self._ended += self._tracker.clear()
+        self._cadence.reset()
+        self._scene = Scene()
+
+    def observe(self, frame: U8, time: float, watch: Stopwatch) -> Observation:
+        """Observes the next frame; raises as a Recognizer, whose errors of frames leave all as it was."""
+        self._budget.start()
+        with self._recognizer.stages(frame, self._layout) as stages:
+            return self._observe(stages, time, watch)
+
+    def _observe(self, stages: FrameStages, time: float, watch: Stopwatch) -> Observation:
+        is_cut = self._scene.is_cut(stages.luma)
+        watch.lap("luma")
+        if is_cut:
+            self._ended += self._tracker.clear()
+        predicted = self._tracker.predict(time)
+        watch.lap("track")
+        sighting = self._find(stages, predicted, time, is_cut, watch)
+        start = stages.threshold if sighting.searched else INFINITY
+        columns, ended = self._tracker.update(sighting.columns, sighting.found, time, start)
+        shown = [pair for pair in zip(self._tracker.tracks, columns, strict=True) if pair[1] >= 0]
+        ids = tuple(track.id for track, _ in shown)
+        found = sighting.found.select([column for _, column in shown])
+        ended, self._ended = self._ended + ended, ()
+        for face in ended:
+            self._readings.pop(face, None)
+        watch.lap("track")
+        fresh, over_budget = self._read(stages, ids, found, sighting.still, time)
+        watch.lap("infer")
+        readings = [self._readings[face] for face in ids]
+        classes = len(self._recognizer.labels)
+        return Observation(
+            time=time,
+            ids=ids,
+            found=found,
+            logits=np.array([reading.logits for reading in readings], np.float32).reshape(-1, classes),
+            reasons=tuple(reading.reason for reading in readings),
+            is_fresh=tuple(face in fresh for face in ids),
+            ended=ended,
+            searched=sighting.searched,
+            skipped=Skipped(
+                search=sighting.postponed,
+                still=tuple(face for face in ids if face in sighting.still),
+                unchanged=tuple(face for face in ids if face not in fresh and face not in over_budget),
+                over_budget=tuple(sorted(over_budget)),
+            ),
+        )
+
+    def _find(
+        self, stages: FrameStages, predicted: Detections, time: float, is_cut: bool, watch: Stopwatch
+    ) -> _Sighting:
+        """Follows the known faces, and searches the frame if there is a reason."""
+        known, poor = len(predicted), POOR * stages.threshold
+        reason = self._cadence.reason(time, known=known, is_cut=is_cut)
+        reason, postponed = self._within_budget(reason, time, known)
+        found, still, columns = predicted, frozenset[int](), list[int]()
+        if reason is None:
+            found, still = self._follow(stages, predicted, poor, time)
+            watch.lap("detect")
+            columns = self._tracker.match(predicted, found, stages.threshold)
+            watch.lap("track")
+            lost = [t for t, column in zip(self._tracker.tracks, columns, strict=True) if column < 0]
+            newly_lost = not all(track.is_hidden for track in lost)
+            if lost and self._cadence.may_seek(time, newly_lost=newly_lost):
+                reason, late = self._within_budget("lost face", time, known)
+                postponed |= late
+        if reason is not None:
+            self._budget.begin()
+            found, still = stages.search(poor), frozenset()
+            self._budget.end("search")
+            watch.lap("detect")
+            columns = self._tracker.match(predicted, found, stages.threshold)
+        self._cadence.count(time, reason)
+        return _Sighting(found, columns, still, reason, postponed)
+
+    def _within_budget(
+        self, reason: SearchReason | None, time: float, known: int
+    ) -> tuple[SearchReason | None, bool]:
+        """Returns the reason that is left under the budget, and whether a search is postponed."""
+        if not self._budget.is_limited:
+            return reason, False
+        fits = self._budget.allows_search(known)
+        if reason is None:
+            return ("free budget" if fits and self._cadence.is_auto else None), False
+        if fits or self._cadence.is_urgent(time, reason, known):
+            return reason, False
+        return None, True
+
+    def _follow(
+        self, stages: FrameStages, predicted: Detections, poor: float, time: float
+    ) -> tuple[Detections, frozenset[int]]:
+        """Returns the known faces near their predicted places, and the ids of those that stood still."""
+        tracks = self._tracker.tracks
+        if not tracks:
+            return predicted, frozenset()
+        pictures = stages.pictures(predicted.boxes, PICTURE_PX)
+        still: list[int] = []
+        away: list[int] = []
+        for row, (track, picture) in enumerate(zip(tracks, pictures, strict=True)):
+            look = self._readings[track.id].found
+            is_recent = look is not None and time - look.time < MAX_STILL_S and not track.is_hidden
+            is_still = is_recent and look is not None and look.difference(picture) <= STILL
+            (still if is_still else away).append(row)
+        found = predicted.select(still)
+        if away:
+            near = stages.search_near(predicted.boxes[away], poor)
+            found = distinct(found.joined(near)) if still else near
+        return found, frozenset(tracks[row].id for row in still)
+
+    def _read(
+        self, stages: FrameStages, ids: tuple[int, ...], found: Detections, still: frozenset[int], time: float
+    ) -> tuple[frozenset[int], frozenset[int]]:
+        """Reads the expressions of faces that changed; returns the ids of the faces that were read, and of
+        those that were not, because of the budget.
+        """
+        if not ids:
+            return frozenset(), frozenset()
+        readings = [self._readings.setdefault(face, Reading()) for face in ids]
+        pictures = stages.pictures(found.boxes, PICTURE_PX)
+        ranks: dict[int, tuple[bool, float]] = {}  # row -> (overdue, change)
+        for row, (face, reading, picture) in enumerate(zip(ids, readings, pictures, strict=True)):
+            if face not in still:
+                reading.found = Appearance(picture, time)
+            due = self._due(reading, picture, time)
+            if due is not None:
+                ranks[row] = due
+        ranked = sorted(ranks, key=ranks.__getitem__, reverse=True)
+        # A new face has no reading that could be kept, so a budget does not hold it up.
+        new = sum(reading.read is None for reading in readings)
+        limit = self._budget.expressions()
+        chosen = sorted(ranked if limit is None else ranked[: max(limit, new)])
+        if chosen:
+            self._budget.begin()
+            read = stages.expressions(found.select(chosen))
+            self._budget.end("infer", len(chosen))
+            for row, logits, reason in zip(chosen, read.logits, read.reasons, strict=True):
+                reading = readings[row]
+                reading.read = Appearance(pictures[row], time)
+                reading.logits, reading.reason = logits, reason
+        fresh = frozenset(ids[row] for row in chosen)
+        return fresh, frozenset(ids[row] for row in ranked) - fresh
+
+    def _due(self, reading: Reading, picture: F32, time: float) -> tuple[bool, float] | None:
+        """Returns whether a face that should be read is overdue, and how much it changed; None: not due."""
+        if reading.read is None:
+            return True, INFINITY
+        since, change = reading.read.time, reading.read.difference(picture)
+        most = MAX_UNCHANGED_S if reading.reason is None else MAX_ABSTAINING_S
+        is_due = self._reads_all or has_lasted(since, time, most)
+        is_due |= change > UNCHANGED and has_lasted(since, time, self._read_interval)
+        return (has_lasted(since, time, OVERDUE_S), change) if is_due else None

@@ -1,0 +1,232 @@
+"""Reads a live source in a thread of its own: the newest frame wins, so that lag never grows.
+
+A lost source is opened again, at growing intervals. A source that hangs cannot be interrupted; it is reported
+to the thread that waits for a frame.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fer_edge.stream.sources.capture import Frame, Source
+from fer_edge.stream.sources.reader import Taken, Timekeeper
+
+# Seconds until a lost source is opened again, doubled each time.
+FIRST_DELAY_S, LAST_DELAY_S = 0.25, 8.0
+# Seconds that `close` waits for the thread.
+JOIN_S = 2.0
+
+_logger = logging.getLogger("fer_edge")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    frame: Frame
+    index: int
+    arrived: float
+
+
+class LatestReader:
+    """Keeps the newest frame.
+
+    Args:
+        source: opened at once, so that a wrong address is reported at once.
+        clock: returns seconds.
+        max_lag_ms: a frame that waited longer is dropped; None: no limit.
+        hang_s: `take` raises TimeoutError if the source is silent for this many seconds.
+        reconnect_s: a lost source is tried again for this many seconds; 0: not at all.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        clock: Callable[[], float],
+        *,
+        max_lag_ms: float | None,
+        hang_s: float,
+        reconnect_s: float,
+    ) -> None:
+        self._source, self._clock = source, clock
+        self._max_lag = float("inf") if max_lag_ms is None else max_lag_ms / 1e3
+        self._hang_s, self._reconnect_s = hang_s, reconnect_s
+        self._capture = source.open()
+        self._timekeeper = Timekeeper(source.name, source.fps, clock)
+        # All below is guarded by this condition.
+        self._changed = threading.Condition()
+        self._waiting: _Waiting | None = None
+        self._state = "reading"  # "reconnecting", "ended", "lost", "closed"
+        self._error: BaseException | None = None
+        self._paused = False
+        self._frames = self._dropped = self._reported = self._reconnects = 0
+        # When the thread began to read or open; None while it waits to reconnect.
+        self._busy_since: float | None = time.monotonic()
+        self._lost_since: float | None = None
+        self._delay = FIRST_DELAY_S
+        self._thread = threading.Thread(target=self._run, name="fer_edge-reader", daemon=True)
+        self._thread.start()
+
+    def take(self) -> Taken | None:
+        """Returns the newest frame; waits for one; None at the end of the source, or when closed.
+
+        Raises:
+            ConnectionError: the source was lost and did not come back.
+            TimeoutError: the source hangs; a later call waits again.
+            Other: whatever the user's own source raises.
+        """
+        with self._changed:
+            began = time.monotonic()
+            while True:
+                if self._state == "closed":
+                    return None
+                waiting = self._pop()
+                if waiting is not None:
+                    break
+                if self._error is not None:
+                    error, self._error = self._error, None
+                    raise error
+                if self._state in ("ended", "lost"):
+                    return None
+                self._changed.wait(self._patience(began))
+            dropped, self._reported = self._dropped - self._reported, self._dropped
+        time_s = self._timekeeper.time_of(waiting.frame, waiting.index, waiting.arrived)
+        return Taken(waiting.frame.pixels, time_s, waiting.index, dropped)
+
+    def _pop(self) -> _Waiting | None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and self._clock() - waiting.arrived > self._max_lag:
+            self._dropped += 1
+            return None
+        return waiting
+
+    def _patience(self, began: float) -> float | None:
+        """Returns how many seconds to wait for a change; raises TimeoutError if the source hangs."""
+        if self._paused or self._busy_since is None:
+            return None
+        left = self._hang_s - (time.monotonic() - max(self._busy_since, began))
+        if left <= 0:
+            raise TimeoutError(
+                f"{self._source.name} hangs: no frame for {self._hang_s:g} s, and no error; check the "
+                "source, or make a new Stream (the blocked read cannot be interrupted)"
+            )
+        return left
+
+    def _run(self) -> None:
+        """Reads until the end of the source or of this reader."""
+        try:
+            while True:
+                frame = self._read()
+                if frame is None or not self._put(frame):
+                    break
+        except BaseException as error:  # noqa: BLE001 (`take` raises it in the thread that waits)
+            with self._changed:
+                self._error = error
+                self._enter("lost")
+        else:
+            with self._changed:
+                self._enter("ended")
+        finally:
+            self._capture.close()
+
+    def _enter(self, state: str) -> None:
+        if self._state != "closed":
+            self._state = state
+        self._changed.notify_all()
+
+    def _put(self, frame: Frame) -> bool:
+        """Replaces the waiting frame; returns False when closed."""
+        with self._changed:
+            if self._state == "closed":
+                return False
+            if self._paused:
+                self._frames += 1
+            else:
+                self._dropped += self._waiting is not None
+                self._waiting = _Waiting(frame, self._frames, self._clock())
+                self._frames += 1
+                self._changed.notify_all()
+            self._busy_since, self._lost_since = time.monotonic(), None
+            self._delay = FIRST_DELAY_S
+            return True
+
+    def _read(self) -> Frame | None:
+        try:
+            return self._capture.read()
+        except OSError as error:
+            if not self._source.reopens:
+                raise
+            _logger.warning("%s is lost: %s", self._source.name, error)
+            lost = error
+        return self._read() if self._reconnect(lost) else None
+
+    def _reconnect(self, cause: OSError) -> bool:
+        """Opens the source again; returns False when closed.
+
+        Raises:
+            ConnectionError: it could not be opened for too long.
+        """
+        self._capture.close()
+        with self._changed:
+            self._enter("reconnecting")
+            self._lost_since = self._lost_since or time.monotonic()
+        while time.monotonic() - self._lost_since < self._reconnect_s:
+            if self._sleep():
+                return False
+            try:
+                self._capture = self._source.open()
+            except OSError as error:
+                cause = error
+                continue
+            with self._changed:
+                self._reconnects += 1
+                self._enter("reading")
+            _logger.warning("%s is open again", self._source.name)
+            return True
+        raise ConnectionError(
+            f"{self._source.name} was lost and did not come back in {self._reconnect_s:g} s: {cause}"
+        ) from cause
+
+    def _sleep(self) -> bool:
+        """Waits before the next attempt; returns True when closed."""
+        with self._changed:
+            self._busy_since = None
+            closed = self._changed.wait_for(lambda: self._state == "closed", self._delay)
+            self._delay = min(2 * self._delay, LAST_DELAY_S)
+            self._busy_since = time.monotonic()
+            return closed
+
+    def pause(self) -> None:
+        """Makes `take` wait until `resume`; frames of the meantime are thrown away."""
+        with self._changed:
+            self._paused, self._waiting = True, None
+
+    def resume(self) -> None:
+        """Ends a pause."""
+        with self._changed:
+            self._paused = False
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Ends reading, and the thread, unless the source hangs."""
+        with self._changed:
+            self._state, self._waiting = "closed", None
+            self._changed.notify_all()
+        if self._thread is not threading.current_thread():
+            self._thread.join(JOIN_S)
+            if self._thread.is_alive():
+                _logger.warning("%s is still blocked in a read; its thread is left behind", self._source.name)
+
+    def info(self) -> dict[str, Any]:
+        """Returns state ("reading", "paused", "reconnecting", "lost", "ended", "closed"), frames, dropped and
+        reconnects.
+        """
+        with self._changed:
+            paused = self._paused and self._state == "reading"
+            return {
+                "state": "paused" if paused else self._state,
+                "frames": self._frames,
+                "dropped": self._dropped,
+                "reconnects": self._reconnects,
+            }

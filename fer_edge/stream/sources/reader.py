@@ -1,0 +1,81 @@
+"""What both readers have in common: what they return, and the times of frames."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Protocol
+
+from fer_edge.arrays import U8
+from fer_edge.stream.sources.capture import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A frame for the stream."""
+
+    pixels: U8
+    time: float  # in seconds, not before the last one
+    index: int  # in the source, from 0
+    dropped: int  # frames that were dropped since the last one
+
+
+class Reader(Protocol):
+    """Reads a source for one stream. All methods but `take` may be called by any thread."""
+
+    def take(self) -> Taken | None:
+        """Returns the next frame; waits for it; None at the end of the source, or when closed."""
+
+    def pause(self) -> None:
+        """Makes `take` wait until `resume`."""
+
+    def resume(self) -> None:
+        """Ends a pause."""
+
+    def close(self) -> None:
+        """Ends reading; a waiting `take` returns."""
+
+    def info(self) -> dict[str, Any]:
+        """Returns state, frames, dropped frames and reconnections."""
+
+
+class Timekeeper:
+    """Gives each frame its time, and checks it.
+
+    Args:
+        name: of the source, for messages.
+        fps: frames a second, for frames without a time; None: by the clock.
+        clock: returns seconds.
+    """
+
+    def __init__(self, name: str, fps: float | None, clock: Callable[[], float]) -> None:
+        self._name, self._fps = name, fps
+        self._start = clock()
+        self._last = -math.inf
+
+    def time_of(self, frame: Frame, index: int, arrived: float) -> float:
+        """Returns the time of a frame that arrived at a time of the clock.
+
+        Raises:
+            TypeError: the frame's own time is not a number.
+            ValueError: the time is not finite, or is before that of the last frame.
+        """
+        if frame.time is not None:
+            time = self._checked(frame.time, index)
+        else:
+            time = arrived - self._start if self._fps is None else index / self._fps
+        if time < self._last:
+            raise ValueError(
+                f"frame {index} of {self._name}: times must not run backwards, got {time:g} s after "
+                f"{self._last:g} s; if the source began again, make a new Stream"
+            )
+        self._last = time
+        return time
+
+    def _checked(self, time: Any, index: int) -> float:
+        expected = f"frame {index} of {self._name}: its time must be a finite number of seconds"
+        if not isinstance(time, Real) or isinstance(time, bool):
+            raise TypeError(f"{expected}, got {type(time).__name__}")
+        if not math.isfinite(time):
+            raise ValueError(f"{expected}, got {float(time)!r}")
+        return float(time)

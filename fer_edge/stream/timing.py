@@ -1,0 +1,28 @@
+"""Durations, of stages and between frames."""
+
+from collections.abc import Callable
+
+
+class Stopwatch:
+    """Adds up the time of each stage of one frame; runs from the start.
+
+    Args:
+        clock: returns seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last = clock()
+        self.milliseconds: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """Adds the time since the last lap to a stage."""
+        now = self._clock()
+        self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + (now - self._last) * 1e3
+        self._last = now
+
+
+def has_lasted(since: float, time: float, seconds: float) -> bool:
+    """Returns True if at least this long has passed between the times of two frames."""
+    # Times of frames are rounded, so that 0.3 s - 0.2 s is less than 0.1 s.
+    return time - since >= seconds - 1e-6

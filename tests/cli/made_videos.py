@@ -1,0 +1,47 @@
+"""Short made videos: the astronaut's face for the embedded models, bright cells for the tiny networks."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tiny import frame_with_cells
+
+from benchmarks.made_video import Actor, line, sway, video
+from fer_edge.arrays import U8
+
+
+def write_video(path: Path, frames: Iterable[U8], fps: float = 20.0) -> Path:
+    """Writes BGR frames of one size."""
+    writer = None
+    for frame in frames:
+        if writer is None:
+            size = (frame.shape[1], frame.shape[0])
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
+        writer.write(frame)
+    assert writer is not None
+    writer.release()
+    return path
+
+
+def face_video(path: Path, *, seconds: float = 1.5, fps: float = 20.0) -> Path:
+    """Two faces: one sways, one walks out of the picture."""
+    actors = [Actor(sway(160, 240, 110)), Actor(line((420, 240), (470, 260), seconds, 90), mirrored=True)]
+    return write_video(path, (frame for _, frame, _ in video(actors, seconds, fps)), fps)
+
+
+def cell_video(
+    path: Path, *, frames: int = 10, fps: float = 20.0, cells: Sequence[tuple[int, int]] = ((20, 15),)
+) -> Path:
+    """Bright cells, which are faces for the tiny networks."""
+    picture = np.repeat(frame_with_cells(*cells)[..., None], 3, axis=2)
+    return write_video(path, [picture] * frames, fps)
+
+
+def read_video(path: Path) -> tuple[list[U8], float]:
+    """Returns all frames and the frame rate."""
+    capture = cv2.VideoCapture(str(path))
+    frames = []
+    while (read := capture.read())[0]:
+        frames.append(read[1])
+    return frames, capture.get(cv2.CAP_PROP_FPS)

@@ -1,0 +1,71 @@
+"""Fresh virtual environments with the wheel of this project, as a user would make them."""
+
+import email.parser
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+# Variables that would change what an installed program finds.
+_LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "FER_EDGE_OPS")
+
+
+class Environment:
+    """A virtual environment of the Python that runs this; an older one in the same folder is removed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        run(sys.executable, "-m", "venv", "--clear", self.folder)
+
+    def command(self, name: str) -> Path:
+        """The path of an installed command."""
+        return self.folder / "bin" / name
+
+    def pip(self, *arguments: object) -> str:
+        """Runs pip; returns its output."""
+        options = ("--disable-pip-version-check", "--quiet")
+        return run(self.command("python"), "-m", "pip", *options, *arguments)
+
+    def install(self, *requirements: object) -> None:
+        """Installs without byte code, which takes a third of the time."""
+        self.pip("install", "--no-compile", "--prefer-binary", *requirements)
+
+    def python(self, code: str, *arguments: object) -> str:
+        """Runs a program in a folder where nothing can be imported by accident; returns its output."""
+        return run(self.command("python"), "-c", code, *arguments, cwd=self.folder)
+
+    def version(self, distribution: str) -> str:
+        """The installed version of a distribution."""
+        return self.python(f"import importlib.metadata as m; print(m.version({distribution!r}))").strip()
+
+
+def run(*command: object, cwd: Path | None = None) -> str:
+    """Runs a command and returns its output; prints the output and raises if the command fails."""
+    environment = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
+    done = subprocess.run(
+        list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
+        raise SystemExit(f"exit code {done.returncode}: {' '.join(map(str, command))}")
+    return done.stdout
+
+
+def lower_bounds(wheel: Path) -> dict[str, str]:
+    """The lowest release of each library that the wheel and its extra `opencv` allow on this Python."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.parser.Parser().parsestr(archive.read(name).decode())
+    bounds: dict[str, str] = {}
+    for line in metadata.get_all("Requires-Dist", []):
+        requirement = Requirement(line)
+        extra_of_users = "opencv" if requirement.name.startswith("opencv") else ""
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra_of_users}):
+            (specifier,) = requirement.specifier
+            assert specifier.operator == ">=", line
+            # The bounds of a later Python stand below those of the earlier ones in pyproject.toml.
+            bounds[requirement.name] = specifier.version
+    return bounds

@@ -1,0 +1,162 @@
+"""What can be a source, the order and times of its frames, and the messages of wrong sources."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from tiny import frame_with_cells, write_picture
+
+from fer_edge import Recognizer, Stream
+from fer_edge.stream.sources import source_from
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Twelve frames at 10 frames a second, in which a face moves by a cell each frame."""
+    path = tmp_path / "video.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (320, 256))
+    for number in range(12):
+        writer.write(np.repeat(frame_with_cells((4 + number, 7))[..., None], 3, axis=2))
+    writer.release()
+    return path
+
+
+def test_a_video_is_read_in_order_without_loss(recognizer: Recognizer, video: Path) -> None:
+    for source in (video, str(video)):
+        with Stream(recognizer, source, detect_every=1) as stream:
+            results = list(stream)
+            assert stream.info()["source"] == {
+                "name": str(video),
+                "is_live": False,
+                "state": "ended",
+                "frames": 12,
+                "dropped": 0,
+                "reconnects": 0,
+            }
+        assert [result.index for result in results] == list(range(12))
+        assert [result.time for result in results] == pytest.approx([n / 10 for n in range(12)])
+        assert [result.faces[0].box[0] for result in results] == pytest.approx(
+            [8 * (4 + n) - 12 for n in range(12)], abs=1e-3
+        )
+
+
+def test_after_the_end_iteration_ends_again(recognizer: Recognizer, video: Path) -> None:
+    with Stream(recognizer, video) as stream:
+        assert len(list(stream)) == 12
+        assert list(stream) == []
+
+
+def test_a_folder_is_read_in_natural_order(recognizer: Recognizer, tmp_path: Path) -> None:
+    for number in (10, 9, 1):
+        write_picture(tmp_path / f"frame{number}.png", *[(4 + 6 * n, 7) for n in range(number % 8)])
+    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "._frame2.png").write_text("what a Mac leaves behind")
+    with Stream(recognizer, tmp_path, detect_every=1) as stream:
+        results = list(stream)
+    assert [len(result.faces) for result in results] == [1, 1, 2]
+    assert [result.time for result in results] == [0.0, 0.04, 0.08]
+    with Stream(recognizer, tmp_path, fps=10) as stream:
+        assert [result.time for result in stream] == [0.0, 0.1, 0.2]
+
+
+def test_frames_times_and_layouts_of_iterables(recognizer: Recognizer) -> None:
+    grey = frame_with_cells((10, 7))
+    bgr = np.repeat(grey[..., None], 3, axis=2)
+    nv12 = np.concatenate([grey, np.full((128, 320), 128, np.uint8)])
+    for frames, layout in (([grey, bgr], None), ([nv12, nv12], "nv12"), (np.stack([bgr, bgr]), None)):
+        with Stream(recognizer, frames, layout=layout, fps=50) as stream:
+            results = list(stream)
+        assert [result.time for result in results] == [0.0, 0.02]
+        assert [len(result.faces) for result in results] == [1, 1]
+        assert results[0].frame is frames[0] or isinstance(frames, np.ndarray)
+    with Stream(recognizer, [(3, grey), (np.float32(3.5), bgr), (3.5, bgr)]) as stream:
+        assert [result.time for result in stream] == [3.0, 3.5, 3.5]
+
+
+def test_frames_without_a_time_are_timed_by_the_clock(recognizer: Recognizer) -> None:
+    moments = iter([10.0] * 3)  # when the stream is made
+    now = [10.0]
+    with Stream(recognizer, [frame_with_cells()] * 3, clock=lambda: next(moments, now[0])) as stream:
+        times = []
+        for result in stream:
+            times.append(result.time)
+            now[0] += 0.25
+    assert times == pytest.approx([0.0, 0.25, 0.5])
+
+
+def test_a_file_that_ends_early_is_reported(
+    recognizer: Recognizer, video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    with Stream(recognizer, video) as stream, caplog.at_level(logging.WARNING, "fer_edge"):
+        list(stream)
+    assert not caplog.records
+    with Stream(recognizer, cut) as stream:
+        count = len(list(stream))
+    assert 0 < count < 12
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "is_live"),
+    [
+        (0, "camera 0", True),
+        ("/dev/video2", "camera /dev/video2", True),
+        ("rtsp://camera/stream", "rtsp://camera/stream", True),
+        ("http://host/video.mjpg", "http://host/video.mjpg", True),
+        ("v4l2src ! videoconvert ! appsink", "v4l2src ! videoconvert ! appsink", True),
+        ([], "list", False),
+        (lambda: iter([]), "<lambda>", True),
+    ],
+)
+def test_kinds_of_sources(source: Any, kind: str, is_live: bool) -> None:
+    found = source_from(source, live=None, fps=None)
+    assert (found.name, found.is_live) == (kind, is_live)
+    assert source_from(source, live=not is_live, fps=None).is_live != is_live
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (None, TypeError, "source must be the index of a camera, .* got None"),
+        (True, TypeError, "got True"),
+        (1.5, TypeError, "got float"),
+        (
+            np.zeros((4, 4, 3), np.uint8),
+            TypeError,
+            r"got one array \[4, 4, 3\]; wrap a single frame in a list",
+        ),
+        ("missing.mp4", FileNotFoundError, "missing.mp4 does not exist; source must be"),
+        (7, ConnectionError, "camera 7 cannot be opened; is it plugged in"),
+        ("/dev/video77", ConnectionError, "camera /dev/video77 cannot be opened"),
+        ("rtsp://127.0.0.1:9/none", ConnectionError, "url rtsp://127.0.0.1:9/none cannot be opened"),
+    ],
+)
+def test_wrong_sources(recognizer: Recognizer, source: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Stream(recognizer, source)
+
+
+def test_a_pipeline_needs_gstreamer(recognizer: Recognizer) -> None:
+    if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        pytest.skip("this OpenCV has GStreamer")
+    with pytest.raises(ImportError, match="needs an OpenCV with GStreamer, and the installed one"):
+        Stream(recognizer, "videotestsrc ! appsink")
+
+
+def test_files_that_are_no_video_and_folders_without_pictures(recognizer: Recognizer, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileNotFoundError, match="folder has no pictures"):
+        Stream(recognizer, tmp_path / "folder")
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(OSError, match=r"text\.mp4 cannot be read as a video"):
+        Stream(recognizer, tmp_path / "text.mp4")
+    (tmp_path / "folder" / "a.png").write_text("no picture")
+    with (
+        Stream(recognizer, tmp_path / "folder") as stream,
+        pytest.raises(ValueError, match=r"a\.png cannot be read as a picture"),
+    ):
+        next(stream)

@@ -1,0 +1,108 @@
+"""`close` while calls are running: they finish, the next ones raise, and nothing crashes."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import overload
+
+import numpy as np
+import pytest
+from tiny import frame_with_cells
+
+from fer_edge import Recognizer
+from fer_edge.result import Face
+
+MakeRecognizer = Callable[..., Recognizer]
+CLOSED = "this Recognizer was closed; make a new one"
+CROP = np.full((20, 20), 200, np.uint8)
+
+
+class Crops(Sequence[np.ndarray]):
+    """Three crops, which call a function when the recogniser takes the first of them."""
+
+    def __init__(self, at_first: Callable[[], object]) -> None:
+        self._at_first = at_first
+
+    def __len__(self) -> int:
+        return 3
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[np.ndarray]: ...
+    def __getitem__(self, index: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        self._at_first()
+        yield from (CROP, CROP, CROP)
+
+
+def test_close_waits_for_the_call_of_another_thread(recognizer: Recognizer) -> None:
+    begun, faces = threading.Event(), []
+
+    def begin() -> None:
+        begun.set()
+        time.sleep(0.1)
+
+    thread = threading.Thread(target=lambda: faces.extend(recognizer.recognize_crops(Crops(begin))))
+    thread.start()
+    begun.wait()
+    recognizer.close()
+    # Not joined yet: the call was complete when close returned.
+    assert [face.label for face in faces] == ["happiness"] * 3
+    thread.join()
+
+
+def test_no_call_begins_while_close_waits(recognizer: Recognizer) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def begin() -> None:
+        begun.set()
+        go_on.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(recognizer.recognize_crops, Crops(begin))
+        begun.wait()
+        closing = pool.submit(recognizer.close)
+        with pytest.raises(RuntimeError, match=CLOSED):
+            # As long as close has not begun, this works.
+            while not closing.done():
+                recognizer(CROP)
+        assert not closing.done()
+        go_on.set()
+        assert len(running.result()) == 3
+        closing.result()
+
+
+def test_a_signal_handler_may_close_within_a_call_of_its_own_thread(recognizer: Recognizer) -> None:
+    with pytest.raises(RuntimeError, match=CLOSED):
+        recognizer.recognize_crops(Crops(recognizer.close))
+
+
+@pytest.mark.parametrize("engine_threads", [1, 2])
+def test_eight_threads_and_close_at_any_moment(engine_threads: int, make_recognizer: MakeRecognizer) -> None:
+    frame = frame_with_cells((10, 7), (25, 20), (4, 4))
+    for number in range(10):
+        recognizer = make_recognizer(threads=engine_threads)
+        expected = recognizer(frame)
+        results: list[list[Face]] = []
+        errors: list[str] = []
+
+        def work(recognizer: Recognizer, results: list[list[Face]], errors: list[str]) -> None:
+            try:
+                while True:
+                    results.append(recognizer(frame))
+            except RuntimeError as error:
+                errors.append(str(error))
+
+        workers = [threading.Thread(target=work, args=(recognizer, results, errors)) for _ in range(8)]
+        for worker in workers:
+            worker.start()
+        time.sleep(0.0015 * number)
+        recognizer.close()
+        for worker in workers:
+            worker.join()
+        assert errors == [CLOSED] * 8
+        assert all(faces == expected for faces in results)

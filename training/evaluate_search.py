@@ -1,0 +1,114 @@
+"""What a finer search finds and costs: ``python -m training.evaluate_search MODEL.onnx --data DATA --marks
+marks.npz --out OUT.json``.
+
+DATA holds ``faces-*.npz`` and ``detections.npz``. The test photographs are searched as mosaics of 4 x 4
+(training.detector.mosaics), which stand for photographs of groups. A search is given by the smallest face as
+a share of the long side. For each search: recall by the face's share of the long side, false alarms, time.
+Writes a JSON file and prints a table.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fer_edge import models
+from fer_edge.backends import opener_for
+from fer_edge.context import context
+from fer_edge.detection.detect import Detector
+from training.command_line import exit_on_error
+from training.detector.comparison import Pictures
+from training.detector.detections import read_detections, split_by_picture
+from training.detector.metrics import DetectionCounts
+from training.detector.mosaics import mosaics
+from training.detector.photos import Photo, load_photos
+from training.evaluation.markdown import table
+
+SIDE = 4  # photographs along each side of a mosaic
+SHARES = (20, 30, 40, 60, 80)  # the smallest face is one of so many parts of the long side
+# Of the face's smaller side in the long side, in percent.
+SIZES = ((1.25, 2.5), (2.5, 5.0), (5.0, 10.0), (10.0, 100.0))
+MAX_FACES = 1000
+
+
+def search(detector: Detector, photos: Sequence[Photo], threshold: float) -> dict[str, Any]:
+    """Recall by size, false alarms per photograph and median time of one search."""
+    counts, times = DetectionCounts(), []
+    for photo in photos:
+        start = time.perf_counter()
+        found = detector(photo.image)
+        times.append((time.perf_counter() - start) * 1e3)
+        certain = photo.certain
+        counts.add_picture(
+            found, photo.boxes[certain], photo.landmarks[certain], photo.boxes[~certain], photo.negative
+        )
+    sizes = np.array(counts.sizes) * 100 / max(photos[0].image.shape)
+    is_found = np.array(counts.face_scores) >= threshold
+    result: dict[str, Any] = {}
+    for low, high in SIZES:
+        which = (sizes >= low) & (sizes < high)
+        result[f"recall_{low:g}_{high:g}"] = float(is_found[which].mean()) if which.any() else None
+        result[f"faces_{low:g}_{high:g}"] = int(which.sum())
+    result["precision"] = float(is_found.sum() / max(1, is_found.sum() + len(counts.false_positives)))
+    result["false_alarms_per_photo"] = len(counts.false_positives) / len(photos)
+    result["milliseconds"] = float(np.median(times))
+    return result
+
+
+def evaluate(args: argparse.Namespace) -> dict[str, Any]:
+    """All searches, as in the JSON file."""
+    model = models.load(args.model, "detector")
+    backend = opener_for("onnxruntime")(model, 1)
+    threshold = model.spec.threshold
+    seen = split_by_picture(read_detections(args.data / "detections.npz"), args.data)
+    photos = list(mosaics(Pictures(load_photos(args.data, "test", args.marks), seen), SIDE))
+    if not photos:
+        raise ValueError(f"{args.data} must hold at least {SIDE * SIDE} test photographs for a mosaic")
+    searches = {}
+    for parts in SHARES:
+        detector = Detector(
+            backend,
+            model.spec,
+            threshold=threshold,
+            min_face=None,
+            max_faces=MAX_FACES,
+            min_face_share=1 / parts,
+        )
+        detector(photos[0].image)  # buffers grow outside the measured time
+        searches[str(parts)] = search(detector, photos, threshold)
+    return {
+        "context": context(),
+        "graph_sha256": model.graph_sha256,
+        "photos": len(photos),
+        "long_px": max(photos[0].image.shape),
+        "searches": searches,
+    }
+
+
+def report(metrics: dict[str, Any]) -> str:
+    """One row for each search."""
+    rows = [{"smallest face": f"1/{parts}", **row} for parts, row in metrics["searches"].items()]
+    return table(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", help="embedded name or ONNX file of the detector")
+    parser.add_argument("--data", type=Path, required=True, help="folder of faces-*.npz and detections.npz")
+    parser.add_argument("--marks", type=Path, help="marks.npz of training.mark_faces")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file of the result")
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    with exit_on_error(parser):
+        metrics = evaluate(args)
+        args.out.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    print(report(metrics))
+
+
+if __name__ == "__main__":
+    main()
