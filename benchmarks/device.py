@@ -16,7 +16,8 @@ from fer_edge import Recognizer, models
 from fer_edge.backends.cuda.session import Session
 from fer_edge.backends.engines.gpu import this_gpu
 from fer_edge.backends.engines.products import TENSORRT, TENSORRT_RTX, installed_version, load
-from fer_edge.backends.networks import Request, plan_of
+from fer_edge.backends.gpu_networks import plan_of
+from fer_edge.backends.networks import Request
 from fer_edge.backends.trt import BATCHES
 from fer_edge.backends.trt_execution import Engine, Execution
 from fer_edge.context import context
