@@ -15,6 +15,7 @@ from fer_edge.backends.engines.gpu import Gpu, this_gpu
 from fer_edge.backends.engines.key import Options, key_for
 from fer_edge.backends.engines.plan_files import Plan, UnusablePlanError
 from fer_edge.backends.engines.plans import plan_for, ready_plan
+from fer_edge.backends.engines.plugins.registration import wanted as plugins_wanted
 from fer_edge.backends.engines.products import PRODUCTS, Product, load, target_for
 from fer_edge.backends.networks import CpuNetworks, Request
 from fer_edge.backends.switching import SwitchingNetworks
@@ -89,11 +90,11 @@ class GpuNetworks:
 def plan_of(model: ModelFile, product: Product, request: Request, gpu: Gpu | None, cancelled: Event) -> Plan:
     """The plan of a network: from the folder or the user's cache, else built there."""
     target = target_for("this", product.name)
-    key = key_for(model, target, load(product).__version__, gpu, Options())
+    key = key_for(model, target, load(product).__version__, gpu, Options(plugins=plugins_wanted()))
     folder = request.engines or storage.default_root() / key.environment()
     try:
         return ready_plan(model, product, folder, gpu)
     except UnusablePlanError as error:
         if request.build == "never":
             raise ModelError(f"{error}; run fer-edge build, or leave build='never' out") from error
-    return plan_for(model, target, folder, cancelled=cancelled)
+    return plan_for(model, target, folder, options=key.options, cancelled=cancelled)
