@@ -99,7 +99,7 @@ PYCUDA_PIP := $(PYCUDA_PY) -m pip --disable-pip-version-check --quiet install
 	$(PYCUDA_PIP) --no-deps $(CUDA_HEADERS)
 	ln -s "$$(dirname $$(find $(CURDIR)/.venv-pycuda -name cuda.h))/.." $(PYCUDA_CUDA)
 	$(PYCUDA_PY) tests/with_pycuda/libraries.py $(PYCUDA_CUDA)/include .venv-pycuda/libraries
-	CUDA_ROOT=$(CURDIR)/$(PYCUDA_CUDA) LIBRARY_PATH=$(CURDIR)/.venv-pycuda/libraries CFLAGS="-O0 -w" \
+	CUDA_ROOT=$(CURDIR)/$(PYCUDA_CUDA) LIBRARY_PATH=$(CURDIR)/.venv-pycuda/libraries CFLAGS="-O0 -w" CXXFLAGS="-O0 -g0 -w" \
 	  PATH="$(CURDIR)/$(PYCUDA_CUDA)/bin:$$PATH" $(PYCUDA_PIP) pycuda==2026.1
 	$(PY) -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
 	  > $$($(PYCUDA_PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth
