@@ -12,15 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import (
-    card_figures,
-    detector_figures,
-    export_figures,
-    expression_figures,
-    kernel_figures,
-    latency_figures,
-    stream_figures,
-)
+from benchmarks.figures import detector, exports, expressions, kernels, latency, model_card, stream
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(
@@ -28,52 +20,52 @@ BLOCK = re.compile(
 )
 DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {
-        "latency": latency_figures.latency,
-        "start-up": latency_figures.start_up,
-        "quality": expression_figures.quality,
+        "latency": latency.latency,
+        "start-up": latency.start_up,
+        "quality": expressions.quality,
     },
-    "docs/building.md": {"operations": latency_figures.operations},
+    "docs/building.md": {"operations": latency.operations},
     "docs/exporting.md": {
-        "expression-exports": export_figures.expression_exports,
-        "detector-exports": export_figures.detector_exports,
-        "calibrations": export_figures.calibrations,
+        "expression-exports": exports.expression_exports,
+        "detector-exports": exports.detector_exports,
+        "calibrations": exports.calibrations,
     },
-    "docs/kernels.md": {"kernels": kernel_figures.kernels},
+    "docs/kernels.md": {"kernels": kernels.kernels},
     "docs/streams.md": {
-        "stream-speed": stream_figures.speed,
-        "stream-labels": stream_figures.labels,
-        "stream-following": stream_figures.following,
-        "stream-smoothing": stream_figures.smoothing,
+        "stream-speed": stream.speed,
+        "stream-labels": stream.labels,
+        "stream-following": stream.following,
+        "stream-smoothing": stream.smoothing,
     },
     "docs/results.md": {
-        "networks": expression_figures.networks,
-        "targets": expression_figures.targets,
-        "precisions": expression_figures.precisions,
-        "int8-latency": expression_figures.int8_latency,
-        "copies": expression_figures.copies,
+        "networks": expressions.networks,
+        "targets": expressions.targets,
+        "precisions": expressions.precisions,
+        "int8-latency": expressions.int8_latency,
+        "copies": expressions.copies,
     },
     "docs/models/tkfnet-nano.md": {
-        "headline": card_figures.headline,
-        "classes": card_figures.classes,
-        "temperatures": card_figures.temperatures,
-        "vote-shares": card_figures.vote_shares,
-        "robustness": card_figures.robustness,
-        "threshold": card_figures.threshold,
-        "by-confidence": card_figures.by_confidence,
-        "unknowable": card_figures.unknowable,
-        "crop-check": card_figures.crop_check,
-        "logit-adjustment": card_figures.logit_adjustment,
-        "by-eye-distance": card_figures.by_eye_distance,
-        "by-blur": card_figures.by_blur,
-        "by-turn": card_figures.by_turn,
+        "headline": model_card.headline,
+        "classes": model_card.classes,
+        "temperatures": model_card.temperatures,
+        "vote-shares": model_card.vote_shares,
+        "robustness": model_card.robustness,
+        "threshold": model_card.threshold,
+        "by-confidence": model_card.by_confidence,
+        "unknowable": model_card.unknowable,
+        "crop-check": model_card.crop_check,
+        "logit-adjustment": model_card.logit_adjustment,
+        "by-eye-distance": model_card.by_eye_distance,
+        "by-blur": model_card.by_blur,
+        "by-turn": model_card.by_turn,
     },
     "docs/models/face-luma.md": {
-        "detector": detector_figures.detector,
-        "landmarks": detector_figures.landmarks,
-        "turned": detector_figures.turned,
-        "time": detector_figures.time,
-        "photos": detector_figures.photos,
-        "search": detector_figures.search,
+        "detector": detector.detector,
+        "landmarks": detector.landmarks,
+        "turned": detector.turned,
+        "time": detector.time,
+        "photos": detector.photos,
+        "search": detector.search,
     },
 }
 

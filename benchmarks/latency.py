@@ -19,7 +19,7 @@ import numpy as np
 import skimage.data
 
 import fer_edge.recognizer as order
-from benchmarks.latency_figures import frame_table
+from benchmarks.figures.latency import frame_table
 from fer_edge import Recognizer, models, ops
 from fer_edge.arrays import U8
 from fer_edge.context import context
