@@ -20,7 +20,7 @@ def machine(root: Path = ROOT) -> dict[str, Any]:
 
 
 def board(root: Path = ROOT) -> dict[str, Any]:
-    """Board, power mode of a Jetson, governor and clocks of the first core, temperatures in degrees Celsius."""
+    """Board, power mode of a Jetson, governor and clocks of the first core, temperatures (Celsius)."""
     cpu = root / "sys/devices/system/cpu/cpu0/cpufreq"
     return {
         "model": _text(root / "proc/device-tree/model"),

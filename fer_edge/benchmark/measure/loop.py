@@ -54,7 +54,7 @@ def measure_in_turns(
     clock: Clock = time.perf_counter,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> list[Turns]:
-    """Returns the times of each subject in milliseconds, by turn; `on_progress` gets the share that is done."""
+    """Returns the times of each subject in milliseconds, by turn; `on_progress` gets the share done."""
     calls = [_warm_up(subject, limits.warm_up, clock) for subject in subjects]
     times: list[Turns] = [[] for _ in subjects]
     seconds = [0.0] * len(subjects)

@@ -95,8 +95,8 @@ class Tegrastats:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        # A file, because a pipe that nobody reads would fill and stop the program.
-        self._output = tempfile.TemporaryFile("w+", encoding="utf-8")
+        # A file, because a pipe that nobody reads would fill and stop the program. `stop` closes it.
+        self._output = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         command = [self._command, "--interval", str(round(INTERVAL_S * 1e3))]
         self._process = subprocess.Popen(command, stdout=self._output, stderr=subprocess.DEVNULL, text=True)
 

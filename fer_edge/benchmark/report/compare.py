@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_edge.benchmark.measure.statistics import Figure, figures_for, interval_of, resampled
+from fer_edge.benchmark.measure.statistics import figures, figures_for, interval_of, resampled
 from fer_edge.benchmark.report.tables import Cells, row_name
 from fer_edge.benchmark.result import HEADLINES, Result, Row
 
@@ -91,19 +91,17 @@ def context_differences(first: dict[str, Any], second: dict[str, Any]) -> list[s
 
 def _ratio(first: Row, second: Row) -> Ratio:
     name = HEADLINES[first.scenario]
-    turns = [[list(turn) for turn in row.turns_ms] for row in (first, second)]
-    queries = min(sum(map(len, part)) for part in turns)
-    figures = figures_for(queries)
+    times = [np.array(row.turns_ms) for row in (first, second)]
     # A rate is compared by the mean time; p99 by p90 where too few times were kept.
-    chosen = "mean" if name == "rate" else name if name in figures else "p90"
-    figure: dict[str, Figure] = {chosen: figures[chosen]}
+    wanted = "mean" if name == "rate" else name
+    figure = wanted if wanted in figures_for(min(part.size for part in times)) else "p90"
+    values = [float(figures(part.reshape(1, -1), [figure])[figure][0]) for part in times]
     # Different seeds, because the runs are independent.
-    draws = [resampled(part, figure, seed)[chosen] for seed, part in enumerate(turns)]
-    times = [figures[chosen](np.concatenate([np.array(turn) for turn in part])) for part in turns]
+    draws = [resampled(part, [figure], seed)[figure] for seed, part in enumerate(times)]
     return Ratio(
         row=first,
-        figure=chosen,
-        ratio=times[1] / times[0],
+        figure=figure,
+        ratio=values[1] / values[0],
         interval=interval_of(draws[1] / draws[0]),
         unstable=bool(first.unstable or second.unstable),
     )

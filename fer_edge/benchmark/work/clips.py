@@ -8,7 +8,6 @@ import numpy as np
 
 from fer_edge.arrays import U8
 from fer_edge.benchmark.work.drawn_face import frame_with_faces, moving_places
-from fer_edge.pictures.read_picture import read_picture
 
 SECONDS, FPS = 1.0, 30.0  # of a drawn video
 MAX_FRAMES = 300  # of a video, because all of them are in memory
@@ -60,6 +59,9 @@ def clip_from_video(path: Path) -> Clip:
 
 def clip_from_photo(path: Path) -> Clip:
     """A picture, as a video that stands still; raises OSError or ValueError if it cannot be read."""
+    # Imported here, because it needs the command line's module of arguments, which imports this one.
+    from fer_edge.pictures.read_picture import read_picture
+
     try:
         pixels = read_picture(path).pixels
     except ValueError as error:

@@ -7,10 +7,12 @@ accuracy, and how well a stream follows drawn faces is no measure of how well it
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from fer_edge import ops
 from fer_edge.arrays import F32, U8
 
 NOISE_STD = 2.0  # grey levels, so that no two frames are equal
@@ -33,6 +35,7 @@ MIDDLE = (
 )
 SKIN, SKIN_RIM, HAIR = 175.0, 105.0, 45.0
 REACH = 0.75  # half of the square that the face needs, in sides
+CANVAS = 192  # px, the side of that square where it is drawn; it is sampled from there
 
 
 class Place(NamedTuple):
@@ -87,11 +90,27 @@ def _draw(frame: F32, place: Place) -> None:
     reach = math.ceil(REACH * place.side)
     top, left = max(0, round(place.y) - reach), max(0, round(place.x) - reach)
     part = frame[top : round(place.y) + reach, left : round(place.x) + reach]
-    down, across = np.mgrid[: part.shape[0], : part.shape[1]].astype(np.float32)
-    x, y = across + left - place.x, down + top - place.y
-    cos, sin = math.cos(place.roll) / place.side, math.sin(place.roll) / place.side
-    grey, cover = _face(x * cos + y * sin, y * cos - x * sin)
-    part += cover * (grey - part)
+    scale = CANVAS * 0.5 / REACH / place.side
+    cos, sin = scale * math.cos(place.roll), scale * math.sin(place.roll)
+    x, y = left - place.x, top - place.y
+    # From pixels of the part to those of the canvas, whose centre is that of the face.
+    matrix = np.array(
+        [[[cos, sin, CANVAS / 2 + cos * x + sin * y], [-sin, cos, CANVAS / 2 - sin * x + cos * y]]],
+        np.float32,
+    )
+    grey, cover = (np.empty((1, 1, *part.shape), np.float32) for _ in range(2))
+    drawn_grey, drawn_cover = _canvas()
+    ops.warp_normalize(drawn_grey, matrix, grey, mean=0.0, scale=1.0)
+    ops.warp_normalize(drawn_cover, matrix, cover, mean=0.0, scale=1 / 255)
+    part += cover[0, 0] * (grey[0, 0] - part)
+
+
+@lru_cache(maxsize=1)
+def _canvas() -> tuple[U8, U8]:
+    """The face once, uint8 [CANVAS, CANVAS] each: grey levels, and its cover from 0 to 255."""
+    down, across = (np.mgrid[:CANVAS, :CANVAS].astype(np.float32) + 0.5) / CANVAS * 2 * REACH - REACH
+    grey, cover = _face(across, down)
+    return grey.clip(0, 255).astype(np.uint8), (255 * cover).astype(np.uint8)
 
 
 def _face(u: F32, v: F32) -> tuple[F32, F32]:
