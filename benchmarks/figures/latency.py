@@ -15,8 +15,7 @@ def latency() -> str:
     inputs = ", ".join(f"{size} for a {frame} frame" for frame, size in result["detector_inputs"].items())
     return (
         f"Milliseconds on one thread: {described_machine(result['context'])}. Medians of {result['runs']} "
-        "frames per line. The faces are pasted and small, so the detector's threshold is lowered to "
-        f"{result['threshold']} for these runs. The detector's input is {inputs}.\n\n"
+        f"frames per line. {result['faces']} The detector's input is {inputs}.\n\n"
         + frame_table(result["threads_1"])
     )
 

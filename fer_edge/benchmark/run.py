@@ -115,7 +115,7 @@ class Run:
         if stages is None:
             stages = candidate.stages()
         if peak_mb is None and candidate.fresh is not None:
-            peak_mb = run_fresh(candidate.fresh)[1]
+            peak_mb = run_fresh(candidate.fresh).peak_mb
         return Row(
             scenario=scenario,
             subject=candidate.name,

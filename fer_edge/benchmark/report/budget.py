@@ -47,7 +47,8 @@ def _answer(points: list[Row], budget_ms: float) -> str:
 
 def _below(within: Row | None, beyond: Row, budget_ms: float) -> str:
     if within is None:
-        return f"fewer than {beyond.faces:g} faces, which take {number(beyond.ms['p90'])} ms"
+        shown = f"{beyond.faces:g} face{'s' * (beyond.faces != 1)}"
+        return f"none; a frame with {shown} takes {number(beyond.ms['p90'])} ms"
     if beyond.faces == within.faces:
         # The detector found as many in both.
         return f"about {within.faces:g} faces ({number(within.ms['p90'])} to {number(beyond.ms['p90'])} ms)"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from xml.sax.saxutils import escape
 
-from fer_edge.benchmark.report.tables import headline, machine_line, row_name, scenario_title
+from fer_edge.benchmark.report.tables import figure_title, headline, machine_line, row_name
 from fer_edge.benchmark.result import HEADLINES, Result, Row
 
 WIDTH, LEFT, RIGHT, BAR, STEP, MARGIN = 1040, 440, 190, 14, 22, 20  # px
@@ -28,7 +28,7 @@ def svg_from_result(result: Result) -> str:
         rows = list(group)
         better = "longer is better" if HEADLINES[rows[0].scenario] == "rate" else "shorter is better"
         y += 34
-        parts.append(_text(MARGIN, y, f"{scenario_title(rows[0])} ({better})", "title"))
+        parts.append(_text(MARGIN, y, f"{figure_title(rows[0])} ({better})", "title"))
         y += 12
         y = _bars(rows, y, parts)
     height = y + MARGIN
@@ -47,7 +47,9 @@ def svg_from_result(result: Result) -> str:
 def _bars(rows: Sequence[Row], y: int, parts: list[str]) -> int:
     """Adds the bars of a scenario below y; returns where they end."""
     values = [_value_and_interval(row) for row in rows]
-    scale = (WIDTH - LEFT - RIGHT) / max((interval[1] for _, interval in values), default=1.0)
+    largest = max(interval[1] for _, interval in values)
+    # Nothing to show where no row has enough queries for its figure.
+    scale = (WIDTH - LEFT - RIGHT) / largest if largest else 0.0
     shown = ""
     for row, (value, interval) in zip(rows, values, strict=True):
         if row.input != shown:

@@ -53,6 +53,17 @@ def scenario_title(row: Row) -> str:
     }[row.scenario]
 
 
+def figure_title(row: Row) -> str:
+    """The one figure that a scenario is judged by."""
+    return {
+        "SingleStream": "SingleStream: p90 in milliseconds of one face",
+        "MultiStream": f"MultiStream: p99 in milliseconds of {row.batch} faces",
+        "Offline": "Offline: faces a second",
+        "EndToEnd": "EndToEnd: frames a second",
+        "ColdStart": "ColdStart: median of the milliseconds to the first result",
+    }[row.scenario]
+
+
 def row_name(row: Row) -> str:
     """A row in words, without its scenario."""
     precision = f" ({row.precision})" if row.precision else ""
@@ -79,8 +90,7 @@ def headline(row: Row) -> str:
     if name == "rate":
         return f"{number(row.rate)} ({number(row.rate_95[0])} to {number(row.rate_95[1])})"
     if name not in row.ms:
-        # Too few queries for it.
-        return "-"
+        return f"too few queries for {name}"
     low, high = row.ms_95[name]
     return f"{number(row.ms[name])} ({number(low)} to {number(high)})"
 

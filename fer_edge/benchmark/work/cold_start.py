@@ -11,39 +11,34 @@ from fer_edge.benchmark.measure.loop import Subject, Turns
 from fer_edge.benchmark.work.candidate import Candidate, Variant
 from fer_edge.benchmark.work.clips import drawn_clip
 from fer_edge.benchmark.work.frames import frame_settings
-from fer_edge.benchmark.work.fresh_process import STAGES, Settings, run_fresh
+from fer_edge.benchmark.work.fresh_process import STAGES, FreshProcess, Settings, run_fresh
 
 FRAME = (640, 480)  # that is recognised first, with one face
 
 
 @dataclass(slots=True)
 class ColdStart:
-    """The starts of one variant: the whole of each in milliseconds, and its parts."""
+    """The starts of one variant."""
 
     candidate: Candidate
     settings: Settings
-    turns: Turns = field(default_factory=list)
-    parts: list[list[float]] = field(default_factory=list)
-    peaks_mb: list[float] = field(default_factory=list)
+    processes: list[FreshProcess] = field(default_factory=list)
+
+    @property
+    def turns(self) -> Turns:
+        """The whole of each start in milliseconds."""
+        return [[sum(process.stages_ms)] for process in self.processes]
 
     @property
     def stages(self) -> dict[str, float]:
-        """Median milliseconds of each part."""
-        columns = zip(*self.parts, strict=True)
+        """Median milliseconds of each stage."""
+        columns = zip(*(process.stages_ms for process in self.processes), strict=True)
         return {stage: statistics.median(column) for stage, column in zip(STAGES, columns, strict=True)}
 
     @property
     def peak_mb(self) -> float:
-        """Median peak of the resident memory, after some frames."""
-        return statistics.median(self.peaks_mb)
-
-    def start(self, *, is_counted: bool) -> None:
-        """Starts one process."""
-        parts, peak = run_fresh(self.settings)
-        if is_counted:
-            self.turns.append([sum(parts)])
-            self.parts.append(parts)
-            self.peaks_mb.append(peak)
+        """Median peak of the memory, after some frames."""
+        return statistics.median(process.peak_mb for process in self.processes)
 
 
 def cold_starts(
@@ -62,7 +57,9 @@ def cold_starts(
     ]
     for number in range(processes + 1):
         for start in starts:
-            start.start(is_counted=number > 0)
+            process = run_fresh(start.settings)
+            if number:
+                start.processes.append(process)
         on_progress((number + 1) / (processes + 1))
     return starts
 

@@ -34,6 +34,7 @@ MIDDLE = (
     (0.0, 0.39, 0.10, 0.02, 0.4, 0.0, 0.3, 110),  # under the lips
 )
 SKIN, SKIN_RIM, HAIR = 175.0, 105.0, 45.0
+FILL = 0.65  # of its cell that a face takes
 REACH = 0.75  # half of the square that the face needs, in sides
 CANVAS = 192  # px, the side of that square where it is drawn; it is sampled from there
 
@@ -72,7 +73,7 @@ def moving_places(count: int, height: int, width: int, time: float) -> list[Plac
     places = []
     for number in range(count):
         cell_x, cell_y = width / columns, height / rows
-        side = 0.55 * min(cell_x, cell_y)
+        side = FILL * min(cell_x, cell_y)
         turn = 2 * math.pi * time / 4 + 0.8 * number
         places.append(
             Place(

@@ -7,6 +7,7 @@ first start after booting takes longer.
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,11 +22,16 @@ settings = json.loads(sys.argv[1])
 times = [time.perf_counter()]
 """
 _END = """
-peak = 0.0
-for line in open("/proc/self/status"):
-    if line.startswith("VmHWM"):
-        peak = int(line.split()[1]) / 1024
-print(json.dumps({"times": times, "peak_mb": peak}))
+later = []
+for _ in range(20):
+    start = time.perf_counter()
+    query()
+    later.append(time.perf_counter() - start)
+memory = dict.fromkeys(("VmHWM:", "VmRSS:"), 0.0)
+for name, *values in map(str.split, open("/proc/self/status")):
+    if name in memory:
+        memory[name] = int(values[0]) / 1024
+print(json.dumps([times, sorted(later)[10], *memory.values()]))
 """
 _WORK = {
     "frame": """
@@ -40,15 +46,14 @@ loaded = time.perf_counter()
 recognizer(frame)
 # Reading the frame belongs to nobody's start.
 times.append(time.perf_counter() - (loaded - times[-1]))
-for _ in range(20):
-    recognizer(frame)
+query = lambda: recognizer(frame)
 """,
     "network": """
 from fer_edge import models
 from fer_edge.backends import opener_for
 model = models.load(settings["model"], "expression")
 network = opener_for(settings["backend"])(model, settings["threads"])
-for _ in range(20):
+def query():
     network.reserve((settings["batch"], 1, model.spec.size, model.spec.size)).fill(0)
     network.run()
 """,
@@ -56,11 +61,24 @@ for _ in range(20):
 STAGES = ("import", "constructor", "first result")
 
 
-def run_fresh(settings: Settings) -> tuple[list[float], float]:
-    """Does the work of `settings` in a new process.
+@dataclass(frozen=True, slots=True)
+class FreshProcess:
+    """What a process measured of itself.
 
-    Returns the milliseconds of each of STAGES (only for the work "frame"), and the peak of the resident
-    memory in MB.
+    Attributes:
+        stages_ms: of each of STAGES; empty for the work "network".
+        later_ms: median of the later queries.
+        peak_mb, resident_mb: memory, the largest so far and that at the end.
+    """
+
+    stages_ms: list[float]
+    later_ms: float
+    peak_mb: float
+    resident_mb: float
+
+
+def run_fresh(settings: Settings) -> FreshProcess:
+    """Does the work of `settings` in a new process.
 
     Raises:
         RuntimeError: the process failed; the message has the last line of its output.
@@ -73,6 +91,6 @@ def run_fresh(settings: Settings) -> tuple[list[float], float]:
     if done.returncode:
         last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
         raise RuntimeError(f"a fresh process failed with exit code {done.returncode}: {last}")
-    measured = json.loads(done.stdout)
-    milliseconds = [1e3 * (end - start) for start, end in pairwise(measured["times"])]
-    return milliseconds, measured["peak_mb"]
+    times, later, peak, resident = json.loads(done.stdout)
+    stages = [1e3 * (end - start) for start, end in pairwise(times)]
+    return FreshProcess(stages, 1e3 * later, peak, resident)

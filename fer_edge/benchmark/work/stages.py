@@ -27,6 +27,7 @@ def timed_stages(recognizer: Recognizer, clock: Clock) -> Iterator[dict[str, lis
     """Within it, each stage adds its milliseconds to its list. For one thread."""
     times: dict[str, list[float]] = {}
     calls: tuple[tuple[object, str, str], ...] = (
+        (order, "luma_from_frame", "luma"),
         (recognizer, "_detect", "detect"),
         (order, "matrices_from_landmarks", "align"),
         (order, "fill_from_frame", "preprocess"),
