@@ -54,7 +54,7 @@ def time_frames(threads: int, runs: int) -> dict[str, dict[str, dict[str, float]
 def percentiles(row: Row) -> dict[str, dict[str, float]]:
     """The median of each stage, and the percentiles of the whole frame."""
     stages = {stage: {"p50": milliseconds} for stage, milliseconds in row.stages.items()}
-    return stages | {"total": {p: row.ms[p] for p in ("p50", "p90", "p99")}}
+    return stages | {"total": {p: row.ms[p] for p in ("p50", "p90", "p99") if p in row.ms}}
 
 
 def start_up(target: str) -> dict[str, float]:
