@@ -42,7 +42,9 @@ def settings(expression_file: Path, detector_file: Path) -> Callable[..., Settin
     """Settings with the tiny networks."""
 
     def make(**changes: object) -> Settings:
-        return Settings(**{"models": [str(expression_file)], "detector": str(detector_file), **FEW, **changes})
+        return Settings(
+            **{"models": [str(expression_file)], "detector": str(detector_file), **FEW, **changes}
+        )
 
     return make
 

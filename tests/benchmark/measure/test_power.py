@@ -57,7 +57,9 @@ def write_monitor(root: Path, number: int, channels: tuple[tuple[str, int, int],
 def write_tegrastats(path: Path) -> str:
     """A program that prints a recorded line, as tegrastats does until it is ended."""
     line = LINES["orin-nano"][0]
-    path.write_text(f"#!/bin/sh\n[ $1 = --interval ] || exit 2\necho '{line}'\necho '{line}'\nexec sleep 60\n")
+    path.write_text(
+        f"#!/bin/sh\n[ $1 = --interval ] || exit 2\necho '{line}'\necho '{line}'\nexec sleep 60\n"
+    )
     path.chmod(0o755)
     return str(path)
 

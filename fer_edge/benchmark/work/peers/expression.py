@@ -73,24 +73,27 @@ class OnnxPeer:
         """The name of the file without its ending."""
         return self._model.spec.name
 
-    def run(self, inputs: F32) -> list[F32]:
-        """Runs inputs float32 [N, C, S, S]; a network with a fixed batch of one, face by face."""
+    def run(self, inputs: F32) -> F32:
+        """The first output, float32 [N, ...], of inputs float32 [N, C, S, S].
+
+        A network with a fixed batch of one runs face by face.
+        """
         if len(inputs) == 1 or self._rows > 1:
             return self._run(inputs)
-        return [output for row in inputs for output in self._run(row[None])]
+        return np.concatenate([self._run(row[None]) for row in inputs])
 
-    def read_faces(self, frame: U8, boxes: F32) -> list[F32]:
+    def read_faces(self, frame: U8, boxes: F32) -> None:
         """Runs the faces of a BGR frame, cut out by their boxes [N, 4] and resized by OpenCV."""
-        crops = [self._input_from_box(frame, box) for box in boxes]
-        return self.run(np.stack(crops)) if crops else []
+        if len(boxes):
+            self.run(np.stack([self._input_from_box(frame, box) for box in boxes]))
 
     def close(self) -> None:
         """Frees the network."""
         self._network.close()
 
-    def _run(self, inputs: F32) -> list[F32]:
+    def _run(self, inputs: F32) -> F32:
         self._network.reserve(inputs.shape)[:] = inputs
-        return self._network.run()
+        return self._network.run()[0]
 
     def _rows_of_a_run(self) -> int:
         """2 if a run takes several faces, 1 if the file has a fixed batch of one."""
