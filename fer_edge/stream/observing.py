@@ -113,7 +113,7 @@ class Observer:
             return self._observe(stages, time, watch)
 
     def _observe(self, stages: FrameStages, time: float, watch: Stopwatch) -> Observation:
-        is_cut = self._scene.is_cut(stages.plane)
+        is_cut = self._scene.is_cut(stages.luma)
         watch.lap("luma")
         if is_cut:
             self._ended += self._tracker.clear()

@@ -7,7 +7,8 @@ import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import fer_edge.recognizer as order
+import fer_edge.recognizer as recognizer_module
+from fer_edge import expressions
 from fer_edge.benchmark.measure.loop import Clock
 from fer_edge.recognizer import Recognizer
 
@@ -27,11 +28,11 @@ def timed_stages(recognizer: Recognizer, clock: Clock) -> Iterator[dict[str, lis
     """Within it, each stage adds its milliseconds to its list. For one thread."""
     times: dict[str, list[float]] = {}
     calls: tuple[tuple[object, str, str], ...] = (
-        (order, "luma_from_frame", "luma"),
+        (recognizer_module, "luma_from_frame", "luma"),
         (recognizer, "_detect", "detect"),
-        (order, "matrices_from_landmarks", "align"),
-        (order, "fill_from_frame", "preprocess"),
-        (recognizer._network, "run", "infer"),
+        (expressions, "matrices_from_landmarks", "align"),
+        (expressions, "sample_from_frame", "preprocess"),
+        (recognizer._networks.expression, "run", "infer"),
     )
     before = [(owner, name, vars(owner).get(name)) for owner, name, _ in calls]
     for owner, name, stage in calls:

@@ -4,8 +4,8 @@ import pytest
 from ticking import TickingClock
 from tiny import frame_with_cells
 
-import fer_edge.recognizer as order
-from fer_edge import Recognizer
+import fer_edge.recognizer as recognizer_module
+from fer_edge import Recognizer, expressions
 from fer_edge.benchmark.work.stages import FRAMES, stage_medians, timed_stages
 
 FACES = frame_with_cells((10, 7), (25, 20))
@@ -27,9 +27,10 @@ def test_a_frame_without_a_face_has_two_stages(recognizer: Recognizer) -> None:
 
 
 def test_the_recogniser_is_restored_also_after_an_error(recognizer: Recognizer) -> None:
-    before = vars(order).copy(), vars(recognizer).copy(), vars(recognizer._network).copy()
+    owners = (recognizer_module, expressions, recognizer, recognizer._networks.expression)
+    before = [vars(owner).copy() for owner in owners]
     faces = recognizer(FACES)
     with pytest.raises(KeyboardInterrupt), timed_stages(recognizer, TickingClock()):
         raise KeyboardInterrupt
-    assert (vars(order), vars(recognizer), vars(recognizer._network)) == before
+    assert [vars(owner) for owner in owners] == before
     assert recognizer(FACES) == faces
