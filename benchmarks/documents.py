@@ -12,7 +12,16 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.figures import detector, exports, expressions, kernels, latency, model_card, stream
+from benchmarks.figures import (
+    detector,
+    exports,
+    expressions,
+    kernels,
+    latency,
+    model_card,
+    scenarios,
+    stream,
+)
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(
@@ -24,6 +33,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "start-up": latency.start_up,
         "quality": expressions.quality,
     },
+    "docs/benchmarks.md": {"scenarios": scenarios.scenarios},
     "docs/building.md": {"operations": latency.operations},
     "docs/exporting.md": {
         "expression-exports": exports.expression_exports,

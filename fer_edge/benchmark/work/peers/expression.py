@@ -109,9 +109,12 @@ class OnnxPeer:
     def _input_from_box(self, frame: U8, box: F32) -> F32:
         cv2, expects = _opencv(), self._expects
         height, width = frame.shape[:2]
-        left, top = (int(max(0, value)) for value in box[:2])
-        right, bottom = min(width, int(box[2])), min(height, int(box[3]))
-        face = frame[top : max(bottom, top + 1), left : max(right, left + 1)]
+        # At least one pixel, also for a box beyond the frame.
+        left, top = (
+            min(max(0, int(low)), end - 1) for low, end in zip(box[:2], (width, height), strict=True)
+        )
+        right, bottom = max(left + 1, int(box[2])), max(top + 1, int(box[3]))
+        face = frame[top:bottom, left:right]
         if expects.channels == 1:
             face = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
         face = cv2.resize(face, (expects.size, expects.size)).astype(np.float32)
