@@ -11,6 +11,6 @@ RESULT = Path(__file__).parents[1] / "results" / "benchmark.json"
 def scenarios() -> str:
     """All tables of the run, with its machine."""
     if not RESULT.exists():
-        return "Not measured yet on a quiet machine. `make bench-documents` measures, and writes the tables here."
+        return "Not measured yet on a quiet machine. `make bench-documents` measures and writes the tables."
     picture = "![The figure that each scenario is judged by, as bars](images/benchmark.svg)"
     return f"{picture}\n\n{markdown_report(read_result(RESULT))}"
