@@ -71,7 +71,8 @@ class Settings:
         if scenario == "ColdStart":
             return Limits(max(2, round(PROCESSES * self._share)), self.seconds, warm_up=1)
         queries = self.queries or max(1, round(QUERIES[scenario] * self._share))
-        return Limits(queries, QUICK_SECONDS if self.quick else self.seconds, warm_up=20)
+        seconds = min(self.seconds, QUICK_SECONDS) if self.quick else self.seconds
+        return Limits(queries, seconds, warm_up=20)
 
     @property
     def _share(self) -> float:
