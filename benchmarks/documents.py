@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks import (
+    abstention_figures,
     card_figures,
     detector_figures,
     export_figures,
@@ -51,6 +52,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "precisions": expression_figures.precisions,
         "int8-latency": expression_figures.int8_latency,
         "copies": expression_figures.copies,
+        "coverage": abstention_figures.coverage,
     },
     "docs/models/tkfnet-nano.md": {
         "headline": card_figures.headline,
@@ -60,7 +62,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "robustness": card_figures.robustness,
         "threshold": card_figures.threshold,
         "by-confidence": card_figures.by_confidence,
-        "unknowable": card_figures.unknowable,
+        "unknowable": abstention_figures.unknowable,
         "crop-check": card_figures.crop_check,
         "logit-adjustment": card_figures.logit_adjustment,
         "by-eye-distance": card_figures.by_eye_distance,
