@@ -36,14 +36,20 @@ TESTS = (
     "pictures",
     "stream",
 )
-# Signals and pipes of processes, cameras in threads, and installations that the tests make up: slow, and the
-# same with every release of the libraries.
+# Slow, and the same with every release of the libraries: signals and pipes of processes, cameras in threads,
+# installations that the tests make up, instruction sets, geometry in plain Python, whole videos.
 LEFT_OUT = (
+    "cli/test_doctor.py",
     "cli/test_doctor_libraries.py",
     "cli/test_interrupts.py",
+    "cli/test_main.py",
     "cli/test_stream_process.py",
     "cli/test_streams.py",
+    "draw/test_layout.py",
+    "fuzz/test_calls.py",
+    "ops/test_dispatch.py",
     "stream/test_live.py",
+    "stream/test_made_videos.py",
 )
 
 
