@@ -63,6 +63,7 @@ class Rows:
         self._package = f"fer_edge[opencv,test] @ {package.as_uri()}"
         self._environment = Environment(folder / "venv", python)
         # The first row. What follows takes the other packages as they are.
+        self._installed = ""
         self._exchange(LOWEST)
         _copy_tests(folder / "copy")
 
@@ -79,7 +80,9 @@ class Rows:
         self.tests[f"{name}, Python {self.python}"] = count
 
     def _exchange(self, name: str) -> None:
-        """Installs the libraries of a row."""
+        """Installs the libraries of a row, unless they are installed."""
+        if name == self._installed:
+            return
         newest = list(self.bounds)
         lowest = [f"{library}=={version}" for library, version in self.bounds.items()]
         wanted = {
@@ -90,6 +93,7 @@ class Rows:
         }[name]
         self._environment.install("--upgrade", self._package, *wanted)
         self._environment.pip("check")
+        self._installed = name
 
 
 def main() -> None:
