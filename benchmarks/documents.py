@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.figures import (
+    abstention,
     detector,
     exports,
     expressions,
@@ -53,6 +54,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "precisions": expressions.precisions,
         "int8-latency": expressions.int8_latency,
         "copies": expressions.copies,
+        "coverage": abstention.coverage,
     },
     "docs/models/tkfnet-nano.md": {
         "headline": model_card.headline,
@@ -62,7 +64,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "robustness": model_card.robustness,
         "threshold": model_card.threshold,
         "by-confidence": model_card.by_confidence,
-        "unknowable": model_card.unknowable,
+        "unknowable": abstention.unknowable,
         "crop-check": model_card.crop_check,
         "logit-adjustment": model_card.logit_adjustment,
         "by-eye-distance": model_card.by_eye_distance,

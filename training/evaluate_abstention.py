@@ -4,77 +4,82 @@
 each photograph, and again on the photograph rolled, cut, darkened, overexposed, faded or with a part of
 the face covered. A label that changes is wrong, or was; the runtime should abstain there. Faces on which it
 abstains in the untouched photograph are left out. Photographs of picture sets in which many wear masks are
-counted apart: their untouched faces should be withheld.
+counted apart: their untouched faces should be withheld. ``--beside`` also counts the untouched faces that
+another version finds too.
 """
 
 import argparse
 import json
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from fer_edge import Recognizer
+from fer_edge import Recognizer, models
 from fer_edge.arrays import U8
 from fer_edge.context import context
 from fer_edge.result import Face
 from training.command_line import exit_on_error
-from training.crop_check.examples import MASK_SOURCES
 from training.data.pictures import SUFFIXES
-from training.detector.photos import load_photos
+from training.detector.photos import MASK_SOURCES, load_photos
 from training.evaluation.changed_photos import changed, nearest
 from training.evaluation.markdown import percent, table
+from training.evaluation.withheld_labels import (
+    Answer,
+    UntouchedFace,
+    answer_from_face,
+    counts,
+    shared_faces,
+)
 
 LONG_SIDE = 480  # px, to which larger photographs are reduced
 MIN_SIZE = 36  # px, the smaller side of the box
 MIN_MARGIN = 2  # px between the box and the border
 FACES = 2  # of a photograph, those with the best scores
+CONFIDENCES = (0.5, 0.55, 0.6, 0.65)  # thresholds beside the file's own
 
 
-@dataclass(slots=True)
-class Count:
-    """Faces of one change."""
+def untouched_faces(recognizer: Recognizer, photos: list[U8]) -> list[UntouchedFace]:
+    """The faces of the photographs, with what a recogniser without min_confidence answers for each change.
 
-    tried: int = 0
-    found: int = 0
-    kept: int = 0  # found, and not abstained
-    changed: int = 0  # kept, with another label than in the untouched photograph
-
-    def row(self) -> dict[str, object]:
-        """The counts, and the share of changed labels among those kept."""
-        share = self.changed / self.kept if self.kept else None
-        return {"tried": self.tried, "found": self.found, "kept": self.kept, "changed": self.changed} | {
-            "share": share
-        }
-
-
-def measure(recognizer: Recognizer, photos: list[U8]) -> dict[str, object]:
-    """The counts of each change, and the coverage on the untouched photographs."""
-    counts: dict[str, Count] = defaultdict(Count)
-    seen = answered = 0
-    for photo in tqdm(photos, desc="photographs", mininterval=5):
+    A face that it withholds is not changed.
+    """
+    faces = []
+    for number, photo in enumerate(tqdm(photos, desc="photographs", mininterval=5)):
         for face in [f for f in recognizer(photo) if _is_whole(f, photo)][:FACES]:
-            seen += 1
-            if face.abstain_reason:
-                continue
-            answered += 1
-            for name, picture, centre in changed(photo, face):
-                count = counts[name]
-                count.tried += 1
-                reach = 0.6 * max(face.box[2] - face.box[0], face.box[3] - face.box[1])
-                found = nearest(recognizer(np.ascontiguousarray(picture)), centre, reach)
-                count.found += found is not None
-                if found is not None and found.abstain_reason is None:
-                    count.kept += 1
-                    count.changed += found.label != face.label
-    return {
-        "faces": seen,
-        "answered": answered,
-        "changes": {name: count.row() for name, count in counts.items()},
-    }
+            changes = [] if face.abstain_reason else _answers_for_changes(recognizer, photo, face)
+            faces.append(UntouchedFace(number, face.box, answer_from_face(face), changes))
+    return faces
+
+
+def _answers_for_changes(recognizer: Recognizer, photo: U8, face: Face) -> list[tuple[str, Answer | None]]:
+    reach = 0.6 * max(face.box[2] - face.box[0], face.box[3] - face.box[1])
+    answers = []
+    for name, picture, centre in changed(photo, face):
+        found = nearest(recognizer(np.ascontiguousarray(picture)), centre, reach)
+        answers.append((name, None if found is None else answer_from_face(found)))
+    return answers
+
+
+def measure(faces: list[UntouchedFace], min_confidence: float, beside: Path | None) -> dict[str, Any]:
+    """The counts at the file's threshold, and at others; ``beside`` is a faces.json of another version."""
+    result: dict[str, Any] = {"min_confidence": min_confidence, "faces": len(faces)}
+    result |= counts(faces, min_confidence)
+    matches: list[int | None] = [None] * len(faces)
+    if beside:
+        others = json.loads(beside.read_text(encoding="utf-8"))
+        matches = shared_faces(faces, [(other["photo"], tuple(other["box"])) for other in others])
+        found = [others[match]["answered"] for match in matches if match is not None]
+        result["shared"] = {"faces": len(found), "answered_beside": sum(found)}
+    shared = [face for face, match in zip(faces, matches, strict=True) if match is not None]
+    result["by_confidence"] = [
+        {"min_confidence": level, "shared_answered": counts(shared, level)["answered"]} | counts(faces, level)
+        for level in sorted({*CONFIDENCES, min_confidence})
+    ]
+    return result
 
 
 def _is_whole(face: Face, photo: U8) -> bool:
@@ -124,7 +129,8 @@ def main() -> None:
     parser.add_argument("--detector", default="face-luma", help="likewise")
     parser.add_argument("--photos", type=Path, help="folder of photographs")
     parser.add_argument("--faces", type=Path, help="folder of faces-*.npz, of which the test part is used")
-    parser.add_argument("--out", type=Path, required=True, help="folder for abstention.json")
+    parser.add_argument("--beside", type=Path, help="faces.json of another version on the same photographs")
+    parser.add_argument("--out", type=Path, required=True, help="folder for abstention.json and faces.json")
     args = parser.parse_args()
     if not (args.photos or args.faces):
         parser.error("give --photos, --faces or both")
@@ -132,11 +138,19 @@ def main() -> None:
         photos = photos_from_folder(args.photos) if args.photos else []
         photos += photos_with_faces(args.faces, masked=False) if args.faces else []
         masked = photos_with_faces(args.faces, masked=True) if args.faces else []
+        min_confidence = models.load(args.model, "expression").spec.min_confidence
+        with Recognizer(args.model, detector=args.detector, min_confidence=0) as recognizer:
+            faces = untouched_faces(recognizer, photos)
+        result = measure(faces, min_confidence, args.beside)
         with Recognizer(args.model, detector=args.detector) as recognizer:
-            result = {"context": context(), "models": recognizer.info(), **measure(recognizer, photos)}
+            result = {"context": context(), "models": recognizer.info(), **result}
             result["with_masks"] = reasons_of_untouched(recognizer, masked)
+        rows = [
+            {"photo": f.photo, "box": f.box, "answered": f.answer.is_given(min_confidence)} for f in faces
+        ]
         args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "abstention.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        for name, content in (("faces", rows), ("abstention", result)):
+            (args.out / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     print(f"untouched: {result['answered']} of {result['faces']} faces answered")
     print(f"picture sets with masks: {result['with_masks']}\n")
     print(table([{"change": name, **_shown(row)} for name, row in result["changes"].items()]), end="")

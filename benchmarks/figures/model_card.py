@@ -104,40 +104,6 @@ def threshold() -> str:
     )
 
 
-def unknowable() -> str:
-    """The labels that change with the photograph and are not withheld, beside the release before."""
-    now, before = (read_metrics(f"tkfnet-nano-abstention{suffix}") for suffix in ("", "-1.1"))
-    rows = []
-    for change, row in now["changes"].items():
-        old = before["changes"][change]
-        rows.append(
-            {
-                "change": change,
-                **{column: row[column] for column in ("tried", "found", "kept", "changed")},
-                "share of kept": _share(row),
-                "share of tried": f"{row['changed'] / row['tried']:.1%}",
-                "1.1: changed / kept": f"{old['changed']} / {old['kept']}",
-                "1.1: share of kept": _share(old),
-                "1.1: share of tried": f"{old['changed'] / old['tried']:.1%}",
-            }
-        )
-    coverage = f"{now['answered']} of {now['faces']} faces ({now['answered'] / now['faces']:.1%})"
-    earlier = f"{before['answered']} of {before['faces']} ({before['answered'] / before['faces']:.1%})"
-    answered = f"Answered in the untouched photographs: {coverage}; 1.1 and its detector: {earlier}."
-    masks, before_masks = now["with_masks"], before["with_masks"]
-    total, old_total = sum(masks.values()), sum(before_masks.values())
-    answered += (
-        f"\n\nOf {total} untouched faces of three picture sets in which many wear masks, "
-        f"{masks.get('face covered', 0)} are withheld as covered and {masks.get('answered', 0)} answered; "
-        f"1.1 answered {before_masks.get('answered', 0)} of {old_total}."
-    )
-    return f"{answered}\n\n{table(rows)}"
-
-
-def _share(row: dict[str, Any]) -> str:
-    return f"{row['share']:.1%}" if row["kept"] else "-"
-
-
 def crop_check() -> str:
     """What the crop check withholds on the validation splits."""
     report = read_metrics("tkfnet-nano-crop-check")

@@ -65,12 +65,18 @@ def session_options(threads: int) -> Any:
     return options
 
 
+class _Session(_ort.InferenceSession):  # type: ignore[misc]
+    """A session without the engine's fallback, which prints on stdout and tries the same provider again.
+
+    Releases up to 1.22 have no argument that turns it off for the constructor.
+    """
+
+    _enable_fallback = property(lambda _: False, lambda _, value: None)
+
+
 def open_session(file: bytes, threads: int = DEFAULT_THREADS, options: Any = None) -> Any:
     """Returns a session on the CPU for the bytes of an ONNX file; ``options`` replace `session_options`."""
-    # Without a fallback, because it prints on stdout and tries the same provider again.
-    return _ort.InferenceSession(
-        file, options or session_options(threads), providers=[PROVIDER], enable_fallback=0
-    )
+    return _Session(file, options or session_options(threads), providers=[PROVIDER])
 
 
 class OrtBackend(SamplesOnCpu):

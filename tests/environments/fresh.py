@@ -2,6 +2,7 @@
 
 import email.parser
 import os
+import platform
 import subprocess
 import sys
 import zipfile
@@ -14,11 +15,13 @@ _LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "FER_EDGE_OPS")
 
 
 class Environment:
-    """A virtual environment of the Python that runs this; an older one in the same folder is removed."""
+    """A virtual environment of a Python, by default the one that runs this; an older one in the same folder
+    is removed.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: Path | str = sys.executable) -> None:
         self.folder = folder.resolve()
-        run(sys.executable, "-m", "venv", "--clear", self.folder)
+        run(python, "-m", "venv", "--clear", self.folder)
 
     def command(self, name: str) -> Path:
         """The path of an installed command."""
@@ -54,16 +57,18 @@ def run(*command: object, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def lower_bounds(wheel: Path) -> dict[str, str]:
-    """The lowest release of each library that the wheel and its extra `opencv` allow on this Python."""
+def lower_bounds(wheel: Path, python: str = platform.python_version()) -> dict[str, str]:
+    """The lowest release of each library that the wheel and its extra `opencv` allow on a Python."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = email.parser.Parser().parsestr(archive.read(name).decode())
+    major, minor, _ = python.split(".")
+    where = {"python_version": f"{major}.{minor}", "python_full_version": python}
     bounds: dict[str, str] = {}
     for line in metadata.get_all("Requires-Dist", []):
         requirement = Requirement(line)
         extra_of_users = "opencv" if requirement.name.startswith("opencv") else ""
-        if requirement.marker is None or requirement.marker.evaluate({"extra": extra_of_users}):
+        if requirement.marker is None or requirement.marker.evaluate(where | {"extra": extra_of_users}):
             (specifier,) = requirement.specifier
             assert specifier.operator == ">=", line
             # The bounds of a later Python stand below those of the earlier ones in pyproject.toml.

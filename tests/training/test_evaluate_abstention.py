@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from fer_edge import Recognizer
+from fer_edge import Recognizer, models
 from training import evaluate_abstention as module
 from training.detector.photos import Photo
 from training.evaluation.changed_photos import CUT, changed, nearest
@@ -79,6 +79,27 @@ def test_the_command_counts_and_writes(
     # The mouth is gone with the lower third of the face.
     assert result["changes"]["bottom cut off"]["kept"] == 0
     assert "untouched: 1 of 1 faces answered" in capsys.readouterr().out
+    own = models.load("tkfnet-nano", "expression").spec.min_confidence
+    assert result["min_confidence"] == own
+    by_confidence = {row["min_confidence"]: row for row in result["by_confidence"]}
+    assert set(by_confidence) == {own, *module.CONFIDENCES}
+    assert by_confidence[own]["changes"] == result["changes"]
+    # No other version is given.
+    assert "shared" not in result
+    assert all(row["shared_answered"] == 0 for row in by_confidence.values())
+
+
+def test_beside_the_faces_of_another_version(
+    photo: np.ndarray, recognizer: Recognizer, tmp_path: Path
+) -> None:
+    faces = module.untouched_faces(recognizer, [photo, photo])
+    other = tmp_path / "faces.json"
+    rows = [{"photo": 1, "box": faces[1].box, "answered": True}]
+    other.write_text(json.dumps(rows))
+    result = module.measure(faces, 0.5, other)
+    assert result["shared"] == {"faces": 1, "answered_beside": 1}
+    assert [row["shared_answered"] for row in result["by_confidence"]] == [1, 1, 1, 1]
+    assert result["answered"] == result["faces"] == 2
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from fer_edge.preprocess import correct_exposure, fill_from_frame
 from training.crop_check.covers import covered
 from training.data.crops import MEAN, SCALE, TEMPLATE, crop_matrices, sample
 from training.data.split import LABELS, Split
-from training.detector.photos import Photo
+from training.detector.photos import MASK_SOURCES, Photo
 
 # A cover from this share of the mouth, or of both eyes, on counts; up to the second share it does not, and
 # between the two nothing is known.
@@ -32,7 +32,6 @@ HIDDEN, SHOWN = 0.75, 0.2
 ROLLED, UPRIGHT = 45.0, 25.0  # degrees, likewise
 MIN_SIZE = 24  # px, the smaller side of a face's box
 COVERS, ROLLS = 2, 3  # changed copies of each photograph
-MASK_SOURCES = "mask_"  # picture sets in which many wear masks: nothing is known about their untouched faces
 KINDS = ("untouched", "mouth covered", "eyes covered", "partly covered", "rolled", "photographs with masks")
 
 

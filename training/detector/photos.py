@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fer_edge.arrays import F32, U8
 
+MASK_SOURCES = "mask_"  # picture sets in which many wear masks: nothing is known about their untouched faces
 TRUE_SCORE = 0.8  # the teacher's score from which a face counts; below, it is neither face nor background
 HELD_OUT = {
     "test": range(0, 10),

@@ -56,8 +56,9 @@ def test_pictures_that_opencv_does_not_read(head: bytes, name: str, tmp_path: Pa
         ValueError, match=f"is a {name} picture, which OpenCV cannot read; convert it to JPEG"
     ):
         read_picture(tmp_path / "a.jpg")
-    # OpenCV reads previews of raw camera files, and some builds know OpenEXR but do not read it by default.
-    assert not cv2.haveImageReader(str(tmp_path / "a.jpg")) or name in ("raw camera", "OpenEXR")
+    # OpenCV reads previews of raw camera files; asked for OpenEXR, which is off by default, 4.10 raises.
+    if name not in ("raw camera", "OpenEXR"):
+        assert not cv2.haveImageReader(str(tmp_path / "a.jpg"))
 
 
 @pytest.mark.parametrize("ending", [".dng", ".NEF", ".Arw", ".cr2", ".pef", ".srw"])
