@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from fer_edge.models import WEIGHTS
-from fer_edge.onnx_file import facts_from_onnx, weight_precisions_from_onnx
+from fer_edge.onnx_file import facts_from_onnx, weight_precisions_from_onnx, without_functions
 
 
 def _varint(number: int) -> bytes:
@@ -203,3 +203,16 @@ def test_the_products_of_an_embedded_model() -> None:
 def test_products_of_something_else(data: bytes) -> None:
     with pytest.raises(ValueError, match="is not an ONNX model"):
         weight_precisions_from_onnx(data)
+
+
+def test_a_model_without_its_functions() -> None:
+    body = helper.make_node("Relu", ["x"], ["y"])
+    function = helper.make_function("own", "Block", ["x"], ["y"], [body], [helper.make_opsetid("", 18)])
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "ab"]
+    block = helper.make_node("Block", ["a"], ["b"], domain="own")
+    graph = helper.make_graph([block], "g", [ends[0]], [ends[1]])
+    model = helper.make_model(graph, functions=[function, function], producer_name="before")
+    data = model.SerializeToString() + onnx.ModelProto(domain="after").SerializeToString()
+    model.ClearField("functions")
+    model.domain = "after"
+    assert onnx.ModelProto.FromString(without_functions(data)) == model

@@ -110,7 +110,7 @@ def test_every_member_of_the_surface_is_used() -> None:
     room = Path(inspect.getfile(surface)).parent
     used = {
         node.attr
-        for path in (*room.glob("*.py"), *room.parent.glob("trt*.py"))
+        for path in (*room.rglob("*.py"), *room.parent.glob("trt*.py"))
         if path.name != "surface.py"
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute)
