@@ -32,6 +32,7 @@ def test_the_help_lists_the_commands_in_order(capsys: Output) -> None:
     assert [line.split()[0] for line in out.splitlines() if line.startswith("    ")] == [
         "predict",
         "stream",
+        "benchmark",
         "build",
         "engines",
         "doctor",
