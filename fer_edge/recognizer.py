@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -16,12 +15,12 @@ from fer_edge.align import matrices_from_boxes, matrices_from_landmarks, outside
 from fer_edge.arrays import F32, U8, Picture
 from fer_edge.backends import opener_for
 from fer_edge.backends.warmup import warm_up
-from fer_edge.buffers import MAX_KEPT_BYTES, ThreadBuffer
+from fer_edge.buffers import ThreadBuffer
 from fer_edge.calibrate import softmax
 from fer_edge.detect import Detector
 from fer_edge.detect_near import NearDetector
 from fer_edge.frame_stages import FrameStages
-from fer_edge.image import Layout, checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
+from fer_edge.image import Layout, checked_landmarks, plane_of_frame, planes_from_crops
 from fer_edge.preprocess import correct_exposure, fill_from_crops, fill_from_frame
 from fer_edge.result import Detections, Expressions, Face, faces_from_arrays
 from fer_edge.running_calls import CLOSED, RunningCalls
@@ -123,8 +122,7 @@ class Recognizer:
         self._template = np.array(self._model.spec.template, np.float32)
         self._luma = ThreadBuffer(np.uint8)
         self._calls = RunningCalls()
-        # A relative path would be another file after os.chdir.
-        self._settings |= {"model": _absolute(model), "detector": _absolute(detector)}
+        self._settings |= {"model": models.absolute(model), "detector": models.absolute(detector)}
 
     def __call__(self, frame: Picture, *, layout: Layout | None = None) -> list[Face]:
         """Returns the faces of a frame with their expressions, best detector score first; may be empty.
@@ -147,10 +145,7 @@ class Recognizer:
     def stages(self, frame: Picture, layout: Layout | None = None) -> Iterator[FrameStages]:
         """A context with the stages of one frame, for `fer_edge.stream`; raises as for a call."""
         with self._calls:
-            layout = layout_of_frame(frame, layout)
-            # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
-            is_kept = layout == "bgr" and frame.shape[0] * frame.shape[1] <= MAX_KEPT_BYTES
-            plane = luma_from_frame(frame, layout, self._luma.reserve(frame.shape[:2]) if is_kept else None)
+            plane = plane_of_frame(frame, layout, self._luma)
             yield FrameStages(plane, self._detect, self._detect_near, self._express)
 
     def recognize_crops(
@@ -198,6 +193,21 @@ class Recognizer:
             lambda part, crops: fill_from_frame(plane, matrices[part], self._model.spec, crops),
         )
 
+    def expressions(self, frames: Sequence[tuple[U8, Detections]]) -> list[Expressions]:
+        """Reads the faces of several luma planes as one batch, for `fer_edge.stream`; one item per plane."""
+        spec = self._model.spec
+        planes = [plane for plane, found in frames for _ in range(len(found))]
+        parts = [matrices_from_landmarks(f.landmarks, self._template, spec.size) for _, f in frames]
+        outside = [outside_shares(m, spec.size, *f[0].shape) for m, f in zip(parts, frames, strict=True)]
+        matrices = np.concatenate(parts)
+        with self._calls:
+            read = self._run(
+                np.concatenate([found.landmarks for _, found in frames]),
+                np.concatenate(outside),
+                lambda part, crops: fill_from_crops(planes[part], matrices[part], spec, crops),
+            )
+        return read.split([len(found) for _, found in frames])
+
     def _faces(self, found: Detections, read: Expressions) -> list[Face]:
         spec = self._model.spec
         probabilities = softmax(read.logits, spec.temperature)
@@ -244,8 +254,8 @@ class Recognizer:
         return {
             **self._network.info(),
             "ops": ops.target,
-            "model": _identity(self._model),
-            "detector": _identity(self._detector_model),
+            "model": self._model.identity(),
+            "detector": self._detector_model.identity(),
         }
 
     def close(self) -> None:
@@ -285,14 +295,5 @@ class Recognizer:
             raise RuntimeError(CLOSED)
 
 
-def _absolute(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    return name if name in models.embedded() else Path(name).absolute()
-
-
 def _first_given(*values: float | None) -> float:
     return next(value for value in values if value is not None)
-
-
-def _identity(model: models.ModelFile) -> dict[str, str]:
-    spec = model.spec
-    return {"name": spec.name, "version": spec.version, "precision": model.precision, "sha256": model.sha256}
