@@ -23,8 +23,8 @@ from benchmarks.latency_figures import frame_table
 from fer_edge import Recognizer, models, ops
 from fer_edge.arrays import U8
 from fer_edge.context import context
-from fer_edge.detect import letterbox
-from fer_edge.scales import scales_from_frame
+from fer_edge.detection.detect import letterbox
+from fer_edge.detection.scales import scales_from_frame
 
 SIZES = ((480, 640), (720, 1280))  # rows, columns
 COUNTS = (0, 1, 4, 16)

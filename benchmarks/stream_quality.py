@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-import fer_edge.detect_near as detect_near
+import fer_edge.detection.detect_near as detect_near
 import fer_edge.stream.observing as observing
 from fer_edge import Recognizer, Stream
 from fer_edge.arrays import U8

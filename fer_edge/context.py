@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import fer_edge
-from fer_edge import installed, ops
+from fer_edge import ops
+from fer_edge.installation import installed
 
 # The instruction sets that decide the speed of a network, by Linux's names: float32, int8, bfloat16.
 INSTRUCTION_SETS = (

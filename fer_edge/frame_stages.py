@@ -12,8 +12,8 @@ import numpy as np
 from fer_edge import ops
 from fer_edge.align import matrices_from_boxes
 from fer_edge.arrays import F32, U8
-from fer_edge.detect import Detector
-from fer_edge.detect_near import NearDetector
+from fer_edge.detection.detect import Detector
+from fer_edge.detection.detect_near import NearDetector
 from fer_edge.result import Detections, Expressions
 
 

@@ -228,7 +228,7 @@ def embedded() -> tuple[str, ...]:
 
 
 def absolute(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """Returns an embedded model's name as it is, a path as an absolute one, which os.chdir does not change."""
+    """Returns a name of an embedded model as it is, and a path as one that os.chdir does not change."""
     return name if name in embedded() else Path(name).absolute()
 
 

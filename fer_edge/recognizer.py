@@ -17,14 +17,14 @@ from fer_edge.backends import opener_for
 from fer_edge.backends.warmup import warm_up
 from fer_edge.buffers import ThreadBuffer
 from fer_edge.calibrate import softmax
-from fer_edge.detect import Detector
-from fer_edge.detect_near import NearDetector
+from fer_edge.detection.detect import Detector
+from fer_edge.detection.detect_near import NearDetector
+from fer_edge.detection.scales import MIN_FACE_SHARE
 from fer_edge.frame_stages import FrameStages
 from fer_edge.image import Layout, checked_landmarks, plane_of_frame, planes_from_crops
 from fer_edge.preprocess import correct_exposure, fill_from_crops, fill_from_frame
 from fer_edge.result import Detections, Expressions, Face, faces_from_arrays
 from fer_edge.running_calls import CLOSED, RunningCalls
-from fer_edge.scales import MIN_FACE_SHARE
 from fer_edge.settings import check_settings
 
 # Maximum number of faces per run of the network, which limits its memory for long lists of crops.

@@ -22,9 +22,9 @@ from fer_edge import models
 from fer_edge.arrays import U8
 from fer_edge.backends import opener_for
 from fer_edge.context import context
-from fer_edge.detect import Detector, detect_at_scale
+from fer_edge.detection.detect import Detector, detect_at_scale
+from fer_edge.detection.scales import DEFAULT_LONG_PX
 from fer_edge.result import Detections
-from fer_edge.scales import DEFAULT_LONG_PX
 from training.command_line import exit_on_error
 from training.detector.comparison import DetectFunction, Pictures, count_detections
 from training.detector.detections import read_detections, split_by_picture

@@ -20,7 +20,7 @@ import numpy as np
 from fer_edge import models
 from fer_edge.backends import opener_for
 from fer_edge.context import context
-from fer_edge.detect import Detector
+from fer_edge.detection.detect import Detector
 from training.command_line import exit_on_error
 from training.detector.comparison import Pictures
 from training.detector.detections import read_detections, split_by_picture

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from fer_edge import models
 from fer_edge.arrays import I64
 from fer_edge.backends import opener_for
-from fer_edge.detect import Detector
+from fer_edge.detection.detect import Detector
 from training.command_line import exit_on_error
 from training.data.dedup import (
     MIN_CORRELATION,

@@ -11,10 +11,10 @@ from export.certificates.faces import Rows
 from fer_edge import ops
 from fer_edge.arrays import F32, U8
 from fer_edge.backends.base import Backend
-from fer_edge.detect import Detector, letterbox
+from fer_edge.detection.detect import Detector, letterbox
+from fer_edge.detection.scales import DEFAULT_LONG_PX
 from fer_edge.models import ModelError, ModelSpec
 from fer_edge.result import Detections
-from fer_edge.scales import DEFAULT_LONG_PX
 from training.data.pictures import UnreadablePicture, luma_from_file, picture_files
 from training.detector.photos import load_photos
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fer_edge import libraries
 from fer_edge.arrays import F32
 from fer_edge.buffers import ThreadBuffer
+from fer_edge.installation import libraries
 from fer_edge.models import ModelError, ModelFile
 from fer_edge.running_calls import CLOSED
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import fer_edge
-from fer_edge import installed, libraries, models
+from fer_edge import models
+from fer_edge.installation import installed, libraries
 
 SUMS = models.WEIGHTS / "SHA256SUMS"
 ROOT = models.WEIGHTS.parent.parent

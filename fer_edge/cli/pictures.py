@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fer_edge.cli.headers.signatures import HEAD_BYTES, format_from_head, unreadable_format
+from fer_edge.pictures.headers.signatures import HEAD_BYTES, format_from_head, unreadable_format
 
 # Endings of files in a folder that are read, and reported if they are damaged. Others are read by content.
 PICTURES = (

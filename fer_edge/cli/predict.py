@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from fer_edge.arrays import U8
 from fer_edge.cli.pictures import is_video, message_of, pictures_from_arguments, shown
-from fer_edge.cli.read_picture import read_picture
 from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
 from fer_edge.cli.report import CsvReport, JsonReport, Report, TableReport
 from fer_edge.cli.video.predict_video import VideoPredictor, timeline_path
 from fer_edge.cli.video.video_report import NoPictures, video_report_from_options
-from fer_edge.import_opencv import opencv
+from fer_edge.detection.scales import smallest_face_px
+from fer_edge.installation.import_opencv import opencv
 from fer_edge.models import ModelError
+from fer_edge.pictures.read_picture import read_picture
 from fer_edge.result import Face
-from fer_edge.scales import smallest_face_px
 
 # Finer than the default of Recognizer: groups are photographed more often than filmed, and time matters less.
 # `python -m training.evaluate_search` shows what both find.

@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _open(options: argparse.Namespace, stack: ExitStack) -> "Stream":
     # Imported here for the same reason as in recognizer_from_options.
-    from fer_edge.import_opencv import opencv
+    from fer_edge.installation.import_opencv import opencv
     from fer_edge.stream import Stream
 
     opencv()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from fer_edge.arrays import U8
-from fer_edge.import_opencv import opencv
+from fer_edge.installation.import_opencv import opencv
 
 ESCAPE, QUIT = 27, ord("q")
 # A window begins with the size of the picture, up to that of a small screen; the user may change it.

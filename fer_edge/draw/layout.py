@@ -14,7 +14,7 @@ import numpy as np
 from fer_edge.arrays import I64
 from fer_edge.draw.placement import Leader, Rectangle, Room
 from fer_edge.draw.style import Sizes
-from fer_edge.import_opencv import opencv
+from fer_edge.installation.import_opencv import opencv
 from fer_edge.result import Face
 
 # With more faces, charts would hide more of the picture than they say.

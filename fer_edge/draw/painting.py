@@ -12,7 +12,7 @@ from fer_edge.arrays import U8
 from fer_edge.draw.layout import Label, font_of, padding_of, text_width
 from fer_edge.draw.placement import Leader, Point, Rectangle
 from fer_edge.draw.style import BLACK, DIM, WHITE, Colour, text_colour_on
-from fer_edge.import_opencv import opencv
+from fer_edge.installation.import_opencv import opencv
 from fer_edge.result import Face
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fer_edge.arrays import F32, U8
 from fer_edge.buffers import ThreadBuffer
-from fer_edge.detect_near import distinct
+from fer_edge.detection.detect_near import distinct
 from fer_edge.frame_stages import FrameStages
 from fer_edge.image import Layout, plane_of_frame
 from fer_edge.recognizer import Recognizer

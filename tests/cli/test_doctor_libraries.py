@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from installation import WORKING_CV2, Site
+from made_installation import WORKING_CV2, Site
 
 # Imported before a test hides the engine that it keeps.
 import fer_edge.backends.ort  # noqa: F401

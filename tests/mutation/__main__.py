@@ -40,7 +40,16 @@ except ImportError:  # Python 3.10
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "build" / "mutation.jsonl"
-PACKAGES = ("fer_edge", "fer_edge/backends", "fer_edge/cli", "fer_edge/cli/headers", "fer_edge/ops")
+PACKAGES = (
+    "fer_edge",
+    "fer_edge/backends",
+    "fer_edge/cli",
+    "fer_edge/detection",
+    "fer_edge/installation",
+    "fer_edge/pictures",
+    "fer_edge/pictures/headers",
+    "fer_edge/ops",
+)
 TESTS = ("tests/backends", "tests/cli", "tests/ops")
 # Their functions are called while fer_edge is imported.
 IMPORTED_ONCE = ("fer_edge/ops/__init__.py", "fer_edge/backends/ort.py")

@@ -10,7 +10,7 @@ from tiny import frame_with_cells
 
 from fer_edge import models
 from fer_edge.backends.ort import OrtBackend
-from fer_edge.detect import Detector
+from fer_edge.detection.detect import Detector
 from training import evaluate_search
 from training.detector.comparison import Pictures
 from training.detector.detections import write_detections

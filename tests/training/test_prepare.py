@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage import data as photographs_of_skimage
 
-from fer_edge.detect import Detector
+from fer_edge.detection.detect import Detector
 from training.data.crops import TEMPLATE
 from training.data.face_crop import (
     ROOM,

@@ -18,7 +18,7 @@ from fer_edge.abstain import MAX_OUTSIDE, MIN_EYE_PX
 from fer_edge.align import matrices_from_landmarks, outside_shares
 from fer_edge.arrays import F32, U8
 from fer_edge.backends import opener_for
-from fer_edge.detect import Detector
+from fer_edge.detection.detect import Detector
 from fer_edge.models import ModelSpec
 from fer_edge.preprocess import correct_exposure, fill_from_frame
 from training.crop_check.covers import covered

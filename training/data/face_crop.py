@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_edge.align import matrices_from_landmarks
 from fer_edge.arrays import F32, U8
-from fer_edge.detect import Detector
+from fer_edge.detection.detect import Detector
 from training.data.crops import TEMPLATE
 
 GREY = 118

@@ -9,7 +9,7 @@ from fer_edge.cli.stop_signals import graceful_stop
 from fer_edge.cli.video.progress import Progress
 from fer_edge.cli.video.video_file import VideoFile, facts_of_video
 from fer_edge.cli.video.video_report import VideoReport
-from fer_edge.import_opencv import opencv
+from fer_edge.installation.import_opencv import opencv
 from fer_edge.models import ModelError
 
 if TYPE_CHECKING:

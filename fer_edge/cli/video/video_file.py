@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fer_edge.arrays import U8
-from fer_edge.import_opencv import opencv
+from fer_edge.installation.import_opencv import opencv
 
 # Codecs that every OpenCV wheel can write.
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_edge.import_opencv import opencv
+from fer_edge.installation.import_opencv import opencv
 from fer_edge.stream.sources.capture import Frame
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")

@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Literal
 
-from fer_edge.import_opencv import opencv
+from fer_edge.installation.import_opencv import opencv
 from fer_edge.stream.sources.capture import Frame
 
 # Milliseconds until OpenCV gives up a URL that does not answer.

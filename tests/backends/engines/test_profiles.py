@@ -9,7 +9,7 @@ from tiny import DETECTOR_SPEC, EXPRESSION_SPEC
 
 from fer_edge import recognizer
 from fer_edge.backends.engines.profiles import MAX_FACES, Profile, profiles_for
-from fer_edge.detect import Detector
+from fer_edge.detection.detect import Detector
 from fer_edge.models import WEIGHTS, read
 
 # (height, width), from a thumbnail to 4K, also upright, and a panorama.

@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from installation import WORKING_CV2, Site
+from made_installation import WORKING_CV2, Site
 
-from fer_edge import libraries
+from fer_edge.installation import libraries
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_threads_wait_for_an_import_that_another_has_begun(site: Site) -> None:
     ("module", "code"),
     [
         ("onnxruntime", "import fer_edge; fer_edge.Recognizer()"),
-        ("cv2", "from fer_edge.import_opencv import opencv; opencv()"),
+        ("cv2", "from fer_edge.installation.import_opencv import opencv; opencv()"),
     ],
 )
 def test_the_public_doors_raise_it(tmp_path: Path, module: str, code: str) -> None:

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fer_edge.arrays import U8
-from fer_edge.cli.headers import Header, header_from_file
-from fer_edge.cli.headers.jpeg import is_without_end
-from fer_edge.cli.headers.signatures import CODECS, HEAD_BYTES, format_from_head, unreadable_format
 from fer_edge.cli.pictures import STDIN
-from fer_edge.import_opencv import opencv
+from fer_edge.installation.import_opencv import opencv
+from fer_edge.pictures.headers import Header, header_from_file
+from fer_edge.pictures.headers.jpeg import is_without_end
+from fer_edge.pictures.headers.signatures import CODECS, HEAD_BYTES, format_from_head, unreadable_format
 
 # 12 bits or fewer in samples of 16: the picture is almost black, unless its maximum is stated.
 _DIM, _MAX_16 = 1 << 12, (1 << 16) - 1

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from made_pictures import AVIF_TURNED, tiff, webp
 
-from fer_edge.cli.headers import header_from_file
-from fer_edge.cli.headers.header import EXIF_TURNS, Turn
-from fer_edge.cli.read_picture import read_picture
+from fer_edge.pictures.headers import header_from_file
+from fer_edge.pictures.headers.header import EXIF_TURNS, Turn
+from fer_edge.pictures.read_picture import read_picture
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (40, 60, 3), np.uint8)
 WEBP = cv2.imencode(".webp", PICTURE, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()

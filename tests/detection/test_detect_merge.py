@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_edge.detect import CONTAINED, OVERLAP, merge
+from fer_edge.detection.detect import CONTAINED, OVERLAP, merge
 from fer_edge.result import Detections
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from installation import WORKING_CV2, Site
+from made_installation import WORKING_CV2, Site
 from packaging.requirements import Requirement
 
-from fer_edge import installed
-from fer_edge.installed import Owner
+from fer_edge.installation import installed
+from fer_edge.installation.installed import Owner
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Face detection in a frame: letterbox, network, decoding, conversion to frame pixels.
 
-A frame is searched at several scales (fer_edge.scales), whose results are merged. A pass with a large input
-runs in overlapping windows (fer_edge.tiles).
+A frame is searched at several scales (fer_edge.detection.scales), whose results are merged. A pass with a
+large input runs in overlapping windows (fer_edge.detection.tiles).
 """
 
 import math
@@ -13,10 +13,10 @@ import numpy as np
 from fer_edge import ops
 from fer_edge.arrays import F32, U8
 from fer_edge.backends.base import Backend
+from fer_edge.detection.scales import MIN_FACE_SHARE, scales_from_frame
+from fer_edge.detection.tiles import MAX_INPUT_PX, Window, windows_from_sides
 from fer_edge.models import ModelSpec
 from fer_edge.result import Detections
-from fer_edge.scales import MIN_FACE_SHARE, scales_from_frame
-from fer_edge.tiles import MAX_INPUT_PX, Window, windows_from_sides
 
 # Two boxes with a larger intersection over union are the same face.
 OVERLAP = 0.4

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from made_pictures import AVIF_SEQUENCE, gif, png, tiff, webp
 
-from fer_edge.cli.headers import header_from_file
-from fer_edge.cli.read_picture import read_picture
+from fer_edge.pictures.headers import header_from_file
+from fer_edge.pictures.read_picture import read_picture
 
 GREY = np.arange(40 * 60, dtype=np.uint16).astype(np.uint8).reshape(40, 60)
 WEBP = cv2.imencode(".webp", np.repeat(GREY[..., None], 3, axis=2), [cv2.IMWRITE_WEBP_QUALITY, 101])[

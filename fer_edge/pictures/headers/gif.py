@@ -1,6 +1,6 @@
 """GIF89a: the number of frames."""
 
-from fer_edge.cli.headers.header import Header
+from fer_edge.pictures.headers.header import Header
 
 _EXTENSION, _IMAGE = 0x21, 0x2C
 _HAS_COLOURS = 0x80

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from fer_edge.cli.headers.header import Header
+from fer_edge.pictures.headers.header import Header
 
 _SCAN, _END = 0xDA, b"\xff\xd9"
 # Markers of the frame header, one for each kind of coding: C0 to CF without tables and extensions.

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from made_pictures import png, tiff
 
-from fer_edge.cli.headers import header_from_file
-from fer_edge.cli.read_picture import read_picture
+from fer_edge.pictures.headers import header_from_file
+from fer_edge.pictures.read_picture import read_picture
 
 # Black, two greys and white of 10 bits, and the same in 8 bits.
 TEN_BITS = np.array([[0, 255, 511], [768, 1000, 1023]], np.uint16)

@@ -12,7 +12,7 @@ from tiny import DETECTOR_SPEC, LANDMARKS, detector_graph, frame_with_cells
 
 from fer_edge import models
 from fer_edge.backends.ort import OrtBackend
-from fer_edge.detect import Detector, letterbox
+from fer_edge.detection.detect import Detector, letterbox
 
 SIDES = st.integers(1, 5000)
 

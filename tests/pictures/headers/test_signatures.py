@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from fer_edge.cli.headers.signatures import format_from_head, unreadable_format
-from fer_edge.cli.read_picture import read_picture
+from fer_edge.pictures.headers.signatures import format_from_head, unreadable_format
+from fer_edge.pictures.read_picture import read_picture
 
 READABLE = {
     **dict.fromkeys((b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1"), "JPEG"),

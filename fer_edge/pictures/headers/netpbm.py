@@ -2,7 +2,7 @@
 
 import re
 
-from fer_edge.cli.headers.header import Header
+from fer_edge.pictures.headers.header import Header
 
 _BLANK = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _PNM = re.compile(rb"P([2356])" + _BLANK + rb"\d+" + _BLANK + rb"\d+" + _BLANK + rb"(\d{1,5})\s")

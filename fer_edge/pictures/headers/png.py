@@ -2,7 +2,7 @@
 
 import struct
 
-from fer_edge.cli.headers.header import Header
+from fer_edge.pictures.headers.header import Header
 
 _BIT_DEPTH_AT = 24  # in the first chunk, IHDR
 

@@ -15,9 +15,9 @@ from tiny import LANDMARKS, frame_with_cells
 
 from fer_edge import models
 from fer_edge.backends.ort import OrtBackend
-from fer_edge.detect import Detector
-from fer_edge.scales import NETWORK_FACE_PX
-from fer_edge.tiles import MARGIN_PX, MAX_INPUT_PX, SLACK_PX, TILE_PX, Span, windows_from_sides
+from fer_edge.detection.detect import Detector
+from fer_edge.detection.scales import NETWORK_FACE_PX
+from fer_edge.detection.tiles import MARGIN_PX, MAX_INPUT_PX, SLACK_PX, TILE_PX, Span, windows_from_sides
 
 BLOCKS = st.integers(1, 1500)
 

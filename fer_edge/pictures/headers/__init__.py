@@ -6,9 +6,9 @@ reads the few header fields; a damaged header gives what could be read, because 
 
 from collections.abc import Callable
 
-from fer_edge.cli.headers import avif, gif, jpeg, netpbm, png, tiff, webp
-from fer_edge.cli.headers.header import Header
-from fer_edge.cli.headers.signatures import format_from_head
+from fer_edge.pictures.headers import avif, gif, jpeg, netpbm, png, tiff, webp
+from fer_edge.pictures.headers.header import Header
+from fer_edge.pictures.headers.signatures import format_from_head
 
 __all__ = ["Header", "header_from_file"]
 

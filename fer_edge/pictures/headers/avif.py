@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from fer_edge.cli.headers.header import Header, Turn
+from fer_edge.pictures.headers.header import Header, Turn
 
 
 def header(data: bytes) -> Header:

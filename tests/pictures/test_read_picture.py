@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fer_edge.cli.pictures import message_of, pictures_from_arguments, shown
-from fer_edge.cli.read_picture import read_picture
-from fer_edge.import_opencv import opencv
+from fer_edge.installation.import_opencv import opencv
+from fer_edge.pictures.read_picture import read_picture
 
 PICTURE = cv2.GaussianBlur(np.random.default_rng(5).integers(0, 256, (40, 60, 3), np.uint8), (0, 0), 3)
 FORMATS = (".jpg", ".png", ".webp", ".bmp", ".tiff")
@@ -218,7 +218,7 @@ def test_messages_and_names_that_every_stream_can_print() -> None:
 
 def test_opencv_prints_nothing_unless_the_user_sets_its_log_level() -> None:
     code = (
-        "import os; from fer_edge.import_opencv import opencv; "
+        "import os; from fer_edge.installation.import_opencv import opencv; "
         "opencv(); print(os.environ['OPENCV_LOG_LEVEL'])"
     )
     for level, expected in ((None, "SILENT"), ("ERROR", "ERROR")):

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from fer_edge import libraries
+from fer_edge.installation import libraries
 
 
 def opencv() -> Any:

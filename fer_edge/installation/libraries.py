@@ -1,8 +1,8 @@
 """Imports OpenCV and ONNX Runtime, which come in several distributions that overwrite each other.
 
 A library that is missing, damaged, too old for the installed NumPy or left over from an uninstalled
-distribution is one ImportError with the command that mends it. `fer_edge.installed` finds this command; it is
-imported only after a failure, because reading the installed metadata takes a tenth of a second.
+distribution is one ImportError with the command that mends it. `fer_edge.installation.installed` finds this
+command; it is imported only after a failure, because reading the metadata takes a tenth of a second.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ def load(name: str) -> Any:
     """
     module, reason = attempt(name)
     if reason:
-        from fer_edge import installed
+        from fer_edge.installation import installed
 
         command = installed.command_that_mends(name, reason)
         raise ImportError(f"{name} cannot be imported ({reason}); {command}")

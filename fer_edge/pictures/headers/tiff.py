@@ -4,7 +4,7 @@ import math
 import struct
 from collections.abc import Iterator
 
-from fer_edge.cli.headers.header import EXIF_TURNS, Header, Turn
+from fer_edge.pictures.headers.header import EXIF_TURNS, Header, Turn
 
 REDUCED, BITS, PHOTOMETRIC, ORIENTATION, CHANNELS, MAXIMUM = 254, 258, 262, 274, 277, 281
 PLANAR, SAMPLE_FORMAT, STATED_MAXIMUM, DNG_VERSION = 284, 339, 341, 50706

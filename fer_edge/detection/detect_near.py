@@ -1,9 +1,9 @@
 """Face detection near known faces: only the parts of the frame that show them are searched.
 
-A window lies on the grid of a pass over the whole frame and has its scale (see fer_edge.detect). So the
-network sees the same samples as in a search of the whole frame, and finds nearly the same box and landmarks:
-within 1 % of the eye distance, in trials on two videos. Windows off the grid moved the landmarks by 4 to 6 %,
-windows of other scales by as much. A window of 96 x 96 is a tenth of a pass over 320 x 256.
+A window lies on the grid of a pass over the whole frame and has its scale (see fer_edge.detection.detect).
+So the network sees the same samples as in a search of the whole frame, and finds nearly the same box and
+landmarks: within 1 % of the eye distance, in trials on two videos. Windows off the grid moved the landmarks
+by 4 to 6 %, windows of other scales by as much. A window of 96 x 96 is a tenth of a pass over 320 x 256.
 """
 
 import math
@@ -16,10 +16,10 @@ import numpy as np
 from fer_edge import ops
 from fer_edge.arrays import F32, U8
 from fer_edge.backends.base import Backend
-from fer_edge.detect import CONTAINED, OVERLAP, letterbox, within_frame
+from fer_edge.detection.detect import CONTAINED, OVERLAP, letterbox, within_frame
+from fer_edge.detection.scales import MIN_FACE_SHARE, scales_from_frame
 from fer_edge.models import ModelSpec
 from fer_edge.result import Detections
-from fer_edge.scales import MIN_FACE_SHARE, scales_from_frame
 
 # Of several passes, the one is taken in which the face has about this side: there the detector is the surest,
 # so a search of the whole frame takes the face from the same pass.

@@ -1,7 +1,7 @@
 """WebP: frames and EXIF orientation, which older versions of OpenCV ignore."""
 
-from fer_edge.cli.headers.header import Header
-from fer_edge.cli.headers.tiff import turn_from_exif
+from fer_edge.pictures.headers.header import Header
+from fer_edge.pictures.headers.tiff import turn_from_exif
 
 
 def header(data: bytes) -> Header:

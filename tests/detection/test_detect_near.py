@@ -8,7 +8,7 @@ import skimage.data
 from tiny import frame_with_cells
 
 from fer_edge import Recognizer
-from fer_edge.detect_near import distinct
+from fer_edge.detection.detect_near import distinct
 from fer_edge.result import Detections
 
 

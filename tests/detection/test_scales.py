@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_edge.scales import MIN_FACE_SHARE, NETWORK_FACE_PX, scales_from_frame, smallest_face_px
+from fer_edge.detection.scales import MIN_FACE_SHARE, NETWORK_FACE_PX, scales_from_frame, smallest_face_px
 
 SIDES = st.integers(1, 5000)
 
