@@ -60,8 +60,8 @@ class Pipeline:
         budget_ms: float | None,
         clock: Callable[[], float],
     ) -> None:
-        self.reader = reader
-        self._name, self._budget_ms, self._clock = name, budget_ms, clock
+        self.reader, self.clock = reader, clock
+        self._name, self._budget_ms = name, budget_ms
         self._observer, self._steady, self._recorder = observer, steady, recorder
         self._step = threading.Lock()  # held for a frame
         self._wants_reset = threading.Event()
@@ -72,7 +72,7 @@ class Pipeline:
     def next(self) -> StreamResult | None:
         """Returns the result of the next frame; waits for it; None at the end. Raises as Stream.__next__."""
         with self._step:
-            watch = Stopwatch(self._clock)
+            watch = Stopwatch(self.clock)
             taken = self.reader.take()
             watch.lap("read")
             if taken is None:
@@ -93,7 +93,7 @@ class Pipeline:
             held: closed by the caller after `finish`; until then no other thread can use this object.
         """
         held.enter_context(self._step)
-        watch = Stopwatch(self._clock)
+        watch = Stopwatch(self.clock)
         taken = self.reader.poll(since)
         watch.lap("read")
         if taken is None:
