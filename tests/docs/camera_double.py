@@ -1,4 +1,4 @@
-"""A camera for code that opens the camera 0. It stands in for hardware that is not there."""
+"""A camera for code that opens one by its number. It stands in for hardware that is not there."""
 
 from typing import Any
 
@@ -48,9 +48,9 @@ class MadeCamera:
 
 
 def plug_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the number 0 open a made camera; files are opened as ever."""
+    """Makes every number open a made camera; files are opened as ever."""
 
     def open_any(address: int | str, *more: Any) -> Any:
-        return MadeCamera() if address == 0 else _OPEN(address, *more)
+        return MadeCamera() if isinstance(address, int) else _OPEN(address, *more)
 
     monkeypatch.setattr(cv2, "VideoCapture", open_any)
