@@ -8,7 +8,7 @@ LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]=
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-isa test-matrix test-installs test-frozen lint faults bench documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-fuzz    corrupted model files, 1,800 of each embedded model"
 	@echo "make test-compile    the Triton kernels compiled for eight kinds of GPU, and networks by torch.compile"
 	@echo "make test-engines    NVIDIA's parser, builder and bindings; needs no GPU, downloads 150 MB"
+	@echo "make test-pycuda    the GPU's memory and graphs on the real pycuda; needs no GPU, builds for minutes"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
 	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
@@ -85,6 +86,27 @@ ENGINES_PIP := $(ENGINES_PY) -m pip --disable-pip-version-check --quiet install 
 
 test-engines: .venv-engines/stamp
 	$(ENGINES_PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup -m engines tests/engines
+
+# pycuda is a source distribution. It is built with the headers of NVIDIA's wheels, without optimization, and runs on a
+# double of the driver: tests/with_pycuda.
+CUDA_HEADERS := nvidia-cuda-runtime==13.5.37 nvidia-cuda-nvcc==13.5.37 nvidia-cuda-crt==13.5.37 \
+  nvidia-cuda-cccl==13.3.5.0.6 nvidia-curand==10.4.5.25 nvidia-cuda-profiler-api==13.5.25
+PYCUDA_PY := .venv-pycuda/bin/python
+PYCUDA_CUDA := .venv-pycuda/cuda
+PYCUDA_PIP := $(PYCUDA_PY) -m pip --disable-pip-version-check --quiet install
+.venv-pycuda/stamp: tests/with_pycuda/driver.c tests/with_pycuda/libraries.py .venv/test.stamp
+	$(PY) -m venv --clear .venv-pycuda
+	$(PYCUDA_PIP) --no-deps $(CUDA_HEADERS)
+	ln -s "$$(dirname $$(find $(CURDIR)/.venv-pycuda -name cuda.h))/.." $(PYCUDA_CUDA)
+	$(PYCUDA_PY) tests/with_pycuda/libraries.py $(PYCUDA_CUDA)/include .venv-pycuda/libraries
+	CUDA_ROOT=$(CURDIR)/$(PYCUDA_CUDA) LIBRARY_PATH=$(CURDIR)/.venv-pycuda/libraries CFLAGS="-O0 -w" \
+	  PATH="$(CURDIR)/$(PYCUDA_CUDA)/bin:$$PATH" $(PYCUDA_PIP) pycuda==2026.1
+	$(PY) -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
+	  > $$($(PYCUDA_PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth
+	@touch $@
+
+test-pycuda: .venv-pycuda/stamp
+	CUDA_HOME=$(CURDIR)/$(PYCUDA_CUDA) $(PYCUDA_PY) -m pytest -m engines tests/with_pycuda
 
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa

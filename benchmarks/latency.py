@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import skimage.data
 
-import fer_edge.recognizer as order
+import fer_edge.expressions as order
 from benchmarks.latency_figures import frame_table
 from fer_edge import Recognizer, models, ops
 from fer_edge.arrays import U8
@@ -63,8 +63,8 @@ class Stopwatch:
         self.times: Times = {}
         self._wrap(recognizer, "_detect", "detect")
         self._wrap(order, "matrices_from_landmarks", "align")
-        self._wrap(order, "fill_from_frame", "preprocess")
-        self._wrap(recognizer._network, "run", "infer")
+        self._wrap(order, "sample_from_frame", "preprocess")
+        self._wrap(recognizer._networks.expression, "run", "infer")
 
     def _wrap(self, owner: object, name: str, stage: str) -> None:
         inner: Callable[..., object] = getattr(owner, name)

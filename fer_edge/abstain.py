@@ -5,12 +5,14 @@ The label is still returned, so that a caller may use it anyway. The reason tell
 front of the camera.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fer_edge.arrays import F32
+from fer_edge.models import ModelSpec
 
 # Defaults, measured on the validation split of FER+ with `python -m training.evaluate`; the tables are in
 # docs/models/tkfnet-nano.md.
@@ -29,6 +31,9 @@ MIN_CONTRAST = 2.0
 # Share of the crop's pixels that are white: overexposed.
 MAX_WHITE = 0.5
 WHITE = 250  # grey level from which a pixel counts as white
+
+# Settings that depend on the network, see models.ModelSpec.
+LIMITS_OF_MODELS = ("max_rolled", "max_covered", "min_confidence")
 
 # In order of precedence: only the first reason that applies is reported.
 REASONS = (
@@ -50,10 +55,7 @@ _EPSILON = np.float32(1e-6)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits within which a label is trusted; 0 (for a maximum: infinity) disables a check.
-
-    `max_rolled` and `max_covered` depend on the network, see models.ModelSpec.
-    """
+    """The limits within which a label is trusted; 0 (for a maximum: infinity) disables a check."""
 
     min_eye_px: float = MIN_EYE_PX
     max_outside: float = MAX_OUTSIDE
@@ -72,6 +74,17 @@ class Limits:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}")
         if self.min_confidence > 1:
             raise ValueError(f"min_confidence must be between 0 and 1, got {self.min_confidence!r}")
+
+
+def limits_from_settings(settings: Mapping[str, Any], spec: ModelSpec) -> Limits:
+    """Returns the limits among the settings of a Recognizer; some may be None: the model's, if it has one."""
+    given = {f.name: settings[f.name] for f in fields(Limits) if f.name in settings}
+    for name in LIMITS_OF_MODELS:
+        if given[name] is None:
+            given[name] = getattr(spec, name)
+        if given[name] is None:
+            del given[name]
+    return Limits(**given)
 
 
 def _check_number(name: str, value: object) -> None:

@@ -1,9 +1,10 @@
 """From a frame to faces with expressions. Only this module knows the order of the stages."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -11,24 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fer_edge import abstain, models, ops
-from fer_edge.align import matrices_from_boxes, matrices_from_landmarks, outside_shares
-from fer_edge.arrays import F32, U8, Picture
-from fer_edge.backends import opener_for
-from fer_edge.backends.warmup import warm_up
+from fer_edge.arrays import U8, Picture
+from fer_edge.backends.networks import Build, Request, model_for, networks_for
 from fer_edge.buffers import ThreadBuffer
 from fer_edge.calibrate import softmax
 from fer_edge.detection.detect import Detector
 from fer_edge.detection.detect_near import NearDetector
 from fer_edge.detection.scales import MIN_FACE_SHARE
+from fer_edge.expressions import ExpressionReader
 from fer_edge.frame_stages import FrameStages
-from fer_edge.image import Layout, checked_landmarks, plane_of_frame, planes_from_crops
-from fer_edge.preprocess import correct_exposure, fill_from_crops, fill_from_frame
+from fer_edge.image import Layout, plane_of_frame, planes_from_crops
 from fer_edge.result import Detections, Expressions, Face, faces_from_arrays
 from fer_edge.running_calls import CLOSED, RunningCalls
 from fer_edge.settings import check_settings
-
-# Maximum number of faces per run of the network, which limits its memory for long lists of crops.
-BATCH = 32
 
 
 class Recognizer:
@@ -42,7 +38,8 @@ class Recognizer:
         model: expression network: name of an embedded model or path of an ONNX file with a spec
             (fer_edge.models).
         detector: face detector: name or path, as for `model`.
-        backend: "onnxruntime", or "auto" for the best installed engine.
+        backend: "onnxruntime", "tensorrt" (Jetson, data centre) or "tensorrt-rtx" (desktop GPUs), see
+            docs/deploy.md; "auto" takes a GPU only where it was measured to be faster, `info` says why not.
         threads: CPU threads of the engine; None: its default.
         min_face: smallest face to find, in frame pixels; None: by min_face_share. Slightly smaller faces may
             be found too. It holds for frames of any size; the time grows with (longer side / min_face)^2.
@@ -63,11 +60,17 @@ class Recognizer:
         min_sharpness: a face with a lower sharpness (see fer_edge.abstain) is too blurred.
         min_confidence: below this confidence the expression is unclear. None: the model's value; with at
             least this confidence, 90 % of the labels of its validation pictures were right.
+        engines: for a GPU, a folder with the engines of both networks (`fer-edge build --out`); None: the
+            user's cache.
+        build: for an engine that is missing: "background" (ONNX Runtime answers meanwhile), "block" or
+            "never".
+        fallback: whether ONNX Runtime answers if the GPU fails; else the call raises.
 
     Raises:
         ModelError: a model is missing, corrupt or has the wrong role.
         ImportError: the backend is not installed.
         ValueError: a setting is outside its range.
+        DeviceError: the GPU cannot be used; a RuntimeError.
     """
 
     def __init__(
@@ -88,48 +91,45 @@ class Recognizer:
         max_covered: float | None = None,
         min_sharpness: float = abstain.MIN_SHARPNESS,
         min_confidence: float | None = None,
+        engines: str | os.PathLike[str] | None = None,
+        build: Build = "background",
+        fallback: bool = False,
     ) -> None:
         # For pickling; taken first, while there are no other names.
         self._settings = {name: value for name, value in locals().items() if name != "self"}
         check_settings(threads, min_face, threshold, max_faces, min_face_share)
-        self._model = models.load(model, "expression")
-        own = self._model.spec
-        self._limits = abstain.Limits(
-            min_eye_px=min_eye_px,
-            max_outside=max_outside,
-            max_rolled=_first_given(max_rolled, own.max_rolled, 1.0),
-            max_turn=max_turn,
-            min_sharpness=min_sharpness,
-            max_covered=_first_given(max_covered, own.max_covered, 1.0),
-            min_confidence=_first_given(min_confidence, own.min_confidence),
-        )
-        self._detector_model = models.load(detector, "detector")
-        open_model = opener_for(backend)
-        self._network = open_model(self._model, threads)
-        self._detector_network = open_model(self._detector_model, threads)
-        warm_up(self._network, self._model)
-        warm_up(self._detector_network, self._detector_model)
+        self._model = model_for(backend, models.load(model, "expression"))
+        self._detector_model = model_for(backend, models.load(detector, "detector"))
+        limits = abstain.limits_from_settings(self._settings, self._model.spec)
+        folder = None if engines is None else Path(engines).absolute()
+        request = Request(self._detector_model, self._model, threads, folder, build, fallback)
+        self._networks = networks_for(backend, request)
         spec = self._detector_model.spec
         self._detect = Detector(
-            self._detector_network,
+            self._networks.detector,
             spec,
             threshold=spec.threshold if threshold is None else threshold,
             min_face=min_face,
             max_faces=max_faces,
             min_face_share=min_face_share,
         )
-        self._detect_near = NearDetector(self._detector_network, spec, min_face, min_face_share)
-        self._template = np.array(self._model.spec.template, np.float32)
+        self._detect_near = NearDetector(self._networks.detector, spec, min_face, min_face_share)
+        self._reader = ExpressionReader(self._networks.expression, self._model, limits)
         self._luma = ThreadBuffer(np.uint8)
         self._calls = RunningCalls()
-        self._settings |= {"model": models.absolute(model), "detector": models.absolute(detector)}
+        self._settings |= {
+            "model": models.absolute(model),
+            "detector": models.absolute(detector),
+            "engines": folder,
+        }
 
     def __call__(self, frame: Picture, *, layout: Layout | None = None) -> list[Face]:
         """Returns the faces of a frame with their expressions, best detector score first; may be empty.
 
         Args:
             frame: uint8: [H, W, 3] BGR (as in OpenCV), [H, W] grey (luma), or NV12 [H * 3 / 2, W]. Any size
-                from one pixel; a frame that is too small to show a face has no faces.
+                from one pixel; a frame that is too small to show a face has no faces. With a GPU backend, a
+                grey or NV12 frame may be in the GPU's memory (__cuda_array_interface__ or DLPack).
             layout: "bgr", "grey" or "nv12"; None: BGR or grey, by the shape. NV12 must be given.
 
         Raises:
@@ -145,8 +145,10 @@ class Recognizer:
     def stages(self, frame: Picture, layout: Layout | None = None) -> Iterator[FrameStages]:
         """A context with the stages of one frame, for `fer_edge.stream`; raises as for a call."""
         with self._calls:
-            plane = plane_of_frame(frame, layout, self._luma)
-            yield FrameStages(plane, self._detect, self._detect_near, self._express)
+            plane = self._networks.plane_on_device(frame, layout)
+            if plane is None:
+                plane = self._networks.plane(plane_of_frame(frame, layout, self._luma))
+            yield FrameStages(plane, self._detect, self._detect_near, self._reader.from_frame)
 
     def recognize_crops(
         self, crops: Sequence[Picture] | Picture, landmarks: ArrayLike | None = None
@@ -165,78 +167,17 @@ class Recognizer:
         Raises: as for a frame; the message contains the index of the crop.
         """
         with self._calls:
-            return self._recognize_planes(planes_from_crops(crops), landmarks)
-
-    def _recognize_planes(self, planes: list[U8], landmarks: ArrayLike | None) -> list[Face]:
-        count, size = len(planes), self._model.spec.size
-        boxes = np.array([(0, 0, p.shape[1], p.shape[0]) for p in planes], np.float32).reshape(count, 4)
-        if landmarks is None:
-            points = np.empty((count, 0, 2), np.float32)
-            matrices = matrices_from_boxes(boxes, size)
-        else:
-            points = checked_landmarks(landmarks, count)
-            matrices = matrices_from_landmarks(points, self._template, size)
-        given = Detections(boxes, points, np.ones(count, np.float32))
-        read = self._run(
-            points,
-            np.full(count, np.nan, np.float32),  # a given crop has no frame around it
-            lambda part, out: fill_from_crops(planes[part], matrices[part], self._model.spec, out),
-        )
-        return self._faces(given, read)
-
-    def _express(self, plane: U8, found: Detections) -> Expressions:
-        size = self._model.spec.size
-        matrices = matrices_from_landmarks(found.landmarks, self._template, size)
-        return self._run(
-            found.landmarks,
-            outside_shares(matrices, size, *plane.shape),
-            lambda part, crops: fill_from_frame(plane, matrices[part], self._model.spec, crops),
-        )
+            return self._faces(*self._reader.from_crops(planes_from_crops(crops), landmarks))
 
     def expressions(self, frames: Sequence[tuple[U8, Detections]]) -> list[Expressions]:
         """Reads the faces of several luma planes as one batch, for `fer_edge.stream`; one item per plane."""
-        spec = self._model.spec
-        planes = [plane for plane, found in frames for _ in range(len(found))]
-        parts = [matrices_from_landmarks(f.landmarks, self._template, spec.size) for _, f in frames]
-        outside = [outside_shares(m, spec.size, *f[0].shape) for m, f in zip(parts, frames, strict=True)]
-        matrices = np.concatenate(parts)
         with self._calls:
-            read = self._run(
-                np.concatenate([found.landmarks for _, found in frames]),
-                np.concatenate(outside),
-                lambda part, crops: fill_from_crops(planes[part], matrices[part], spec, crops),
-            )
-        return read.split([len(found) for _, found in frames])
+            return self._reader.from_frames(frames)
 
     def _faces(self, found: Detections, read: Expressions) -> list[Face]:
         spec = self._model.spec
         probabilities = softmax(read.logits, spec.temperature)
         return faces_from_arrays(found, probabilities, read.confidence, spec.labels, read.reasons)
-
-    def _run(self, landmarks: F32, outside: F32, fill: Callable[[slice, F32], None]) -> Expressions:
-        """Runs the expression network; `fill` writes crops into its input; `outside`: see align."""
-        spec, count = self._model.spec, len(landmarks)
-        all_logits = np.empty((count, len(spec.labels)), np.float32)
-        all_confidence = np.empty(count, np.float32)
-        all_reasons: list[str | None] = []
-        for start in range(0, count, BATCH):
-            part = slice(start, min(start + BATCH, count))
-            crops = self._network.reserve((part.stop - start, 1, spec.size, spec.size))
-            fill(part, crops)
-            measures = abstain.measure(landmarks[part], outside[part], crops, spec.mean, spec.scale)
-            correct_exposure(crops, measures.contrast, spec)
-            logits, *crop_check = self._network.run()
-            if not all(np.isfinite(output).all() for output in (logits, *crop_check)):
-                raise models.ModelError(
-                    f"{self._model.path} must return finite logits, got NaN or infinity for a face; "
-                    "export the model again, or use another"
-                )
-            if crop_check:
-                measures = abstain.with_crop_check(measures, crop_check[0])
-            confidence = softmax(logits, spec.confidence_temperature or spec.temperature).max(axis=1)
-            all_logits[part], all_confidence[part] = logits, confidence
-            all_reasons += abstain.reasons(self._limits, measures, confidence)
-        return Expressions(all_logits, all_confidence, all_reasons)
 
     @property
     def spec(self) -> models.ModelSpec:
@@ -252,7 +193,7 @@ class Recognizer:
         """Returns the engine, provider, threads and kernels in use, and both models with their hashes."""
         self._require_open()
         return {
-            **self._network.info(),
+            **self._networks.info(),
             "ops": ops.target,
             "model": self._model.identity(),
             "detector": self._detector_model.identity(),
@@ -263,8 +204,7 @@ class Recognizer:
         RuntimeError.
         """
         self._calls.close()
-        self._network.close()
-        self._detector_network.close()
+        self._networks.close()
         self._luma.free()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -284,7 +224,7 @@ class Recognizer:
         names = f"model={self._model.spec.name!r}, detector={self._detector_model.spec.name!r}"
         if self._calls.closed:
             return f"Recognizer({names}, closed)"
-        engine = self._network.info()
+        engine = self._networks.info()
         return (
             f"Recognizer({names}, backend={engine['backend']!r}, provider={engine['provider']!r}, "
             f"threads={engine['threads']}, ops={ops.target!r})"
@@ -293,7 +233,3 @@ class Recognizer:
     def _require_open(self) -> None:
         if self._calls.closed:
             raise RuntimeError(CLOSED)
-
-
-def _first_given(*values: float | None) -> float:
-    return next(value for value in values if value is not None)

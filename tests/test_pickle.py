@@ -39,7 +39,7 @@ def test_processes_that_are_spawned(make_recognizer: MakeRecognizer) -> None:
 
 @pytest.mark.parametrize("copied", COPIES)
 def test_a_copy_has_every_setting(
-    copied: Callable[[Recognizer], Recognizer], detector_file: Path, expression_file: Path
+    copied: Callable[[Recognizer], Recognizer], detector_file: Path, expression_file: Path, tmp_path: Path
 ) -> None:
     given: dict[str, Any] = {}
     for name, parameter in inspect.signature(Recognizer).parameters.items():
@@ -50,6 +50,8 @@ def test_a_copy_has_every_setting(
         "threads": 2,
         "max_faces": 1,
         "min_face": 30,
+        "engines": tmp_path,
+        "fallback": True,
     }
     with Recognizer(**given) as recognizer, copied(recognizer) as other:
         make, arguments = other.__reduce__()
@@ -79,6 +81,14 @@ def test_a_relative_path_is_the_same_file_elsewhere(
         monkeypatch.chdir(tmp_path)
         with _through_pickle(recognizer) as other:
             assert other.info()["model"] == recognizer.info()["model"]
+
+
+def test_a_relative_folder_of_engines_is_the_same_elsewhere(
+    make_recognizer: MakeRecognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make, _ = make_recognizer(engines="engines").__reduce__()
+    assert make.keywords["engines"] == tmp_path / "engines"
 
 
 def test_an_embedded_model_keeps_its_name() -> None:

@@ -11,7 +11,7 @@ import pytest
 from tiny import LABELS, LANDMARKS, frame_with_cells
 
 from fer_edge import ModelError, Recognizer, ops
-from fer_edge.recognizer import BATCH
+from fer_edge.expressions import BATCH
 
 MakeRecognizer = Callable[..., Recognizer]
 
@@ -87,8 +87,8 @@ def test_frames_without_a_face_do_not_touch_the_expression_network(
     def never() -> Any:
         raise AssertionError("the expression network ran")
 
-    monkeypatch.setattr(recognizer._network, "run", never)
-    monkeypatch.setattr(recognizer._network, "reserve", never)
+    monkeypatch.setattr(recognizer._networks.expression, "run", never)
+    monkeypatch.setattr(recognizer._networks.expression, "reserve", never)
     assert recognizer(np.zeros((480, 640, 3), np.uint8)) == []
     assert recognizer.recognize_crops([]) == []
 
@@ -169,7 +169,7 @@ def test_threshold_and_max_faces(make_recognizer: MakeRecognizer) -> None:
         ({"max_faces": 0}, "max_faces must be a whole number of at least 1, got 0"),
         ({"min_confidence": 40}, "min_confidence must be between 0 and 1, got 40"),
         ({"max_turn": -1}, "max_turn must be at least 0, got -1"),
-        ({"backend": "cuda"}, "backend must be one of auto, onnxruntime, got 'cuda'"),
+        ({"backend": "cuda"}, "backend must be one of auto, onnxruntime, tensorrt, tensorrt-rtx, got 'cuda'"),
     ],
 )
 def test_settings_out_of_range(

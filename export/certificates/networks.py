@@ -13,6 +13,7 @@ from export.certificates.rounding import rounded_in_float32
 from fer_edge.arrays import F32
 from fer_edge.backends import LOADERS, opener_for
 from fer_edge.backends.base import Backend
+from fer_edge.backends.cpu_sampling import SamplesOnCpu
 from fer_edge.backends.ort import DEFAULT_THREADS, PROVIDER, open_session, session_options
 from fer_edge.models import read
 
@@ -23,7 +24,7 @@ GRAPH = "graph"
 BACKENDS = (GRAPH, *LOADERS)
 
 
-class OnnxNetwork:
+class OnnxNetwork(SamplesOnCpu):
     """A `fer_edge.backends.base.Backend` from the bytes of a file: ONNX Runtime on the CPU.
 
     Args:
@@ -42,6 +43,9 @@ class OnnxNetwork:
 
     def reserve(self, shape: tuple[int, ...]) -> F32:
         self._input = np.empty(shape, np.float32)
+        return self._input
+
+    def sampled(self) -> F32:
         return self._input
 
     def run(self) -> list[F32]:

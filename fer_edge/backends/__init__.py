@@ -1,4 +1,4 @@
-"""The inference engines. A Recognizer selects one from a table when it is made."""
+"""The inference engines. A Recognizer takes both networks from `networks`; tools open one here."""
 
 import logging
 from collections.abc import Callable

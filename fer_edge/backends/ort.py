@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fer_edge.arrays import F32
+from fer_edge.backends.cpu_sampling import SamplesOnCpu
 from fer_edge.buffers import ThreadBuffer
 from fer_edge.installation import libraries
 from fer_edge.models import ModelError, ModelFile
@@ -72,7 +73,7 @@ def open_session(file: bytes, threads: int = DEFAULT_THREADS, options: Any = Non
     )
 
 
-class OrtBackend:
+class OrtBackend(SamplesOnCpu):
     """One session, which any thread may run, and one input array per thread."""
 
     def __init__(self, model: ModelFile, threads: int | None) -> None:
@@ -95,10 +96,12 @@ class OrtBackend:
     def reserve(self, shape: tuple[int, ...]) -> F32:
         return self._input.reserve(shape)
 
+    def sampled(self) -> F32:
+        self._open_session()
+        return self._input.reserved()
+
     def run(self) -> list[F32]:
-        # Closed by a signal handler in the middle of a call, for which RunningCalls does not wait.
-        if (session := self._session) is None:
-            raise RuntimeError(CLOSED)
+        session = self._open_session()
         filled = self._input.reserved()
         try:
             outputs: list[F32] = session.run(None, {self._input_name: filled})
@@ -108,6 +111,12 @@ class OrtBackend:
             got = ", ".join(str(list(output.shape)) for output in outputs)
             raise ModelError(f"{self._path} must return {len(filled)} rows for as many inputs, got {got}")
         return outputs
+
+    def _open_session(self) -> Any:
+        # Closed by a signal handler in the middle of a call, for which RunningCalls does not wait.
+        if (session := self._session) is None:
+            raise RuntimeError(CLOSED)
+        return session
 
     def close(self) -> None:
         self._session = None

@@ -11,8 +11,8 @@ from functools import reduce
 import numpy as np
 
 from fer_edge import ops
-from fer_edge.arrays import F32, U8
-from fer_edge.backends.base import Backend
+from fer_edge.arrays import F32
+from fer_edge.backends.base import Backend, Plane, Sampling
 from fer_edge.detection.scales import MIN_FACE_SHARE, scales_from_frame
 from fer_edge.detection.tiles import MAX_INPUT_PX, Window, windows_from_sides
 from fer_edge.models import ModelSpec
@@ -65,7 +65,7 @@ def merge(fine: Detections, coarse: Detections) -> Detections:
 
 
 def detect_at_scale(
-    backend: Backend, spec: ModelSpec, plane: U8, scale: float, *, threshold: float
+    backend: Backend, spec: ModelSpec, plane: Plane, scale: float, *, threshold: float
 ) -> Detections:
     """Runs the network at ``scale`` network pixels per frame pixel; boxes are not clipped."""
     matrix, (height, width) = letterbox(plane.shape, scale, spec.input_multiple)
@@ -82,18 +82,10 @@ def detect_at_scale(
 
 
 def _run(
-    backend: Backend, spec: ModelSpec, plane: U8, matrix: F32, sides: tuple[int, int], threshold: float
+    backend: Backend, spec: ModelSpec, plane: Plane, matrix: F32, sides: tuple[int, int], threshold: float
 ) -> Detections:
     """Runs the network once on an input of (height, width); the faces are in pixels of the input."""
-    ops.warp_normalize(
-        plane,
-        matrix,
-        backend.reserve((1, 1, *sides)),
-        mean=spec.mean,
-        scale=spec.scale,
-        border="constant",
-        fill=spec.mean,
-    )
+    backend.sample(plane, matrix, sides, Sampling(spec.mean, spec.scale, "constant", spec.mean))
     maps = [output[0] for output in backend.run()]
     return Detections(*ops.decode_faces(maps, threshold=threshold, overlap=OVERLAP))
 
@@ -154,8 +146,8 @@ class Detector:
         """Minimum score of a face."""
         return self._threshold
 
-    def __call__(self, plane: U8, threshold: float | None = None) -> Detections:
-        """Returns the faces of a plane uint8 [H, W], in frame pixels; None: the detector's own threshold."""
+    def __call__(self, plane: Plane, threshold: float | None = None) -> Detections:
+        """Returns the faces of a plane, in frame pixels; None: the detector's own threshold."""
         height, width = plane.shape
         scales = scales_from_frame(max(height, width), self._min_face, self._min_face_share)
         threshold = self._threshold if threshold is None else threshold
@@ -164,7 +156,7 @@ class Detector:
             found = merge(found, self._pass(plane, scale, threshold))
         return within_frame(found, height, width, self._max_faces) if len(found) else found
 
-    def _pass(self, plane: U8, scale: float, threshold: float) -> Detections:
+    def _pass(self, plane: Plane, scale: float, threshold: float) -> Detections:
         return detect_at_scale(self._backend, self._spec, plane, scale, threshold=threshold)
 
 

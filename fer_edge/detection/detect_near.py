@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fer_edge import ops
-from fer_edge.arrays import F32, U8
-from fer_edge.backends.base import Backend
+from fer_edge.arrays import F32
+from fer_edge.backends.base import Backend, Plane, Sampling
 from fer_edge.detection.detect import CONTAINED, OVERLAP, letterbox, within_frame
 from fer_edge.detection.scales import MIN_FACE_SHARE, scales_from_frame
 from fer_edge.models import ModelSpec
@@ -51,7 +51,7 @@ class NearDetector:
         self._min_face = min_face
         self._min_face_share = min_face_share
 
-    def __call__(self, plane: U8, boxes: F32, threshold: float) -> Detections:
+    def __call__(self, plane: Plane, boxes: F32, threshold: float) -> Detections:
         """Returns the faces in the windows around the boxes [N, 4], in frame pixels, best score first.
 
         There may be more or fewer faces than boxes, and a face at the edge of a window may be cut.
@@ -72,21 +72,14 @@ class NearDetector:
         )
         return within_frame(distinct(joined), height, width, len(joined))
 
-    def _search(self, plane: U8, windows: list["_Window"], threshold: float) -> Iterator[Detections]:
+    def _search(self, plane: Plane, windows: list["_Window"], threshold: float) -> Iterator[Detections]:
         """Searches windows of one size; yields the faces of each."""
         spec = self._spec
         matrices = np.array(
             [((1 / w.scale, 0, w.x / w.scale), (0, 1 / w.scale, w.y / w.scale)) for w in windows], np.float32
         )
-        ops.warp_normalize(
-            plane,
-            matrices,
-            self._backend.reserve((len(windows), 1, windows[0].height, windows[0].width)),
-            mean=spec.mean,
-            scale=spec.scale,
-            border="constant",
-            fill=spec.mean,
-        )
+        sides = windows[0].height, windows[0].width
+        self._backend.sample(plane, matrices, sides, Sampling(spec.mean, spec.scale, "constant", spec.mean))
         outputs = self._backend.run()
         for row, window in enumerate(windows):
             maps = [output[row] for output in outputs]

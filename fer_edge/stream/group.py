@@ -30,7 +30,7 @@ class StreamGroup:
     In each round, every stream that has a frame gets one turn, so that no source can starve another. The
     faces of the round whose expressions must be read are one batch of the expression network, which takes
     less time than one run for each source; so a result waits for those of its round. Frames are searched one
-    by one. Results are those of the streams alone, up to the rounding of the inference engine.
+    by one, and must be on the CPU. Results are those of the streams alone, up to the rounding of the engine.
 
     A live source without a frame is passed over. A file, folder or iterable is read when it has its turn, so
     an iterable that waits holds up all sources: make it live (Stream(..., live=True)).

@@ -118,7 +118,7 @@ class Observer:
         return self._observation(unread)
 
     def _locate(self, stages: FrameStages, time: float, watch: Stopwatch) -> Unread:
-        is_cut = self._scene.is_cut(stages.plane)
+        is_cut = self._scene.is_cut(stages.luma)
         watch.lap("luma")
         if is_cut:
             self._ended += self._tracker.clear()

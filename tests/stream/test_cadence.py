@@ -130,8 +130,8 @@ def slow_recognizer(make_recognizer: MakeRecognizer, clock: FakeClock) -> Iterat
     """A recognizer whose networks take known times of the fake clock, in place of a slow machine."""
     recognizer = make_recognizer()
     for network, cost in (
-        (recognizer._detector_network, lambda shape: SEARCH_MS if shape[3] >= 256 else WINDOW_MS * shape[0]),
-        (recognizer._network, lambda shape: READ_MS * shape[0]),
+        (recognizer._networks.detector, lambda shape: SEARCH_MS if shape[3] >= 256 else WINDOW_MS * shape[0]),
+        (recognizer._networks.expression, lambda shape: READ_MS * shape[0]),
     ):
         _slow_down(network, cost, clock)
     return recognizer

@@ -65,13 +65,13 @@ def test_each_source_has_its_turn(recognizer: Recognizer) -> None:
 
 def test_the_faces_of_a_round_are_one_batch(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     batches = []
-    reserve = recognizer._network.reserve
+    reserve = recognizer._networks.expression.reserve
 
     def count(shape: tuple[int, ...]) -> Any:
         batches.append(shape[0])
         return reserve(shape)
 
-    monkeypatch.setattr(recognizer._network, "reserve", count)
+    monkeypatch.setattr(recognizer._networks.expression, "reserve", count)
     sources = {"one": [(10, 7)], "none": [], "two": [(4, 4), (20, 12)]}
     streams = {
         name: Stream(recognizer, _frames(4, *cells), detect_every=1) for name, cells in sources.items()
@@ -237,7 +237,7 @@ def test_an_error_of_the_engine_ends_no_stream(
     }
     with StreamGroup(streams) as group:
         with monkeypatch.context() as broken:
-            broken.setattr(recognizer._network, "run", fail)
+            broken.setattr(recognizer._networks.expression, "run", fail)
             with pytest.raises(MemoryError):
                 next(group)
         shown = [(name, result.index, [face.id for face in result.faces]) for name, result in group]

@@ -144,8 +144,43 @@ class Inspector(Protocol):
     def get_engine_information(self, format: Member) -> str: ...
 
 
+class SpecializationStrategies(Protocol):
+    """TensorRT for RTX only."""
+
+    EAGER: Member
+
+
+class RuntimeCache(Protocol):
+    """TensorRT for RTX only."""
+
+    def serialize(self) -> HostMemory: ...
+    def deserialize(self, blob: bytes) -> bool: ...
+
+
+class RuntimeConfig(Protocol):
+    """TensorRT for RTX only: TensorRT before 10.13 has none."""
+
+    dynamic_shapes_kernel_specialization_strategy: Member
+
+    def create_runtime_cache(self) -> RuntimeCache: ...
+    def set_runtime_cache(self, cache: RuntimeCache) -> bool: ...
+
+
+class ExecutionContext(Protocol):
+    def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool: ...
+    def set_input_shape(self, name: str, shape: Sequence[int]) -> bool: ...
+    def set_tensor_address(self, name: str, memory: int) -> bool: ...
+    def get_tensor_shape(self, name: str) -> Sequence[int]: ...
+    def infer_shapes(self) -> list[str]: ...
+    def execute_async_v3(self, stream_handle: int) -> bool: ...
+
+
 class CudaEngine(Protocol):
+    """`create_runtime_config`: TensorRT for RTX only."""
+
     def create_engine_inspector(self) -> Inspector: ...
+    def create_execution_context(self, *runtime_config: RuntimeConfig) -> ExecutionContext | None: ...
+    def create_runtime_config(self) -> RuntimeConfig: ...
 
 
 class EngineRuntime(Protocol):
@@ -170,6 +205,7 @@ class Bindings(Protocol):
     LayerType: LayerTypes
     LayerInformationFormat: InformationFormats
     ComputeCapability: ComputeCapabilities
+    DynamicShapesKernelSpecializationStrategy: SpecializationStrategies
 
 
 # Protocol -> its class in the API.
@@ -195,6 +231,10 @@ CLASSES: dict[type, str] = {
     EngineBuilder: "Builder",
     Inspector: "EngineInspector",
     CudaEngine: "ICudaEngine",
+    SpecializationStrategies: "DynamicShapesKernelSpecializationStrategy",
+    RuntimeCache: "IRuntimeCache",
+    RuntimeConfig: "IRuntimeConfig",
+    ExecutionContext: "IExecutionContext",
     EngineRuntime: "Runtime",
 }
 # Product -> (class, member) that the other product lacks; a class of its own is (class, "").
@@ -204,10 +244,17 @@ ONLY_IN: dict[str, frozenset[tuple[str, str]]] = {
             ("ComputeCapability", ""),
             ("IBuilderConfig", "num_compute_capabilities"),
             ("IBuilderConfig", "set_compute_capability"),
+            ("DynamicShapesKernelSpecializationStrategy", ""),
+            ("IRuntimeCache", ""),
+            ("IRuntimeConfig", "dynamic_shapes_kernel_specialization_strategy"),
+            ("IRuntimeConfig", "create_runtime_cache"),
+            ("IRuntimeConfig", "set_runtime_cache"),
         }
     ),
     "tensorrt": frozenset(),
 }
+# (class, member) that TensorRT 10.3 lacks and later versions have. Only TensorRT for RTX is asked for these.
+LATER = frozenset({("ICudaEngine", "create_runtime_config"), ("IRuntimeConfig", "")})
 # What the subclasses of ILogger and IProgressMonitor override.
 OVERRIDDEN = {"ILogger": ("log",), "IProgressMonitor": ("phase_start", "phase_finish", "step_complete")}
 # Data types by their names in the API.

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from tiny import DETECTOR_SPEC, EXPRESSION_SPEC
 
-from fer_edge import recognizer
+from fer_edge.backends.cpu_sampling import SamplesOnCpu
 from fer_edge.backends.engines.profiles import MAX_FACES, Profile, profiles_for
 from fer_edge.detection.detect import Detector
+from fer_edge.expressions import BATCH
 from fer_edge.models import WEIGHTS, read
 
 # (height, width), from a thumbnail to 4K, also upright, and a panorama.
@@ -17,7 +18,7 @@ FRAMES = ((1, 1), (17, 40), (240, 320), (480, 640), (720, 1280), (1920, 1080), (
 
 
 def test_faces() -> None:
-    assert recognizer.BATCH == MAX_FACES
+    assert BATCH == MAX_FACES
     one, many = profiles_for(EXPRESSION_SPEC)
     assert one == Profile((1, 1, 16, 16), (1, 1, 16, 16), (1, 1, 16, 16))
     assert many == Profile((1, 1, 16, 16), (8, 1, 16, 16), (32, 1, 16, 16))
@@ -25,7 +26,7 @@ def test_faces() -> None:
     assert [many.contains((n, 1, 16, 16)) for n in (0, 1, 32, 33)] == [False, True, True, False]
 
 
-class Recorder:
+class Recorder(SamplesOnCpu):
     """A detector's backend that finds nothing and records the shapes of its inputs."""
 
     def __init__(self) -> None:
