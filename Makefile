@@ -8,7 +8,7 @@ LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]=
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench bench-documents documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
@@ -23,7 +23,8 @@ help:
 	@echo "make test-frozen  applications packed by PyInstaller"
 	@echo "make lint    ruff, mypy, pyright, clang-format"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
-	@echo "make bench   latency by stage, with its context"
+	@echo "make bench   times by stage, operation and scenario, with their context; needs a quiet machine"
+	@echo "make bench-documents   the same, and the tables of README and docs from it"
 	@echo "make documents   write the documents' figures from the result files"
 	@echo "make soak    20,000 frames, and a faulty camera for ten minutes; nothing may grow"
 	@echo "make test-cuda, make bench-cuda: the kernels on an NVIDIA GPU, see docs/kernels.md"
@@ -99,7 +100,7 @@ PYCUDA_PIP := $(PYCUDA_PY) -m pip --disable-pip-version-check --quiet install
 	$(PYCUDA_PIP) --no-deps $(CUDA_HEADERS)
 	ln -s "$$(dirname $$(find $(CURDIR)/.venv-pycuda -name cuda.h))/.." $(PYCUDA_CUDA)
 	$(PYCUDA_PY) tests/with_pycuda/libraries.py $(PYCUDA_CUDA)/include .venv-pycuda/libraries
-	CUDA_ROOT=$(CURDIR)/$(PYCUDA_CUDA) LIBRARY_PATH=$(CURDIR)/.venv-pycuda/libraries CFLAGS="-O0 -w" \
+	CUDA_ROOT=$(CURDIR)/$(PYCUDA_CUDA) LIBRARY_PATH=$(CURDIR)/.venv-pycuda/libraries CFLAGS="-O0 -w" CXXFLAGS="-O0 -g0 -w" \
 	  PATH="$(CURDIR)/$(PYCUDA_CUDA)/bin:$$PATH" $(PYCUDA_PIP) pycuda==2026.1
 	$(PY) -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
 	  > $$($(PYCUDA_PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth
@@ -148,6 +149,13 @@ faults: .venv/test.stamp
 bench: .venv/test.stamp
 	$(PY) -m benchmarks.ops --json build/ops.json
 	$(PY) -m benchmarks.latency --json build/latency.json
+	.venv/bin/fer-edge benchmark --json build/benchmark.json --picture build/benchmark.svg
+
+# Copied at the end, because a changed result file would make the commit of the next one "dirty".
+bench-documents: bench
+	cp build/ops.json build/latency.json build/benchmark.json benchmarks/results/
+	cp build/benchmark.svg docs/images/
+	$(PY) -m benchmarks.documents
 
 documents: .venv/test.stamp
 	$(PY) -m benchmarks.documents

@@ -1,7 +1,7 @@
 """The networks on a GPU beside the CPU: ``python -m benchmarks.device --json build/device.json``.
 
-Whole frames, those of benchmarks.latency, are timed on both. On the GPU also the engines alone, by CUDA's
-events: the graph of each batch size, and the same work without a graph, which says what graphs save.
+Whole frames, those of benchmarks.pasted_faces, are timed on both. On the GPU also the engines alone, by
+CUDA's events: the graph of each batch size, and the same work without a graph, which says what graphs save.
 """
 
 import argparse
@@ -11,12 +11,16 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from benchmarks.latency import COUNTS, SIZES, THRESHOLD, frame_with_faces, percentiles
+import numpy as np
+
+from benchmarks.latency import COUNTS, SIZES
+from benchmarks.pasted_faces import THRESHOLD, frame_with_faces
 from fer_edge import Recognizer, models
 from fer_edge.backends.cuda.session import Session
 from fer_edge.backends.engines.gpu import this_gpu
 from fer_edge.backends.engines.products import TENSORRT, TENSORRT_RTX, installed_version, load
-from fer_edge.backends.networks import Request, plan_of
+from fer_edge.backends.gpu_networks import plan_of
+from fer_edge.backends.networks import Request
 from fer_edge.backends.trt import BATCHES
 from fer_edge.backends.trt_execution import Engine, Execution
 from fer_edge.context import context
@@ -36,7 +40,9 @@ def time_frames(recognizer: Recognizer, runs: int) -> dict[str, dict[str, float]
                 recognizer(frame)
                 if index >= WARMUP:
                     times.append((time.perf_counter() - start) * 1e3)
-            results[f"{width}x{height}, {count} faces"] = percentiles(times)
+            results[f"{width}x{height}, {count} faces"] = {
+                f"p{p}": round(float(np.percentile(times, p)), 3) for p in (50, 90, 99)
+            }
     return results
 
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.export_figures import CERTIFICATES
+from benchmarks.figures.exports import CERTIFICATES
 from export import convert, verify
 from export.onnx_metadata import path_from_name, read_with_metadata
 

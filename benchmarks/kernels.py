@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.kernel_cases import CASES, Case, folded
-from benchmarks.kernel_costs import costs
-from benchmarks.kernel_timing import CudaTimer, DryTimer, Timer, Timing, Work
+from benchmarks.kernel.cases import CASES, Case, folded
+from benchmarks.kernel.costs import costs
+from benchmarks.kernel.timing import CudaTimer, DryTimer, Timer, Timing, Work
 from fer_edge import kernels
 from fer_edge.context import context
 from training.models import build, use_kernels

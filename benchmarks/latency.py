@@ -1,27 +1,26 @@
 """Latency by stage, start-up, memory and size: ``python -m benchmarks.latency --json build/latency.json``.
 
-Frames show copies of one face of the astronaut photograph (NASA, public domain, part of scikit-image) on a
-plain gradient, so that the number of faces is known; if another number is found, the run stops. Stages are
-timed inside the recogniser, at the calls it makes.
+The figures of the README. It measures with fer_edge.benchmark, as `fer-edge benchmark` does, and adds what
+needs a checkout: the size of the wheel, and the cost of running without the compiled extension.
 """
 
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import skimage.data
-
-import fer_edge.expressions as order
-from benchmarks.latency_figures import frame_table
-from fer_edge import Recognizer, models, ops
-from fer_edge.arrays import U8
+from benchmarks.figures.latency import frame_table
+from fer_edge import models, ops
+from fer_edge.benchmark.result import Row
+from fer_edge.benchmark.run import measured
+from fer_edge.benchmark.settings import Settings
+from fer_edge.benchmark.work.candidate import Variant
+from fer_edge.benchmark.work.cold_start import cold_starts
+from fer_edge.benchmark.work.frames import Searched
 from fer_edge.context import context
 from fer_edge.detection.detect import letterbox
 from fer_edge.detection.scales import scales_from_frame
@@ -29,128 +28,60 @@ from fer_edge.detection.scales import scales_from_frame
 SIZES = ((480, 640), (720, 1280))  # rows, columns
 COUNTS = (0, 1, 4, 16)
 THREADS = (1, 2)
-FACE = (slice(30, 230), slice(125, 325))  # rows and columns of the photograph, 200 x 200 px
-WARMUP = 20
-# The pasted faces are small and get lower scores than faces in photographs.
-THRESHOLD = 0.3
-
-Times = dict[str, list[float]]
-
-
-def frame_with_faces(height: int, width: int, count: int) -> U8:
-    """BGR u8 [height, width, 3] with ``count`` (a square number or 0) faces on a grid."""
-    ramp = np.linspace(60, 160, width, dtype=np.uint8)
-    frame = np.repeat(np.repeat(ramp[None], height, 0)[:, :, None], 3, 2).copy()
-    if not count:
-        return frame
-    face = skimage.data.astronaut()[FACE][:, :, ::-1]
-    per_side = round(count**0.5)
-    side = min(len(face), height // per_side - 8)
-    index = (np.arange(side) * len(face)) // side
-    small = face[index][:, index]
-    for row in range(per_side):
-        for column in range(per_side):
-            y = (2 * row + 1) * height // (2 * per_side) - side // 2
-            x = (2 * column + 1) * width // (2 * per_side) - side // 2
-            frame[y : y + side, x : x + side] = small
-    return frame
-
-
-class Stopwatch:
-    """Wraps the recogniser's calls to its stages and records their times in milliseconds."""
-
-    def __init__(self, recognizer: Recognizer) -> None:
-        self.times: Times = {}
-        self._wrap(recognizer, "_detect", "detect")
-        self._wrap(order, "matrices_from_landmarks", "align")
-        self._wrap(order, "sample_from_frame", "preprocess")
-        self._wrap(recognizer._networks.expression, "run", "infer")
-
-    def _wrap(self, owner: object, name: str, stage: str) -> None:
-        inner: Callable[..., object] = getattr(owner, name)
-        inner = getattr(inner, "untimed", inner)
-        times = self.times[stage] = []
-
-        def timed(*args: object, **settings: object) -> object:
-            start = time.perf_counter()
-            result = inner(*args, **settings)
-            times.append((time.perf_counter() - start) * 1e3)
-            return result
-
-        timed.untimed = inner  # type: ignore[attr-defined]
-        setattr(owner, name, timed)
+MODEL, DETECTOR = "tkfnet-nano", "face-luma"
+PROCESSES = 7
+FACES = "The faces are drawn, and move."
 
 
 def time_frames(threads: int, runs: int) -> dict[str, dict[str, dict[str, float]]]:
     """Times of each stage in ms as percentiles, by frame ("640x480, 1 face")."""
     results = {}
     for height, width in SIZES:
-        for count in COUNTS:
-            # The limit on the faces makes their number exact.
-            with Recognizer(threads=threads, threshold=THRESHOLD, max_faces=max(1, count)) as recognizer:
-                frame = frame_with_faces(height, width, count)
-                found = len(recognizer(frame))
-                if found != count:
-                    raise RuntimeError(f"a frame with {count} faces, {width}x{height}: {found} found")
-                for _ in range(WARMUP):
-                    recognizer(frame)
-                watch, total = Stopwatch(recognizer), []
-                for _ in range(runs):
-                    start = time.perf_counter()
-                    recognizer(frame)
-                    total.append((time.perf_counter() - start) * 1e3)
-            stages = {**watch.times, "total": total}
-            results[f"{width}x{height}, {count} face{'s' * (count != 1)}"] = {
-                stage: percentiles(times) for stage, times in stages.items() if times
-            }
+        settings = Settings(
+            scenarios=["EndToEnd"],
+            models=[MODEL],
+            detector=DETECTOR,
+            threads=[threads],
+            faces=COUNTS,
+            frame=(width, height),
+            queries=runs,
+        )
+        rows = measured(settings, lambda name, share: None).rows
+        results |= {row.input: percentiles(row) for row in rows if row.subject == Searched.name}
     return results
 
 
-def percentiles(times: list[float]) -> dict[str, float]:
-    return {f"p{p}": round(float(np.percentile(times, p)), 3) for p in (50, 90, 99)}
+def percentiles(row: Row) -> dict[str, dict[str, float]]:
+    """The median of each stage, and the percentiles of the whole frame."""
+    stages = {stage: {"p50": milliseconds} for stage, milliseconds in row.stages.items()}
+    return stages | {"total": {p: row.ms[p] for p in ("p50", "p90", "p99") if p in row.ms}}
 
 
-START_UP = """
-import json, resource, time
-t0 = time.perf_counter(); import fer_edge; t1 = time.perf_counter()
-r = fer_edge.Recognizer(threads=1); t2 = time.perf_counter()
-import numpy as np
-frame = np.load({frame!r}); t3 = time.perf_counter()
-r(frame); t4 = time.perf_counter()
-times = []
-for _ in range(100):
-    start = time.perf_counter(); r(frame); times.append(time.perf_counter() - start)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-now = [line for line in open("/proc/self/status") if line.startswith("VmRSS")]
-now = int(now[0].split()[1]) / 1024 if now else peak
-ms = dict(import_ms=t1 - t0, constructor_ms=t2 - t1, first_result_ms=t4 - t3, frame_ms=sorted(times)[50])
-print(json.dumps({{k: 1e3 * v for k, v in ms.items()}} | {{'resident_mb': now}}))
-"""
-
-
-def start_up(target: str, rounds: int = 7) -> dict[str, float]:
+def start_up(target: str) -> dict[str, float]:
     """Medians over fresh processes: import, constructor, first frame, a later frame (640x480, one face), and
-    resident memory after 100 frames; ``target`` is the kernel target.
+    resident memory after some frames; ``target`` is the kernel target.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "frame.npy")
-        np.save(path, frame_with_faces(480, 640, 1))
-        runs = []
-        for _ in range(rounds):
-            done = subprocess.run(
-                [sys.executable, "-c", START_UP.format(frame=path)],
-                capture_output=True,
-                text=True,
-                check=True,
-                env=os.environ | {"FER_EDGE_OPS": target},
-            )
-            runs.append(json.loads(done.stdout))
-    return {key: round(float(np.median([run[key] for run in runs])), 1) for key in runs[0]}
+    variant = Variant(models.load(MODEL, "expression"), "auto", 1)
+    before = os.environ.get("FER_EDGE_OPS")
+    # Fresh processes inherit it; this one has chosen its kernels already.
+    os.environ["FER_EDGE_OPS"] = target
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            (start,) = cold_starts([variant], DETECTOR, Path(folder), PROCESSES, lambda share: None)
+    finally:
+        os.environ.pop("FER_EDGE_OPS")
+        if before is not None:
+            os.environ["FER_EDGE_OPS"] = before
+    stages = {f"{stage.replace(' ', '_')}_ms": milliseconds for stage, milliseconds in start.stages.items()}
+    later = statistics.median(process.later_ms for process in start.processes)
+    resident = statistics.median(process.resident_mb for process in start.processes)
+    found = {**stages, "frame_ms": later, "resident_mb": resident}
+    return {name: round(value, 1) for name, value in found.items()}
 
 
 def detector_inputs() -> dict[str, str]:
     """The size of the detector's input in its first pass, by the size of the frame."""
-    spec = models.load("face-luma", "detector").spec
+    spec = models.load(DETECTOR, "detector").spec
     sizes = {}
     for height, width in SIZES:
         scale = scales_from_frame(max(height, width), None)[0]
@@ -177,7 +108,7 @@ def main() -> None:
     result: dict[str, object] = {
         "context": context(),
         "runs": args.runs,
-        "threshold": THRESHOLD,
+        "faces": FACES,
         "detector_inputs": detector_inputs(),
     }
     for threads in THREADS:

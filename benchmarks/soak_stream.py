@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 import fer_edge.stream.sources.latest as latest
-from benchmarks.made_video import Actor, sway, video
 from benchmarks.soak import resident_mb
+from benchmarks.streaming.made_video import Actor, sway, video
 from fer_edge import Recognizer, Stream
 from fer_edge.arrays import U8
 

@@ -1,9 +1,9 @@
 """Streams beside a full search of each frame: ``python -m benchmarks.stream --video VIDEO``.
 
-Speed is measured on made videos (benchmarks.made_video) and on the given video. Each frame goes first to the
-Recognizer and then to the Stream, so that both meet the same load of the machine. Frames a second are given
-by the clock on the wall and by the time of the processor, which does not count what other programs take. One
-thread.
+Speed is measured on made videos (benchmarks.streaming.made_video) and on the given video. Each frame goes
+first to the Recognizer and then to the Stream, so that both meet the same load of the machine. Frames a
+second are given by the clock on the wall and by the time of the processor, which does not count what other
+programs take. One thread.
 
 The video also shows what is lost: labels and landmarks beside those of a full search, the ways to follow a
 face, and the steadiness and delay of labels by the time constant of the smoothing. Without it, only speed is
@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.made_video import Actor, sway, video
-from benchmarks.stream_figures import speed_table
-from benchmarks.stream_quality import compare_following, compare_labels, smoothing_curve
+from benchmarks.figures.stream import speed_table
+from benchmarks.streaming.made_video import Actor, sway, video
+from benchmarks.streaming.quality import compare_following, compare_labels, smoothing_curve
 from fer_edge import Recognizer, Stream
 from fer_edge.arrays import U8
 from fer_edge.context import context

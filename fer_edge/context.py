@@ -22,8 +22,12 @@ INSTRUCTION_SETS = (
 )
 
 
-def context() -> dict[str, object]:
-    """Processor, system, versions, commit, kernel target and load at the time of the call."""
+def context(checkout: Path | None = None) -> dict[str, object]:
+    """Processor, system, versions, commit, kernel target and load at the time of the call.
+
+    Args:
+        checkout: folder whose commit is stated; None: the current one.
+    """
     return {
         "processor": _processor(),
         "instruction_sets": _instruction_sets(),
@@ -31,7 +35,7 @@ def context() -> dict[str, object]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "fer_edge": fer_edge.__version__,
-        "commit": _commit(),
+        "commit": _commit(checkout),
         "ops": ops.target,
         "packages": {
             owner.name: owner.version
@@ -63,10 +67,13 @@ def _cpuinfo(entry: str) -> str:
     return ""
 
 
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
+def _commit(checkout: Path | None) -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        # A device without git.
+        return "unknown"
     return done.stdout.strip() or "unknown"
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-MODEL_GRAPH, MODEL_METADATA = 7, 14
+MODEL_GRAPH, MODEL_METADATA, MODEL_FUNCTIONS = 7, 14, 25
 GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
 NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OPERATOR = 1, 2, 3, 4
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME = 1, 2, 8
@@ -49,6 +49,16 @@ def facts_from_onnx(data: bytes) -> OnnxFacts:
         raise ValueError("holds no ONNX graph")
     most = max(weights, key=lambda kind: weights[kind], default=0)
     return OnnxFacts(metadata, weights.total(), PRECISIONS.get(most, "unknown"), graphs[0])
+
+
+def without_functions(data: bytes) -> bytes:
+    """Returns a model without its functions, so that its custom nodes need plugins."""
+    kept, start = [], 0
+    for number, _, end in _fields_with_ends(memoryview(data)):
+        if number != MODEL_FUNCTIONS:
+            kept.append(data[start:end])
+        start = end
+    return b"".join(kept)
 
 
 def weight_precisions_from_onnx(data: bytes) -> dict[str, str]:
@@ -127,13 +137,20 @@ def _weights_from_graph(graph: memoryview) -> Counter[int]:
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Yields field number and value: an int for a varint, bytes for a field with a length."""
+    for number, value, _ in _fields_with_ends(message):
+        if value is not None:
+            yield number, value
+
+
+def _fields_with_ends(message: memoryview) -> Iterator[tuple[int, int | memoryview | None, int]]:
+    """Yields field number, value and where the field ends; None for a value of another kind."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
         number, kind = tag >> 3, tag & 7
         if kind == VARINT:
             value, at = _varint(message, at)
-            yield number, value
+            yield number, value, at
             continue
         if kind == BYTES:
             length, at = _varint(message, at)
@@ -143,9 +160,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             raise ValueError("is not an ONNX model")
         if at + length > len(message):
             raise ValueError("is cut short or is not an ONNX model")
-        if kind == BYTES:
-            yield number, message[at : at + length]
+        value_bytes = message[at : at + length] if kind == BYTES else None
         at += length
+        yield number, value_bytes, at
 
 
 def _varints(packed: memoryview) -> list[int]:

@@ -5,6 +5,9 @@ MODEL is a checkpoint of training.train or an ONNX file, DATA what training.prep
 the threshold of abstention are fitted on the validation split; the test split is scored once, single images,
 no test-time augmentation. ``--also`` evaluates other files of the same model, for example of another
 precision. Writes metrics.json, report.md and pictures; each part is written as soon as it is done.
+
+With ``--peer``, another expression network is put beside MODEL on labelled pictures
+(training.evaluation.peers).
 """
 
 import argparse
@@ -24,6 +27,7 @@ from training.command_line import exit_on_error
 from training.data.crops import inputs_from_split
 from training.data.split import LABELS, SPLITS, Split, load_prepared
 from training.evaluation import expression_metrics as metrics
+from training.evaluation import peers
 from training.evaluation.abstention import by_blur, by_eye_distance, by_turn
 from training.evaluation.plots.attention import draw_attention
 from training.evaluation.plots.charts import (
@@ -192,11 +196,18 @@ def _arguments() -> tuple[argparse.Namespace, argparse.ArgumentParser]:
     parser.add_argument(
         "--limit", type=int, help="use the first LIMIT rows of each split only, for a dry run"
     )
+    peers.add_peer_arguments(parser)
     return parser.parse_args(), parser
 
 
 def main() -> None:
     args, parser = _arguments()
+    if args.peer is not None:
+        with exit_on_error(parser):
+            settings = peers.settings_from_arguments(args)
+            result = peers.compare(predictor_from_file(args.model, args.backend), args.data, settings)
+        print(peers.write_comparison(result, args.out), end="")
+        return
     with exit_on_error(parser):
         predictors = [predictor_from_file(path, args.backend) for path in (args.model, *args.also)]
         splits = load_valid_and_test(args.data, args.limit)

@@ -1,6 +1,6 @@
 """Finds the CUDA toolkit and compiles the sources of this folder with it.
 
-setup.py, the tests and benchmarks/cuda_resources.py use it, so all of them compile with the same flags.
+setup.py, the tests and benchmarks.kernel.cuda_resources use it, so all of them compile with the same flags.
 """
 
 import hashlib

@@ -14,6 +14,7 @@ from fer_edge.backends.engines import plan_files
 from fer_edge.backends.engines.gpu import Gpu
 from fer_edge.backends.engines.native import check, make_runtime, reasons_of
 from fer_edge.backends.engines.plan_files import Plan
+from fer_edge.backends.engines.plugins.registration import register_for_runs
 from fer_edge.backends.engines.surface import Bindings, CudaEngine, ExecutionContext, RuntimeCache
 from fer_edge.models import ModelError
 
@@ -58,6 +59,8 @@ class Engine:
         self.input = built.inputs[0].name
         self.outputs = tuple(output.name for output in built.outputs)
         self._gpu = gpu
+        if plan.sidecar.key.options.plugins:
+            register_for_runs(bindings)
         self._runtime = make_runtime(bindings)
         loaded = self._runtime.deserialize_cuda_engine(plan.data)
         self._engine: CudaEngine = check(bindings, loaded, f"{plan.path} cannot be loaded")

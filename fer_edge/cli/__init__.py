@@ -1,4 +1,4 @@
-"""The command line: `fer-edge predict | stream | build | engines | doctor | models`.
+"""The command line: `fer-edge predict | stream | benchmark | build | engines | doctor | models`.
 
 Exit codes: 0 success; 1 some input failed (the others are done), the source of `stream` was lost, or `doctor`
 found a problem; 2 wrong usage, or the program could not start; 130 interrupted; 143 ended by SIGTERM, where a
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import fer_edge
-from fer_edge.cli import build, doctor, engines, list_models, predict, stream
+from fer_edge.cli import benchmark, build, doctor, engines, list_models, predict, stream
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, module, text in (
         ("predict", predict, "recognize the expression of every face in pictures and videos"),
         ("stream", stream, "follow faces over a camera, video, folder or URL"),
+        ("benchmark", benchmark, "measure this machine: time, memory, faces at a frame rate"),
         ("build", build, "build engines for an NVIDIA GPU"),
         ("engines", engines, "list, verify or prune built engines"),
         ("doctor", doctor, "check the installation"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from fer_edge import models
 from fer_edge.backends.engines.key import WORKSPACE_MIB, Options
 from fer_edge.backends.engines.plans import plan_for
+from fer_edge.backends.engines.plugins.registration import wanted as plugins_wanted
 from fer_edge.backends.engines.products import TARGET_NAMES, Target, target_for
 from fer_edge.backends.engines.progress import Progress
 from fer_edge.models import ModelError
@@ -71,7 +72,7 @@ def _build(name: str, target: Target, options: argparse.Namespace) -> bool:
 
 def _build_or_raise(name: str, target: Target, options: argparse.Namespace) -> None:
     model = models.read(models.path_of(name))
-    settings = Options(workspace_mib=options.workspace, dla_core=options.dla)
+    settings = Options(workspace_mib=options.workspace, dla_core=options.dla, plugins=plugins_wanted())
     display = ProgressDisplay(model.path.stem)
     try:
         plan = plan_for(model, target, options.out, options=settings, report=display)

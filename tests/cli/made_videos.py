@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from tiny import frame_with_cells
 
-from benchmarks.made_video import Actor, line, sway, video
+from benchmarks.streaming.made_video import Actor, line, sway, video
 from fer_edge.arrays import U8
 
 

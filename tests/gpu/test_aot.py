@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from benchmarks.kernel_cases import CASES, folded
+from benchmarks.kernel.cases import CASES, folded
 from export.kernels_ahead_of_time import build
 from fer_edge.aot import CompiledKernels
 from fer_edge.kernels.jit.launch import DTYPES

@@ -16,7 +16,7 @@ import pytest
 import skimage.data
 import torch
 
-from benchmarks.latency import frame_with_faces
+from benchmarks.pasted_faces import frame_with_faces
 from fer_edge import Face, Recognizer, models, ops
 from fer_edge.backends.base import Sampling
 from fer_edge.backends.cuda.session import Session

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.kernel_cases import CASES, Case, folded
+from benchmarks.kernel.cases import CASES, Case, folded
 from fer_edge import kernels
 from tests.kernels.precision import Expected, assert_accurate, cast, expected, gradients
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cuda_resources import demangle, report, resources_of
+from benchmarks.kernel.cuda_resources import demangle, report, resources_of
 from csrc.cuda import toolkit
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import kernels
-from benchmarks.kernel_cases import CASES
-from benchmarks.kernel_costs import GPUS, Part, costs
+from benchmarks.kernel.cases import CASES
+from benchmarks.kernel.costs import GPUS, Part, costs
 
 pytestmark = [pytest.mark.slow, pytest.mark.compiles]
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmarks.made_video import Actor, Truth, line, still, sway, video
+from benchmarks.streaming.made_video import Actor, Truth, line, still, sway, video
 from fer_edge import Recognizer, Stream
 from fer_edge.stream import StreamResult
 

@@ -82,6 +82,15 @@ class PictureRow:
 
 def luma_from_file(path: Path) -> Picture:
     """Reads a file as luma u8 [H, W], upright by its EXIF tag; never raises for the content of the file."""
+    colour = bgr_from_file(path)
+    if isinstance(colour, UnreadablePicture):
+        return colour
+    # Not IMREAD_GRAYSCALE: its conversion depends on the codec; the runtime converts colours like this.
+    return cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY)
+
+
+def bgr_from_file(path: Path) -> Picture:
+    """Reads a file as BGR u8 [H, W, 3], as `luma_from_file`."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -93,10 +102,7 @@ def luma_from_file(path: Path) -> Picture:
     if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
         return UnreadablePicture("the JPEG is cut off")
     colour = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if colour is None:
-        return UnreadablePicture("not a picture, or cut off")
-    # Not IMREAD_GRAYSCALE: its conversion depends on the codec; the runtime converts colours like this.
-    return cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY)
+    return UnreadablePicture("not a picture, or cut off") if colour is None else colour
 
 
 def source_from_arrays(

@@ -81,12 +81,3 @@ class CpuSampler:
             plane.host(), matrices, into.host, mean=mean, scale=scale, border=border, fill=fill
         )
         into.changed()
-
-
-def compiled_kernels() -> Any:
-    """The extension with the kernels; None if it was not built."""
-    try:
-        from fer_edge import _cuda
-    except ImportError:
-        return None
-    return _cuda

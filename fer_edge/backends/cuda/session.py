@@ -14,8 +14,9 @@ import numpy as np
 from fer_edge.arrays import U8
 from fer_edge.backends.cuda.device import Device
 from fer_edge.backends.cuda.frame import DevicePlane, Pixels, is_on_gpu, pixels_from_array
+from fer_edge.backends.cuda.kernels import compiled_kernels
 from fer_edge.backends.cuda.memory import Block, ThreadSets
-from fer_edge.backends.cuda.sampling import CpuSampler, GpuSampler, Sampler, compiled_kernels
+from fer_edge.backends.cuda.sampling import CpuSampler, GpuSampler, Sampler
 
 
 class Session:

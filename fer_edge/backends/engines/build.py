@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from fer_edge.backends.engines.key import Key, Options
 from fer_edge.backends.engines.native import check, logger_of, make_builder, make_runtime, reasons_of
 from fer_edge.backends.engines.plan_header import header_from_plan
+from fer_edge.backends.engines.plugins.registration import register_for_builds
 from fer_edge.backends.engines.precision import confirm_engine, confirm_network, layer_precisions
 from fer_edge.backends.engines.products import Target, load
 from fer_edge.backends.engines.progress import Progress, build_with_progress
@@ -29,7 +30,7 @@ from fer_edge.backends.engines.surface import (
     Tensor,
 )
 from fer_edge.models import ModelError, ModelFile
-from fer_edge.onnx_file import weight_precisions_from_onnx
+from fer_edge.onnx_file import weight_precisions_from_onnx, without_functions
 
 _logger = logging.getLogger("fer_edge")
 # Where in TensorRT's own source an error was raised.
@@ -81,7 +82,7 @@ def plan_from_onnx(
         reasons_of(bindings)
         start = time.monotonic()
         builder = make_builder(bindings)
-        parsed = _Parsed(bindings, builder, model)
+        parsed = _Parsed(bindings, builder, model, with_plugins=key.options.plugins)
         network = parsed.network
         computed = layer_precisions(bindings, network)
         counts = confirm_network(weight_precisions_from_onnx(parsed.data), computed, model.precision)
@@ -106,10 +107,16 @@ def plan_from_onnx(
 class _Parsed:
     """A network, the bytes of its file, and the parser that owns its weights."""
 
-    def __init__(self, bindings: Bindings, builder: EngineBuilder, model: ModelFile) -> None:
+    def __init__(
+        self, bindings: Bindings, builder: EngineBuilder, model: ModelFile, *, with_plugins: bool
+    ) -> None:
         self.data = model.path.read_bytes()
         if hashlib.sha256(self.data).hexdigest() != model.sha256:
             raise ModelError(f"{model.path} has changed since it was read; start again")
+        if with_plugins:
+            register_for_builds(bindings)
+            # TensorRT 10.3 takes a function rather than a plugin.
+            self.data = without_functions(self.data)
         self.network = builder.create_network(1 << int(bindings.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
         self._parser = bindings.OnnxParser(self.network, logger_of(bindings))
         if not self._parser.parse(self.data):

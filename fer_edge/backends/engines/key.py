@@ -28,10 +28,12 @@ class Options:
     Attributes:
         workspace_mib: most memory that a layer may use for its intermediate results.
         dla_core: the deep-learning accelerator of an Orin to build for; None: the GPU.
+        plugins: the blocks of a fused file are plugins, see engines.plugins.
     """
 
     workspace_mib: int = WORKSPACE_MIB
     dla_core: int | None = None
+    plugins: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,23 @@ class LayerTypes(Protocol):
     DEQUANTIZE: Member
 
 
+class FieldTypes(Protocol):
+    INT32: Member
+    FLOAT32: Member
+
+
+class DimensionOperations(Protocol):
+    FLOOR_DIV: Member
+
+
+class TensorFormats(Protocol):
+    LINEAR: Member
+
+
+class PluginRegistry(Protocol):
+    def register_creator(self, creator: Any, namespace: str) -> bool: ...
+
+
 class InformationFormats(Protocol):
     JSON: Member
 
@@ -190,10 +207,24 @@ class EngineRuntime(Protocol):
 class Bindings(Protocol):
     """The module `tensorrt`, `tensorrt_rtx` or `tensorrt_rtx_bindings`."""
 
+    __name__: str
     __version__: str
     # Base classes of Python classes, so they are Any.
     ILogger: Any
     IProgressMonitor: Any
+    IPluginV3: Any
+    IPluginV3OneCore: Any
+    IPluginV3OneBuild: Any
+    IPluginV3OneRuntime: Any
+    IPluginCreatorV3One: Any
+    # What plugins get and give: values of these classes, which no other part sees.
+    PluginField: Any
+    PluginFieldCollection: Any
+    PluginFieldType: FieldTypes
+    DimsExprs: Any
+    DimensionOperation: DimensionOperations
+    TensorFormat: TensorFormats
+    get_plugin_registry: Callable[[], PluginRegistry]
     Builder: Callable[[object], EngineBuilder]
     Runtime: Callable[[object], EngineRuntime]
     OnnxParser: Callable[[Network, object], Parser]
@@ -217,6 +248,10 @@ CLASSES: dict[type, str] = {
     DeviceTypes: "DeviceType",
     LayerTypes: "LayerType",
     InformationFormats: "LayerInformationFormat",
+    FieldTypes: "PluginFieldType",
+    DimensionOperations: "DimensionOperation",
+    TensorFormats: "TensorFormat",
+    PluginRegistry: "IPluginRegistry",
     Severities: "ILogger",
     ComputeCapabilities: "ComputeCapability",
     Tensor: "ITensor",
@@ -255,7 +290,32 @@ ONLY_IN: dict[str, frozenset[tuple[str, str]]] = {
 }
 # (class, member) that TensorRT 10.3 lacks and later versions have. Only TensorRT for RTX is asked for these.
 LATER = frozenset({("ICudaEngine", "create_runtime_config"), ("IRuntimeConfig", "")})
-# What the subclasses of ILogger and IProgressMonitor override.
-OVERRIDDEN = {"ILogger": ("log",), "IProgressMonitor": ("phase_start", "phase_finish", "step_complete")}
+# What our subclasses override or set, and what we read of the objects that plugins are given.
+OVERRIDDEN = {
+    "ILogger": ("log",),
+    "IProgressMonitor": ("phase_start", "phase_finish", "step_complete"),
+    "IPluginV3": ("get_capability_interface", "clone"),
+    "IPluginV3OneCore": ("plugin_name", "plugin_namespace", "plugin_version"),
+    "IPluginV3OneBuild": (
+        "num_outputs",
+        "get_output_data_types",
+        "get_output_shapes",
+        "supports_format_combination",
+        "configure_plugin",
+        "get_workspace_size",
+    ),
+    "IPluginV3OneRuntime": (
+        "on_shape_change",
+        "enqueue",
+        "attach_to_context",
+        "get_fields_to_serialize",
+    ),
+    "IPluginCreatorV3One": ("name", "plugin_namespace", "plugin_version", "field_names", "create_plugin"),
+    "PluginField": ("name", "data"),
+    "PluginTensorDesc": ("dims", "type", "format"),
+    "DynamicPluginTensorDesc": ("desc", "max"),
+    "IExprBuilder": ("operation", "constant"),
+    "DimsExprs": ("__getitem__", "__setitem__", "__len__"),
+}
 # Data types by their names in the API.
 PRECISIONS = {"FLOAT": "float32", "HALF": "float16", "BF16": "bfloat16", "INT8": "int8", "INT32": "int32"}

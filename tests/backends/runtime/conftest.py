@@ -9,7 +9,7 @@ from made_plans import RTX_4090
 from tensorrt_double import TensorRT, write_engine
 
 from fer_edge import models
-from fer_edge.backends import networks
+from fer_edge.backends import gpu_networks
 from fer_edge.recognizer import Recognizer
 
 
@@ -26,7 +26,7 @@ def tensorrt(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> TensorRT:
     """TensorRT for RTX on a desktop GPU."""
     module = TensorRT(driver)
     module.install(monkeypatch)
-    monkeypatch.setattr(networks, "this_gpu", lambda: RTX_4090)
+    monkeypatch.setattr(gpu_networks, "this_gpu", lambda: RTX_4090)
     return module
 
 

@@ -14,7 +14,7 @@ from tensorrt_double import TensorRT, write_engine
 from test_recognizer_on_gpu import frame_with_faces
 
 from fer_edge import ModelError, Recognizer
-from fer_edge.backends import networks
+from fer_edge.backends import gpu_networks
 from fer_edge.models import ModelFile
 
 Make = Callable[..., Recognizer]
@@ -42,7 +42,7 @@ class Builder:
 def builder(tensorrt: TensorRT, monkeypatch: pytest.MonkeyPatch) -> Iterator[Builder]:
     """The builder of the engines."""
     builder = Builder()
-    monkeypatch.setattr(networks, "plan_for", builder)
+    monkeypatch.setattr(gpu_networks, "plan_for", builder)
     yield builder
     builder.go_on.set()
 

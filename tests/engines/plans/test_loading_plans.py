@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fer_edge import Recognizer, models
-from fer_edge.backends import networks
+from fer_edge.backends import gpu_networks, networks
 from fer_edge.backends.cuda.device import DeviceError
 from fer_edge.backends.engines.gpu import this_gpu
 from fer_edge.backends.engines.plan_files import read_plan
@@ -38,7 +38,7 @@ def test_prepared_engines_are_taken_as_they_are(tensorrt: ModuleType, built: Pat
         fallback=False,
     )
     for model in (request.detector, request.expression):
-        plan = networks.plan_of(model, TENSORRT_RTX, request, None, threading.Event())
+        plan = gpu_networks.plan_of(model, TENSORRT_RTX, request, None, threading.Event())
         assert plan.path == built / f"{model.path.stem}.plan"
 
 

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.latency_figures import described_machine
+from benchmarks.figures.latency import described_machine
 from training.evaluation.markdown import table
 
-FOLDER = Path(__file__).parent.parent / "docs" / "models" / "metrics"
+FOLDER = Path(__file__).parents[2] / "docs" / "models" / "metrics"
 METRICS, SEARCH = FOLDER / "face-luma.json", FOLDER / "face-luma-search.json"
 MEASURES = {
     "threshold": "threshold",

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.latency_figures import described_machine
+from benchmarks.figures.latency import described_machine
 from training.evaluation.markdown import table
 
-RESULT = Path(__file__).parent / "results" / "stream.json"
+RESULT = Path(__file__).parents[1] / "results" / "stream.json"
 
 
 def speed() -> str:

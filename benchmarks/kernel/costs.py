@@ -2,7 +2,7 @@
 
 Nothing is run: shapes are traced on PyTorch's meta device, and launches are read from the Triton plans.
 
-    python -m benchmarks.kernel_costs [--batch 1]
+    python -m benchmarks.kernel.costs [--batch 1]
 
 "eager" counts every PyTorch operation that computes something as one launch that reads its operands from
 memory and writes its result to memory. A library needs at least one kernel for each.
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks.kernel_cases import CASES, Case
+from benchmarks.kernel.cases import CASES, Case
 from export.ahead_of_time.kernel_shapes import SHAPES
 from fer_edge.kernels import reference
 from fer_edge.kernels.jit.launch import Plan

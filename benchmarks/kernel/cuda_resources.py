@@ -1,5 +1,5 @@
 """Registers and spills of every CUDA kernel on every architecture, from the log of ptxas:
-``python -m benchmarks.cuda_resources --json benchmarks/results/cuda_resources.json``.
+``python -m benchmarks.kernel.cuda_resources --json benchmarks/results/cuda_resources.json``.
 
 No GPU is needed. A spilled register costs a store and a load, so the tests require that no kernel spills.
 """

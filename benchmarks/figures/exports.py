@@ -8,7 +8,7 @@ from export.blocks import FLAVOURS
 from export.precisions import PRECISIONS
 from training.evaluation.markdown import table
 
-CERTIFICATES = Path(__file__).parent.parent / "docs" / "models" / "exports"
+CERTIFICATES = Path(__file__).parents[2] / "docs" / "models" / "exports"
 
 
 def certificates() -> list[dict[str, Any]]:

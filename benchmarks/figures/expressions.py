@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detector_figures import detector_rows
-from benchmarks.latency_figures import described_machine
+from benchmarks.figures.detector import detector_rows
+from benchmarks.figures.latency import described_machine
 from fer_edge import models
 from training.evaluation.markdown import percent, table
 
-DOCS = Path(__file__).parent.parent / "docs" / "models"
+DOCS = Path(__file__).parents[2] / "docs" / "models"
 ROW_NOTE = "FER+ test, all {rows:,} rows, arg-max of eight, single image, no copies in training"
 # name in docs/models/metrics -> (name in the table, multiply-adds, time of training)
 NETWORKS = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from training.evaluation.markdown import table
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 WAYS = {
     "eager": "PyTorch eager, us",
     "eager_graph": "eager in a CUDA graph",

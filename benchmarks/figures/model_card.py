@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.expression_figures import read_metrics, share_with_interval
+from benchmarks.figures.expressions import read_metrics, share_with_interval
 from fer_edge import models
 from training.evaluation.markdown import percent, table, text
 

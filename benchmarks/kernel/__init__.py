@@ -1,0 +1,1 @@
+"""What the benchmark of the GPU kernels measures and counts: cases, timers, costs, resources."""

@@ -1,0 +1,1 @@
+"""Timing loop, statistics, memory, power and what is known of the board."""

@@ -1,0 +1,18 @@
+"""Other software beside ours in the same run: what is installed, and how each peer is called.
+
+A peer takes its turns as our networks do, so both meet the same load of the machine.
+"""
+
+import importlib.util
+
+# import name -> what it offers as a peer, and the pip command.
+OFFERS = {
+    "cv2": ("YuNet by OpenCV's FaceDetectorYN (--yunet FILE)", "pip install 'fer_edge[opencv]'"),
+    "onnxruntime": ("any expression network as ONNX (--peer FILE)", "pip install onnxruntime"),
+    "openvino": ("our own files on OpenVINO (--openvino)", "pip install openvino"),
+}
+
+
+def installed() -> dict[str, bool]:
+    """Which of OFFERS can be used here."""
+    return {module: importlib.util.find_spec(module) is not None for module in OFFERS}
