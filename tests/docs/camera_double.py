@@ -5,7 +5,7 @@ from typing import Any
 import cv2
 import pytest
 
-from benchmarks.made_video import Actor, sway, video
+from benchmarks.streaming.made_video import Actor, sway, video
 
 _OPEN = cv2.VideoCapture
 

@@ -18,7 +18,7 @@ from mcap_ros2.decoder import DecoderFactory
 from mcap_ros2.writer import Writer
 from ros_interfaces import DETECTION_2D_ARRAY, definition
 
-from benchmarks.made_video import Actor, sway, video
+from benchmarks.streaming.made_video import Actor, sway, video
 
 FPS = 15
 

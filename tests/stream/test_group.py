@@ -12,7 +12,7 @@ from stream_doubles import FakeCamera
 from tiny import frame_with_cells
 
 import fer_edge.stream.group as group_module
-from benchmarks.made_video import Actor, line, sway, video
+from benchmarks.streaming.made_video import Actor, line, sway, video
 from fer_edge import Recognizer, Stream
 from fer_edge.stream import StreamGroup, StreamResult, replay
 
