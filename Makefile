@@ -39,7 +39,7 @@ SOURCES := pyproject.toml setup.py $(wildcard csrc/*.* csrc/cpu/*.*)
 	$(PIP) install -e '.[demo]'
 	@touch $@
 .venv/test.stamp: $(SOURCES) | .venv/bin/python
-	$(PIP) install -e '.[demo,test,train,export,kernels]'
+	$(PIP) install -e '.[demo,test,train,export,kernels,examples]'
 	@touch $@
 .venv/lint.stamp: pyproject.toml Makefile | .venv/bin/python
 	$(PIP) install $(LINTERS)

@@ -1,6 +1,6 @@
 """From faces to their expressions: crops, measures, the expression network, and the reasons to abstain."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -44,6 +44,20 @@ class ExpressionReader:
             outside_shares(matrices, size, *plane.shape),
             lambda part: sample_from_frame(self._backend, plane, matrices[part], self._spec),
         )
+
+    def from_frames(self, frames: Sequence[tuple[U8, Detections]]) -> list[Expressions]:
+        """Returns the expressions of the faces of several luma planes, which are read as one batch."""
+        spec = self._spec
+        planes = [plane for plane, found in frames for _ in range(len(found))]
+        parts = [matrices_from_landmarks(f.landmarks, self._template, spec.size) for _, f in frames]
+        outside = [outside_shares(m, spec.size, *f[0].shape) for m, f in zip(parts, frames, strict=True)]
+        matrices = np.concatenate(parts)
+        read = self._read(
+            np.concatenate([found.landmarks for _, found in frames]),
+            np.concatenate(outside),
+            lambda part: sample_from_crops(self._backend, planes[part], matrices[part], spec),
+        )
+        return read.split([len(found) for _, found in frames])
 
     def from_crops(self, planes: list[U8], landmarks: ArrayLike | None) -> tuple[Detections, Expressions]:
         """Returns one face for each luma plane, the whole plane, and its expression.

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_edge import ops
 from fer_edge.arrays import F32, U8, Picture
+from fer_edge.buffers import MAX_KEPT_BYTES, ThreadBuffer
 
 Layout = Literal["bgr", "grey", "nv12"]
 LAYOUTS = ("bgr", "grey", "nv12")
@@ -49,6 +50,17 @@ def luma_from_frame(frame: Picture, layout: Layout, out: U8 | None = None) -> U8
     plane = frame[: frame.shape[0] * 2 // 3] if layout == "nv12" else frame
     # The kernels accept any row stride, but need contiguous pixels in a row and rows in downward order.
     return plane if plane.strides[1] == 1 and plane.strides[0] > 0 else np.ascontiguousarray(plane)
+
+
+def plane_of_frame(frame: Picture, layout: Layout | None, memory: ThreadBuffer[np.uint8]) -> U8:
+    """Checks a frame and returns its luma plane, valid until the thread uses this memory again.
+
+    Raises: as layout_of_frame.
+    """
+    layout = layout_of_frame(frame, layout)
+    # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
+    is_kept = layout == "bgr" and frame.shape[0] * frame.shape[1] <= MAX_KEPT_BYTES
+    return luma_from_frame(frame, layout, memory.reserve(frame.shape[:2]) if is_kept else None)
 
 
 def planes_from_crops(crops: Sequence[Picture] | Picture) -> list[U8]:

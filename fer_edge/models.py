@@ -211,10 +211,25 @@ class ModelFile:
     parameters: int
     precision: str
 
+    def identity(self) -> dict[str, str]:
+        """Returns what a result should be reported with: name, version, precision and hash."""
+        spec = self.spec
+        return {
+            "name": spec.name,
+            "version": spec.version,
+            "precision": self.precision,
+            "sha256": self.sha256,
+        }
+
 
 def embedded() -> tuple[str, ...]:
     """Returns the names of the models embedded in the package."""
     return tuple(sorted(path.stem for path in WEIGHTS.glob("*.onnx")))
+
+
+def absolute(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Returns a name of an embedded model as it is, and a path as one that os.chdir does not change."""
+    return name if name in embedded() else Path(name).absolute()
 
 
 def read(path: str | os.PathLike[str]) -> ModelFile:

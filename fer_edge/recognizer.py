@@ -14,14 +14,14 @@ from numpy.typing import ArrayLike
 from fer_edge import abstain, models, ops
 from fer_edge.arrays import U8, Picture
 from fer_edge.backends.networks import Build, Request, model_for, networks_for
-from fer_edge.buffers import MAX_KEPT_BYTES, ThreadBuffer
+from fer_edge.buffers import ThreadBuffer
 from fer_edge.calibrate import softmax
 from fer_edge.detection.detect import Detector
 from fer_edge.detection.detect_near import NearDetector
 from fer_edge.detection.scales import MIN_FACE_SHARE
 from fer_edge.expressions import ExpressionReader
 from fer_edge.frame_stages import FrameStages
-from fer_edge.image import Layout, layout_of_frame, luma_from_frame, planes_from_crops
+from fer_edge.image import Layout, plane_of_frame, planes_from_crops
 from fer_edge.result import Detections, Expressions, Face, faces_from_arrays
 from fer_edge.running_calls import CLOSED, RunningCalls
 from fer_edge.settings import check_settings
@@ -117,8 +117,11 @@ class Recognizer:
         self._reader = ExpressionReader(self._networks.expression, self._model, limits)
         self._luma = ThreadBuffer(np.uint8)
         self._calls = RunningCalls()
-        # A relative path would be another file after os.chdir.
-        self._settings |= {"model": _absolute(model), "detector": _absolute(detector), "engines": folder}
+        self._settings |= {
+            "model": models.absolute(model),
+            "detector": models.absolute(detector),
+            "engines": folder,
+        }
 
     def __call__(self, frame: Picture, *, layout: Layout | None = None) -> list[Face]:
         """Returns the faces of a frame with their expressions, best detector score first; may be empty.
@@ -144,7 +147,7 @@ class Recognizer:
         with self._calls:
             plane = self._networks.plane_on_device(frame, layout)
             if plane is None:
-                plane = self._networks.plane(self._luma_of(frame, layout_of_frame(frame, layout)))
+                plane = self._networks.plane(plane_of_frame(frame, layout, self._luma))
             yield FrameStages(plane, self._detect, self._detect_near, self._reader.from_frame)
 
     def recognize_crops(
@@ -166,10 +169,10 @@ class Recognizer:
         with self._calls:
             return self._faces(*self._reader.from_crops(planes_from_crops(crops), landmarks))
 
-    def _luma_of(self, frame: Picture, layout: Layout) -> U8:
-        # Only BGR needs memory for its luma; grey and NV12 are views of the frame.
-        is_kept = layout == "bgr" and frame.shape[0] * frame.shape[1] <= MAX_KEPT_BYTES
-        return luma_from_frame(frame, layout, self._luma.reserve(frame.shape[:2]) if is_kept else None)
+    def expressions(self, frames: Sequence[tuple[U8, Detections]]) -> list[Expressions]:
+        """Reads the faces of several luma planes as one batch, for `fer_edge.stream`; one item per plane."""
+        with self._calls:
+            return self._reader.from_frames(frames)
 
     def _faces(self, found: Detections, read: Expressions) -> list[Face]:
         spec = self._model.spec
@@ -192,8 +195,8 @@ class Recognizer:
         return {
             **self._networks.info(),
             "ops": ops.target,
-            "model": _identity(self._model),
-            "detector": _identity(self._detector_model),
+            "model": self._model.identity(),
+            "detector": self._detector_model.identity(),
         }
 
     def close(self) -> None:
@@ -230,12 +233,3 @@ class Recognizer:
     def _require_open(self) -> None:
         if self._calls.closed:
             raise RuntimeError(CLOSED)
-
-
-def _absolute(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    return name if name in models.embedded() else Path(name).absolute()
-
-
-def _identity(model: models.ModelFile) -> dict[str, str]:
-    spec = model.spec
-    return {"name": spec.name, "version": spec.version, "precision": model.precision, "sha256": model.sha256}

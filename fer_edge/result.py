@@ -1,5 +1,6 @@
 """Data between the stages (struct of arrays) and results for the user (one frozen object per face)."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,12 @@ class Expressions:
     logits: F32  # [N, C], in the order of the model's labels
     confidence: F32  # [N] in [0, 1], see Face.confidence
     reasons: list[str | None]  # N reasons to abstain, see Face.abstain_reason
+
+    def split(self, counts: Sequence[int]) -> list["Expressions"]:
+        """Returns the first counts[0] faces, the next counts[1], and so on."""
+        ends = list(itertools.accumulate(counts))
+        parts = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+        return [Expressions(self.logits[p], self.confidence[p], self.reasons[p]) for p in parts]
 
 
 @dataclass(frozen=True, slots=True)

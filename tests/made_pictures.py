@@ -94,6 +94,13 @@ def png(
     )
 
 
+def with_orientation(jpeg: bytes, orientation: int) -> bytes:
+    """Puts an EXIF block with one entry, the orientation, behind the JPEG's first marker."""
+    entry = b"\x01\x12\x00\x03\x00\x00\x00\x01" + orientation.to_bytes(2, "big") + b"\x00\x00"
+    exif = b"Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01" + entry + b"\x00\x00\x00\x00"
+    return jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
+
+
 def gif(frames: int) -> bytes:
     """A GIF of one white pixel, with a comment before each frame; the second and later have colours."""
     colours = b"\xff\xff\xff\0\0\0"

@@ -5,13 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_edge.pictures.headers.signatures import HEAD_BYTES, format_from_head, unreadable_format
+from fer_edge.pictures.read_picture import ENDINGS
 
-# Endings of files in a folder that are read, and reported if they are damaged. Others are read by content.
-PICTURES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
-    *(".gif", ".avif", ".avifs", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm", ".hdr"),
-)
-STDIN = Path("-")
 # Names in one message.
 MAX_NAMES = 20
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
@@ -73,9 +68,10 @@ def _files_from_folder(folder: Path) -> tuple[list[Path], dict[Path, str]]:
         # macOS writes ._NAME files with attributes beside the pictures on foreign disks.
         if not path.is_file() or path.name.startswith("._"):
             continue
-        if path.suffix.lower() in PICTURES + VIDEOS:
+        if path.suffix.lower() in ENDINGS + VIDEOS:
             found.append(path)
             continue
+        # Others are read if their content is a picture.
         try:
             with path.open("rb") as file:
                 head = file.read(HEAD_BYTES)

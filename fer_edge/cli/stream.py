@@ -130,9 +130,9 @@ def _video_from_options(options: argparse.Namespace) -> VideoFile:
 
 def _follow(stream: "Stream", listeners: Sequence[Listener], screens: Sequence[Screen]) -> int:
     """Processes frames until the source ends; returns the exit code."""
-    from fer_edge.draw import annotate
+    from fer_edge.draw import Annotator
 
-    code = 0
+    annotate, code = Annotator(), 0
     while True:
         try:
             result = next(stream, None)

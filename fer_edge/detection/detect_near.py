@@ -142,6 +142,10 @@ def distinct(found: Detections) -> Detections:
     shared = np.maximum(corner1 - corner0, 0).prod(axis=2)
     same = shared > OVERLAP * (areas[:, None] + areas - shared)
     same |= shared > CONTAINED * np.minimum(areas[:, None], areas)
+    np.fill_diagonal(same, False)
+    # Nearly always there is one box for each face.
+    if not same.any():
+        return found.select(order.tolist())
     kept: list[int] = []
     for index in range(len(order)):
         if not same[index, kept].any():

@@ -32,7 +32,8 @@ def annotate(
 
     A face whose label should not be trusted has a grey, dashed box and its reason. Labels cover no other face
     and no other label; where there is no room they are smaller, away from the box with a line to it,
-    shortened, or left out. `fer_edge.draw.layout_labels` returns where they are.
+    shortened, or left out. `fer_edge.draw.layout_labels` returns where they are. For the frames of a video,
+    an `Annotator` keeps the labels where they are.
 
     Args:
         frame: uint8 [H, W, 3] BGR, [H, W] grey, or NV12 [H * 3 / 2, W] with layout="nv12", whose colours are
@@ -50,14 +51,41 @@ def annotate(
         ValueError: a shape does not fit, scale is not positive, or a box is not finite.
         ImportError: OpenCV is missing.
     """
-    if not isinstance(scale, int) or scale < 1:
-        raise ValueError(f"scale must be a positive whole number, got {scale}")
-    canvas = _canvas(frame, layout_of_frame(frame, layout), scale, out)
-    enlarged = [_enlarged(face, scale) for face in faces]
-    height, width = canvas.shape[:2]
-    placed = layout_labels(width, height, enlarged, charts=charts)
-    _paint(Painter(canvas), enlarged, placed)
-    return canvas
+    return Annotator(layout=layout, scale=scale, charts=charts)(frame, faces, out=out)
+
+
+class Annotator:
+    """Annotates the frames of one video, in order: labels keep their side of a face, and their size.
+
+        annotator = Annotator()
+        for result in stream:
+            picture = annotator(result.frame, result.faces)
+
+    Faces need an `id`, as a Stream gives them. Without ids, each picture is that of `annotate`.
+
+    Args:
+        layout: as for `annotate`.
+        scale: as for `annotate`.
+        charts: as for `annotate`.
+
+    Raises:
+        ValueError: scale is not positive.
+    """
+
+    def __init__(self, *, layout: Layout | None = None, scale: int = 1, charts: bool = True) -> None:
+        if not isinstance(scale, int) or scale < 1:
+            raise ValueError(f"scale must be a positive whole number, got {scale}")
+        self._layout, self._scale, self._charts = layout, scale, charts
+        self._previous: LabelLayout | None = None
+
+    def __call__(self, frame: U8, faces: Sequence[Face], *, out: U8 | None = None) -> U8:
+        """Returns the picture of the next frame; arguments and errors as for `annotate`."""
+        canvas = _canvas(frame, layout_of_frame(frame, self._layout), self._scale, out)
+        enlarged = [_enlarged(face, self._scale) for face in faces]
+        height, width = canvas.shape[:2]
+        self._previous = layout_labels(width, height, enlarged, charts=self._charts, previous=self._previous)
+        _paint(Painter(canvas), enlarged, self._previous)
+        return canvas
 
 
 def _paint(painter: Painter, faces: Sequence[Face], layout: LabelLayout) -> None:

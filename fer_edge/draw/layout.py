@@ -2,21 +2,26 @@
 
 A label never covers another face or another label, and is never outside the picture. Where there is no room
 for the whole text beside its box it becomes smaller, then moves into the box or away from it with a leader
-line; then it is shortened; then it is left out, and only the box is drawn.
+line; then it is shortened; then it is left out, and only the box is drawn. In a video, labels keep their
+places where they can (see previous).
 """
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from fer_edge.arrays import I64
-from fer_edge.draw.placement import Leader, Rectangle, Room
+from fer_edge.draw.placement import Leader, Rectangle, Room, Wish
+from fer_edge.draw.previous import Before, annotations_before
 from fer_edge.draw.style import Sizes
 from fer_edge.installation.import_opencv import opencv
 from fer_edge.result import Face
 
+# Where a label is in relation to its box.
+Kind = Literal["beside", "inside", "away"]
 # With more faces, charts would hide more of the picture than they say.
 MAX_CHARTS = 3
 # A chart covers at most this share of the picture.
@@ -32,12 +37,14 @@ class Label:
         area: x0, y0, x1, y1 in pixels of the annotated picture; x1 and y1 are exclusive.
         text_px: height of a line.
         leader: the ends of a line from the box to the area; None if the area is at the box.
+        rank: 0 for the whole text at the preferred size beside the box; the higher, the more was given up.
     """
 
     lines: tuple[str, ...]
     area: Rectangle
     text_px: int
     leader: Leader | None = None
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +56,19 @@ class Layout:
         labels: None where there was no room.
         charts: None where there was no room, or none is wanted.
         sizes: of lines and texts.
+        ids: of the faces; None for a face without one.
     """
 
     boxes: tuple[Rectangle, ...]
     labels: tuple[Label | None, ...]
     charts: tuple[Rectangle | None, ...]
     sizes: Sizes
+    ids: tuple[int | None, ...]
 
 
-def layout_labels(width: int, height: int, faces: Sequence[Face], *, charts: bool = True) -> Layout:
+def layout_labels(
+    width: int, height: int, faces: Sequence[Face], *, charts: bool = True, previous: Layout | None = None
+) -> Layout:
     """Places the labels and charts of faces in a picture.
 
     Args:
@@ -65,6 +76,8 @@ def layout_labels(width: int, height: int, faces: Sequence[Face], *, charts: boo
         height: of the picture, in pixels.
         faces: their boxes in pixels of this picture; the first is placed first.
         charts: whether charts of all probabilities are wanted.
+        previous: the layout of the frame before, in a video; labels of faces with the same `id` then keep
+            their places as long as there is room.
 
     Raises:
         ValueError: a box is not finite.
@@ -72,19 +85,17 @@ def layout_labels(width: int, height: int, faces: Sequence[Face], *, charts: boo
     sizes = Sizes.of_picture(width, height)
     boxes = _boxes_in_picture(width, height, faces)
     room = Room((width, height), boxes, gap=sizes.line_px // 2 + 2)
-    labels = []
-    for index, face in enumerate(faces):
-        labels.append(label := _place(room, index, face, sizes))
-        if label is not None:
-            room.take(label.area, label.leader)
+    ids = tuple(getattr(face, "id", None) for face in faces)
+    before = annotations_before(previous, boxes, ids)
+    labels = _labels(room, faces, sizes, before)
     areas: list[Rectangle | None] = [None] * len(faces)
     if charts and len(faces) <= MAX_CHARTS:
         for index, face in enumerate(faces):
-            if (area := _chart_area(room, index, face, sizes)) is not None:
+            if (area := _chart_area(room, index, face, sizes, before[index])) is not None:
                 areas[index] = area
                 room.take(area)
     rectangles = tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in boxes.tolist())
-    return Layout(rectangles, tuple(labels), tuple(areas), sizes)
+    return Layout(rectangles, labels, tuple(areas), sizes, ids)
 
 
 def size_of_label(lines: Sequence[str], text_px: int) -> tuple[int, int]:
@@ -127,26 +138,55 @@ def _boxes_in_picture(width: int, height: int, faces: Sequence[Face]) -> I64:
     return np.concatenate([upper_left, lower_right], axis=1).astype(np.int64)
 
 
-def _place(room: Room, index: int, face: Face, sizes: Sizes) -> Label | None:
-    for lines in _texts(face):
-        measured = [(px, size_of_label(lines, px)) for px in _text_sizes(room, index, sizes)]
-        for text_px, size in measured:
-            if (area := room.beside(index, size)) is not None:
-                return Label(lines, area, text_px)
-        for text_px, size in measured:
-            if (area := room.inside(index, size, sizes.line_px)) is not None:
-                return Label(lines, area, text_px)
-        text_px, size = measured[-1]
-        if (found := room.away(index, size)) is not None:
-            return Label(lines, found[0], text_px, found[1])
+def _labels(
+    room: Room, faces: Sequence[Face], sizes: Sizes, before: Sequence[Before | None]
+) -> tuple[Label | None, ...]:
+    """Places the labels: first those that need not move, so that the others move around them."""
+    labels: dict[int, Label | None] = {}
+    for only_kept in (True, False):
+        for index, face in enumerate(faces):
+            former = before[index]
+            if index in labels or (only_kept and former is None):
+                continue
+            label = _place(room, index, face, sizes, former)
+            if only_kept and (former is None or label is None or not former.keeps(label)):
+                continue
+            labels[index] = label
+            if label is not None:
+                room.take(label.area, label.leader)
+    return tuple(labels[index] for index in range(len(faces)))
+
+
+def _place(room: Room, index: int, face: Face, sizes: Sizes, before: Before | None) -> Label | None:
+    for rank, (kind, lines, text_px) in enumerate(_options(room, index, face, sizes, before)):
+        size = size_of_label(lines, text_px)
+        wish = Wish() if before is None else before.wish_for_label(rank, text_px)
+        if kind == "away":
+            if (found := room.away(index, size, wish)) is not None:
+                return Label(lines, found[0], text_px, found[1], rank)
+            continue
+        if kind == "beside":
+            area = room.beside(index, size, wish)
+        else:
+            area = room.inside(index, size, sizes.line_px, wish)
+        if area is not None:
+            return Label(lines, area, text_px, None, rank)
     return None
 
 
-def _text_sizes(room: Room, index: int, sizes: Sizes) -> list[int]:
-    """Returns the text sizes for a face, the preferred one first, the smallest last."""
+def _options(
+    room: Room, index: int, face: Face, sizes: Sizes, before: Before | None
+) -> Iterator[tuple[Kind, tuple[str, ...], int]]:
+    """Yields kinds of places, lines and text sizes for a face, the preferred ones first."""
     preferred = sizes.text_px(int(room.boxes[index, 3] - room.boxes[index, 1]))
-    middle = (preferred + sizes.small_text_px) // 2
-    return sorted({preferred, middle, sizes.small_text_px}, reverse=True)
+    text_sizes = [preferred, (preferred + sizes.small_text_px) // 2, sizes.small_text_px]
+    if before is not None:
+        text_sizes = [before.text_px(px) for px in text_sizes]
+    for lines in _texts(face):
+        # The same number of options for each text, so that ranks of two frames can be compared.
+        yield from (("beside", lines, px) for px in text_sizes)
+        yield from (("inside", lines, px) for px in text_sizes)
+        yield "away", lines, text_sizes[-1]
 
 
 def _texts(face: Face) -> list[tuple[str, ...]]:
@@ -160,20 +200,18 @@ def _texts(face: Face) -> list[tuple[str, ...]]:
     return [(full,), *shorter, *([(name.strip(),)] if name else [])]
 
 
-def _chart_area(room: Room, index: int, face: Face, sizes: Sizes) -> Rectangle | None:
+def _chart_area(room: Room, index: int, face: Face, sizes: Sizes, before: Before | None) -> Rectangle | None:
     """Returns a free area for the chart of a face, right or left of its box; None if there is none."""
     x0, y0, x1, y1 = room.boxes[index].tolist()
-    width, height = size_of_chart(face.probabilities, sizes.text_px(y1 - y0))
+    text_px = sizes.text_px(y1 - y0)
+    width, height = size_of_chart(face.probabilities, text_px)
     if width * height > MAX_CHART_SHARE * room.size[0] * room.size[1]:
         return None
     # A label that begins above the box may be wider than the box.
     top = max(0, min(y0 + room.gap, room.size[1] - height))
     margin = 2 * room.gap
-    for left in (x1 + margin, x0 - margin - width):
-        area = (left, top, left + width, top + height)
-        if room.is_free(area):
-            return area
-    return None
+    wish = Wish() if before is None else before.wish_for_chart(text_px)
+    return room.apart([(x1 + margin, top), (x0 - margin - width, top)], (width, height), wish)
 
 
 def size_of_chart(labels: Iterable[str], text_px: int) -> tuple[int, int]:

@@ -6,6 +6,8 @@ face. Placing the faces with the least room first was tried; no more labels foun
 Rectangles are x0, y0, x1, y1 with exclusive x1 and y1.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +20,30 @@ Leader = tuple[Point, Point]  # from the box to the label
 
 # Distances of labels with a leader line, in heights of the label.
 RINGS = (0.75, 1.5, 2.5, 4.0, 6.0, 9.0)
+# From frame to frame, a label moves along its box by this share of its height, at most so many times.
+STEPS, MAX_STEPS = 4, 8
 # A label inside its own box covers at most this share of the face.
 MAX_COVERED = 0.15
+
+
+class Wish(NamedTuple):
+    """Where an area should be.
+
+    Attributes:
+        near: [4], the free area nearest to this rectangle is taken; None: the preferred one.
+        spare: pixels around the area that must be free too.
+    """
+
+    near: I64 | None = None
+    spare: int = 0
+
+    def ordered(self, candidates: I64) -> I64:
+        """Returns the candidates [K, 4], the best one first."""
+        if self.near is None:
+            return candidates
+        distances = np.abs(candidates - self.near).sum(axis=1)
+        ordered: I64 = candidates[np.argsort(distances, kind="stable")]
+        return ordered
 
 
 class Room:
@@ -42,11 +66,14 @@ class Room:
         self._placed = np.concatenate([self._placed, rows])
         self._taken = np.concatenate([self._taken, _grown(rows, self.gap)])
 
-    def beside(self, index: int, size: tuple[int, int]) -> Rectangle | None:
+    def beside(self, index: int, size: tuple[int, int], wish: Wish) -> Rectangle | None:
         """Returns a free area of this size that touches box `index`."""
-        return self._first(index, self._around(self.boxes[index], size))
+        candidates = self._around(self.boxes[index], size)
+        if wish.near is not None:
+            candidates = np.concatenate([candidates, self._along(self.boxes[index], size, wish.near)])
+        return self._first(index, candidates, wish)
 
-    def inside(self, index: int, size: tuple[int, int], margin: int) -> Rectangle | None:
+    def inside(self, index: int, size: tuple[int, int], margin: int, wish: Wish) -> Rectangle | None:
         """Returns a free area inside box `index`, at its top or bottom; None if it would hide the face."""
         x0, y0, x1, y1 = self.boxes[index].tolist()
         width, height = size
@@ -54,15 +81,18 @@ class Room:
         if width > box_width or width * height > MAX_COVERED * box_width * box_height:
             return None
         left, bottom = x0 + margin, y1 - margin - height
-        return self._first(index, _areas([(left, y0 + margin), (left, bottom)], size))
+        return self._first(index, _areas([(left, y0 + margin), (left, bottom)], size), wish)
 
-    def away(self, index: int, size: tuple[int, int]) -> tuple[Rectangle, Leader] | None:
+    def away(self, index: int, size: tuple[int, int], wish: Wish) -> tuple[Rectangle, Leader] | None:
         """Returns a free area near box `index` and a line to it, which crosses only faces that overlap it."""
         box = self.boxes[index]
-        candidates = np.concatenate(
-            [self._around(_grown(box, round(ring * size[1])), size) for ring in RINGS]
-        )
-        free = candidates[self._is_free(index, candidates)]
+        rings = [self._around(_grown(box, round(ring * size[1])), size) for ring in RINGS]
+        if wish.near is not None:
+            kept = _areas([(int(wish.near[0]), int(wish.near[1]))], size)
+            # Not so near that it is no longer away from the box.
+            rings.append(kept[~_overlap(kept, _grown(box, size[1] // 2)[None])[:, 0]])
+        candidates = np.concatenate(rings)
+        free = wish.ordered(candidates[self._is_free(index, candidates, wish.spare)])
         lines = _leaders(box, free)
         # A face that overlaps this one cannot be avoided by a line that begins here.
         others = self.boxes[~_overlap(self.boxes, box[None])[:, 0]]
@@ -73,9 +103,9 @@ class Room:
         start, end = lines[clear[0]].tolist()
         return _rectangle(free[clear[0]]), ((start[0], start[1]), (end[0], end[1]))
 
-    def is_free(self, area: Rectangle) -> bool:
-        """Whether an area lies in the picture and covers no box and no label."""
-        return bool(self._is_free(None, np.array([area], np.int64))[0])
+    def apart(self, corners: list[Point], size: tuple[int, int], wish: Wish) -> Rectangle | None:
+        """Returns a free area of this size with one of these upper left corners, which covers no box."""
+        return self._first(None, _areas(corners, size), wish)
 
     def _around(self, box: I64, size: tuple[int, int]) -> I64:
         """Areas that touch a box, the preferred ones first, moved along its sides into the picture."""
@@ -92,14 +122,32 @@ class Room:
         ]
         return _areas(corners, size)
 
-    def _first(self, index: int, candidates: I64) -> Rectangle | None:
-        free = np.flatnonzero(self._is_free(index, candidates))
-        return _rectangle(candidates[free[0]]) if len(free) else None
+    def _along(self, box: I64, size: tuple[int, int], near: I64) -> I64:
+        """Areas that touch a box and are moved along its sides from `near` by a few pixels."""
+        x0, y0, x1, y1 = box.tolist()
+        width, height = size
+        step = max(1, height // STEPS)
+        ways = [step * number for number in range(-MAX_STEPS, MAX_STEPS + 1)]
+        # At least half of an area above or below, and all of one at the side, is next to the box.
+        columns = np.clip([int(near[0]) + way for way in ways], x0 - width // 2, x1 - width // 2)
+        rows = np.clip([int(near[1]) + way for way in ways], y0, max(y0, y1 - height))
+        columns = np.clip(columns, 0, max(0, self.size[0] - width))
+        return _areas(
+            [
+                *((int(x), y) for y in (y0 - height, y1) for x in columns),
+                *((x, int(y)) for x in (x1, x0 - width) for y in rows),
+            ],
+            size,
+        )
 
-    def _is_free(self, index: int | None, candidates: I64) -> Booleans:
+    def _first(self, index: int | None, candidates: I64, wish: Wish) -> Rectangle | None:
+        free = wish.ordered(candidates[self._is_free(index, candidates, wish.spare)])
+        return _rectangle(free[0]) if len(free) else None
+
+    def _is_free(self, index: int | None, candidates: I64, spare: int) -> Booleans:
         """Tells for each of candidates [K, 4] whether it covers nothing but the box `index`."""
         width, height = self.size
-        covers = _overlap(candidates, self._taken)
+        covers = _overlap(_grown(candidates, spare), self._taken)
         if index is not None:
             covers[:, index] = False
         free: Booleans = np.logical_not(covers.any(axis=1))

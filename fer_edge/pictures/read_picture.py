@@ -7,12 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fer_edge.arrays import U8
-from fer_edge.cli.pictures import STDIN
 from fer_edge.installation.import_opencv import opencv
 from fer_edge.pictures.headers import Header, header_from_file
 from fer_edge.pictures.headers.jpeg import is_without_end
 from fer_edge.pictures.headers.signatures import CODECS, HEAD_BYTES, format_from_head, unreadable_format
 
+# Endings of files in a folder that are read, and reported if they are damaged.
+ENDINGS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+    *(".gif", ".avif", ".avifs", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm", ".hdr"),
+)
+STDIN = Path("-")
 # 12 bits or fewer in samples of 16: the picture is almost black, unless its maximum is stated.
 _DIM, _MAX_16 = 1 << 12, (1 << 16) - 1
 

@@ -104,7 +104,11 @@ class Budget:
 
     def end(self, stage: Stage, count: int = 1) -> None:
         """Ends a stage that ran for a number of faces, and learns what it costs."""
-        cost, known = (self._clock() - self._stage_start) / count, self._costs[stage]
+        self.learn(stage, (self._clock() - self._stage_start) / count)
+
+    def learn(self, stage: Stage, cost: float) -> None:
+        """Learns what a stage costs, in seconds; "infer", for one face."""
+        known = self._costs[stage]
         self._costs[stage] = cost if known == 0 else known + NEWEST * (cost - known)
 
     def left(self) -> float:

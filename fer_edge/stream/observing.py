@@ -6,20 +6,21 @@ frames, and saves little, because lost faces must be searched: `python -m benchm
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from fer_edge.arrays import F32, U8
+from fer_edge.buffers import ThreadBuffer
 from fer_edge.detection.detect_near import distinct
 from fer_edge.frame_stages import FrameStages
-from fer_edge.image import Layout
+from fer_edge.image import Layout, plane_of_frame
 from fer_edge.recognizer import Recognizer
-from fer_edge.result import Detections
+from fer_edge.result import Detections, Expressions
 from fer_edge.stream.appearance import PICTURE_PX, Appearance, Reading
 from fer_edge.stream.assignment import INFINITY
 from fer_edge.stream.cadence import Budget, Cadence
+from fer_edge.stream.observation import Observation, Sighting, Unread
 from fer_edge.stream.result import SearchReason, Skipped
 from fer_edge.stream.scene import Scene
 from fer_edge.stream.timing import Stopwatch, has_lasted
@@ -37,34 +38,6 @@ MAX_STILL_S, MAX_UNCHANGED_S = 0.2, 0.5
 MAX_ABSTAINING_S = 0.1
 # Under a budget, a face that was not read for so long comes before faces that changed more.
 OVERDUE_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What is measured of the known faces in one frame: all that smoothing and events need.
-
-    N faces, in the order of their ids.
-    """
-
-    time: float
-    ids: tuple[int, ...]
-    found: Detections
-    logits: F32  # [N, C]; kept from an earlier frame where not fresh
-    reasons: tuple[str | None, ...]
-    is_fresh: tuple[bool, ...]
-    ended: tuple[int, ...]
-    searched: SearchReason | None
-    skipped: Skipped
-
-
-class _Sighting(NamedTuple):
-    """Where the faces of a frame are."""
-
-    found: Detections
-    columns: list[int]  # the detection of each known face, -1 for none
-    still: frozenset[int]  # ids of the faces that stood still
-    searched: SearchReason | None
-    postponed: bool  # a search was due
 
 
 class Observer:
@@ -98,6 +71,7 @@ class Observer:
         self._tracker = Tracker()
         self._readings: dict[int, Reading] = {}
         self._scene = Scene()
+        self._luma = ThreadBuffer(np.uint8)  # for `locate`
         self._ended: tuple[int, ...] = ()  # by a reset or a cut, reported with the next result
 
     def reset(self) -> None:
@@ -110,9 +84,40 @@ class Observer:
         """Observes the next frame; raises as a Recognizer, whose errors of frames leave all as it was."""
         self._budget.start()
         with self._recognizer.stages(frame, self._layout) as stages:
-            return self._observe(stages, time, watch)
+            unread = self._locate(stages, time, watch)
+            if unread.chosen:
+                self._budget.begin()
+                unread.keep(stages.expressions(unread.to_read))
+                self._budget.end("infer", len(unread.chosen))
+        watch.lap("infer")
+        return self._observation(unread)
 
-    def _observe(self, stages: FrameStages, time: float, watch: Stopwatch) -> Observation:
+    def locate(self, frame: U8, time: float, watch: Stopwatch) -> tuple[U8, Unread]:
+        """The first half of `observe`, for frames of several streams whose faces are read together.
+
+        Returns:
+            The luma plane of the frame, which is valid until the next one, and the faces.
+        """
+        self._budget.start()
+        # In memory of its own, because other streams use the Recognizer's before the faces are read.
+        plane = plane_of_frame(frame, self._layout, self._luma)
+        with self._recognizer.stages(plane, "grey") as stages:
+            return plane, self._locate(stages, time, watch)
+
+    def finish(self, unread: Unread, read: Expressions, seconds: float) -> Observation:
+        """The second half of `observe`.
+
+        Args:
+            unread: from `locate`.
+            read: the expressions of `unread.to_read`.
+            seconds: that reading them took.
+        """
+        if unread.chosen:
+            unread.keep(read)
+            self._budget.learn("infer", seconds / len(unread.chosen))
+        return self._observation(unread)
+
+    def _locate(self, stages: FrameStages, time: float, watch: Stopwatch) -> Unread:
         is_cut = self._scene.is_cut(stages.luma)
         watch.lap("luma")
         if is_cut:
@@ -129,30 +134,37 @@ class Observer:
         for face in ended:
             self._readings.pop(face, None)
         watch.lap("track")
-        fresh, over_budget = self._read(stages, ids, found, sighting.still, time)
+        readings = [self._readings.setdefault(face, Reading()) for face in ids]
+        pictures = stages.pictures(found.boxes, PICTURE_PX)
+        chosen, left = self._choose(ids, readings, pictures, sighting.still, time)
         watch.lap("infer")
-        readings = [self._readings[face] for face in ids]
+        over_budget = frozenset(ids[row] for row in left)
+        return Unread(time, ids, found, sighting, ended, readings, pictures, chosen, over_budget)
+
+    def _observation(self, unread: Unread) -> Observation:
+        ids, sighting = unread.ids, unread.sighting
+        fresh = frozenset(ids[row] for row in unread.chosen)
         classes = len(self._recognizer.labels)
         return Observation(
-            time=time,
+            time=unread.time,
             ids=ids,
-            found=found,
-            logits=np.array([reading.logits for reading in readings], np.float32).reshape(-1, classes),
-            reasons=tuple(reading.reason for reading in readings),
+            found=unread.found,
+            logits=np.array([reading.logits for reading in unread.readings], np.float32).reshape(-1, classes),
+            reasons=tuple(reading.reason for reading in unread.readings),
             is_fresh=tuple(face in fresh for face in ids),
-            ended=ended,
+            ended=unread.ended,
             searched=sighting.searched,
             skipped=Skipped(
                 search=sighting.postponed,
                 still=tuple(face for face in ids if face in sighting.still),
-                unchanged=tuple(face for face in ids if face not in fresh and face not in over_budget),
-                over_budget=tuple(sorted(over_budget)),
+                unchanged=tuple(face for face in ids if face not in fresh and face not in unread.over_budget),
+                over_budget=tuple(sorted(unread.over_budget)),
             ),
         )
 
     def _find(
         self, stages: FrameStages, predicted: Detections, time: float, is_cut: bool, watch: Stopwatch
-    ) -> _Sighting:
+    ) -> Sighting:
         """Follows the known faces, and searches the frame if there is a reason."""
         known, poor = len(predicted), POOR * stages.threshold
         reason = self._cadence.reason(time, known=known, is_cut=is_cut)
@@ -175,7 +187,7 @@ class Observer:
             watch.lap("detect")
             columns = self._tracker.match(predicted, found, stages.threshold)
         self._cadence.count(time, reason)
-        return _Sighting(found, columns, still, reason, postponed)
+        return Sighting(found, columns, still, reason, postponed)
 
     def _within_budget(
         self, reason: SearchReason | None, time: float, known: int
@@ -211,16 +223,15 @@ class Observer:
             found = distinct(found.joined(near)) if still else near
         return found, frozenset(tracks[row].id for row in still)
 
-    def _read(
-        self, stages: FrameStages, ids: tuple[int, ...], found: Detections, still: frozenset[int], time: float
-    ) -> tuple[frozenset[int], frozenset[int]]:
-        """Reads the expressions of faces that changed; returns the ids of the faces that were read, and of
-        those that were not, because of the budget.
-        """
-        if not ids:
-            return frozenset(), frozenset()
-        readings = [self._readings.setdefault(face, Reading()) for face in ids]
-        pictures = stages.pictures(found.boxes, PICTURE_PX)
+    def _choose(
+        self,
+        ids: tuple[int, ...],
+        readings: list[Reading],
+        pictures: F32,
+        still: frozenset[int],
+        time: float,
+    ) -> tuple[list[int], list[int]]:
+        """Returns the rows of the faces to read, and of those that should be read but are over the budget."""
         ranks: dict[int, tuple[bool, float]] = {}  # row -> (overdue, change)
         for row, (face, reading, picture) in enumerate(zip(ids, readings, pictures, strict=True)):
             if face not in still:
@@ -232,17 +243,8 @@ class Observer:
         # A new face has no reading that could be kept, so a budget does not hold it up.
         new = sum(reading.read is None for reading in readings)
         limit = self._budget.expressions()
-        chosen = sorted(ranked if limit is None else ranked[: max(limit, new)])
-        if chosen:
-            self._budget.begin()
-            read = stages.expressions(found.select(chosen))
-            self._budget.end("infer", len(chosen))
-            for row, logits, reason in zip(chosen, read.logits, read.reasons, strict=True):
-                reading = readings[row]
-                reading.read = Appearance(pictures[row], time)
-                reading.logits, reading.reason = logits, reason
-        fresh = frozenset(ids[row] for row in chosen)
-        return fresh, frozenset(ids[row] for row in ranked) - fresh
+        count = len(ranked) if limit is None else max(limit, new)
+        return sorted(ranked[:count]), ranked[count:]
 
     def _due(self, reading: Reading, picture: F32, time: float) -> tuple[bool, float] | None:
         """Returns whether a face that should be read is overdue, and how much it changed; None: not due."""

@@ -18,7 +18,7 @@ import numpy as np
 from fer_edge.arrays import F32
 from fer_edge.result import Detections
 from fer_edge.stream.events import EventRules
-from fer_edge.stream.observing import Observation
+from fer_edge.stream.observation import Observation
 from fer_edge.stream.result import Skipped, StreamResult
 from fer_edge.stream.smoothing import Smoothing
 from fer_edge.stream.steady import Calibration, Steady

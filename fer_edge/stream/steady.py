@@ -8,7 +8,7 @@ from fer_edge.arrays import F32
 from fer_edge.calibrate import softmax
 from fer_edge.stream.baseline import Baseline
 from fer_edge.stream.events import EventRules, EventWriter
-from fer_edge.stream.observing import Observation
+from fer_edge.stream.observation import Observation
 from fer_edge.stream.result import Event, StreamFace
 from fer_edge.stream.smoothing import Smoother, Smoothing
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -15,15 +13,15 @@ from fer_edge.image import Layout
 from fer_edge.recognizer import Recognizer
 from fer_edge.stream.events import EventRules
 from fer_edge.stream.observing import Observer
+from fer_edge.stream.pipeline import Pipeline
 from fer_edge.stream.recording import Recorder
 from fer_edge.stream.result import StreamResult
 from fer_edge.stream.smoothing import Smoothing
 from fer_edge.stream.sources import source_from
 from fer_edge.stream.sources.in_order import InOrderReader
 from fer_edge.stream.sources.latest import LatestReader
-from fer_edge.stream.sources.reader import Reader, Taken
+from fer_edge.stream.sources.reader import Reader
 from fer_edge.stream.steady import Calibration, Steady
-from fer_edge.stream.timing import Stopwatch
 
 # A face is read at most this many times in a time constant of the smoothing; more would add little.
 READINGS = 3
@@ -94,13 +92,13 @@ class Stream:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         _check_settings(detect_every, fps, budget_ms, max_lag_ms, hang_s, reconnect_s)
-        self._recognizer, self._clock, self._budget_ms = recognizer, clock, budget_ms
+        self._recognizer = recognizer
         spec = recognizer.spec
         calibration = Calibration(
             spec.labels, spec.temperature, spec.confidence_temperature or spec.temperature
         )
-        self._steady = Steady(calibration, smoothing, events)
-        self._observer = Observer(
+        steady = Steady(calibration, smoothing, events)
+        observer = Observer(
             recognizer,
             layout=layout,
             detect_every=detect_every,
@@ -115,20 +113,26 @@ class Stream:
             "events": asdict(events),
         }
         self._source = source_from(source, live=live, fps=fps)
-        self._reader: Reader = (
+        reader: Reader = (
             LatestReader(self._source, clock, max_lag_ms=max_lag_ms, hang_s=hang_s, reconnect_s=reconnect_s)
             if self._source.is_live
             else InOrderReader(self._source, clock)
         )
-        self._recorder = (
+        recorder = (
             None if record is None else Recorder(record, calibration, smoothing, events, recognizer.info())
         )
-        self._step = threading.Lock()  # held for a frame
-        self._wants_reset = threading.Event()
+        self._pipeline = Pipeline(self._source.name, reader, observer, steady, recorder, budget_ms, clock)
         self._executor: ThreadPoolExecutor | None = None
-        self._searched: Counter[str] = Counter()
-        self._skipped: Counter[str] = Counter(search=0, still=0, unchanged=0, over_budget=0)
-        self._slow_frames = 0
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """The recognizer that this stream was given."""
+        return self._recognizer
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What processes the frames, for `StreamGroup`."""
+        return self._pipeline
 
     def __iter__(self) -> "Stream":
         return self
@@ -144,7 +148,7 @@ class Stream:
             ValueError: a frame has the wrong shape, a time runs backwards, or a picture cannot be read.
             Other: whatever the user's own source raises.
         """
-        result = self._next()
+        result = self._pipeline.next()
         if result is None:
             raise StopIteration
         return result
@@ -157,71 +161,22 @@ class Stream:
         if self._executor is None:
             # One thread for all frames, because buffers belong to threads.
             self._executor = ThreadPoolExecutor(1, thread_name_prefix="fer_edge-stream")
-        result = await asyncio.get_running_loop().run_in_executor(self._executor, self._next)
+        result = await asyncio.get_running_loop().run_in_executor(self._executor, self._pipeline.next)
         if result is None:
             raise StopAsyncIteration
         return result
 
-    def _next(self) -> StreamResult | None:
-        with self._step:
-            watch = Stopwatch(self._clock)
-            taken = self._reader.take()
-            watch.lap("read")
-            if taken is None:
-                self._close_recorder()
-                return None
-            if self._wants_reset.is_set():
-                self._wants_reset.clear()
-                self._observer.reset()
-            result = self._result(taken, watch)
-            self._count(result)
-            return result
-
-    def _result(self, taken: Taken, watch: Stopwatch) -> StreamResult:
-        try:
-            seen = self._observer.observe(taken.pixels, taken.time, watch)
-        except (TypeError, ValueError) as error:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"frame {taken.index} of {self._source.name}: {error}") from error
-        faces, events = self._steady.update(seen)
-        watch.lap("smooth")
-        if self._recorder is not None:
-            self._recorder.write(seen, taken.index, taken.dropped)
-            watch.lap("record")
-        timings = watch.milliseconds
-        timings["total"] = sum(timings.values()) - timings["read"]
-        return StreamResult(
-            index=taken.index,
-            time=taken.time,
-            frame=taken.pixels,
-            faces=faces,
-            events=events,
-            searched=seen.searched,
-            skipped=seen.skipped,
-            dropped=taken.dropped,
-            timings=timings,
-        )
-
-    def _count(self, result: StreamResult) -> None:
-        if result.searched is not None:
-            self._searched[result.searched] += 1
-        skipped = result.skipped
-        self._skipped["search"] += skipped.search
-        for name in ("still", "unchanged", "over_budget"):
-            self._skipped[name] += len(getattr(skipped, name))
-        self._slow_frames += self._budget_ms is not None and result.timings["total"] > self._budget_ms
-
     def pause(self) -> None:
         """Makes iteration wait until `resume`; a live source's frames of the meantime are thrown away."""
-        self._reader.pause()
+        self._pipeline.reader.pause()
 
     def resume(self) -> None:
         """Ends a pause."""
-        self._reader.resume()
+        self._pipeline.reader.resume()
 
     def reset(self) -> None:
         """Forgets all faces; the next result reports them as gone, and new ids begin."""
-        self._wants_reset.set()
+        self._pipeline.reset()
 
     def info(self) -> dict[str, Any]:
         """Returns the state of the source, what was searched and skipped so far, and the settings.
@@ -234,30 +189,18 @@ class Stream:
             "source": {
                 "name": self._source.name,
                 "is_live": self._source.is_live,
-                **self._reader.info(),
+                **self._pipeline.reader.info(),
             },
-            "searched": dict(self._searched),
-            "skipped": dict(self._skipped),
-            "slow_frames": self._slow_frames,
+            **self._pipeline.counts(),
             "settings": self._settings,
             "recognizer": self._recognizer.info(),
         }
 
     def close(self) -> None:
         """Ends iteration, in any thread, and releases the source. The recognizer stays open."""
-        self._reader.close()
+        self._pipeline.close()
         if self._executor is not None:
             self._executor.shutdown(wait=False)
-        # A frame that is being computed is still recorded; its thread then closes the recording.
-        if self._step.acquire(blocking=False):
-            try:
-                self._close_recorder()
-            finally:
-                self._step.release()
-
-    def _close_recorder(self) -> None:
-        if self._recorder is not None:
-            self._recorder.close()
 
     def __enter__(self) -> "Stream":
         return self
@@ -268,7 +211,7 @@ class Stream:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Stream(source={self._source.name!r}, state={self._reader.info()['state']!r})"
+        return f"Stream(source={self._source.name!r}, state={self._pipeline.reader.info()['state']!r})"
 
 
 def _check_settings(

@@ -18,8 +18,16 @@ class Stopwatch:
     def lap(self, stage: str) -> None:
         """Adds the time since the last lap to a stage."""
         now = self._clock()
-        self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + (now - self._last) * 1e3
+        self.add(stage, now - self._last)
         self._last = now
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Adds a time that was measured elsewhere to a stage."""
+        self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + seconds * 1e3
+
+    def restart(self) -> None:
+        """Starts the next lap now; the time since the last one belongs to no stage."""
+        self._last = self._clock()
 
 
 def has_lasted(since: float, time: float, seconds: float) -> bool:

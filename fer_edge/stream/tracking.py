@@ -10,6 +10,7 @@ overlap, but landmarks at a distance.
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ MAX_HIDDEN_S = 1.0
 # Greatest mean distance of predicted and found landmarks, in sides of the face; it grows with the uncertainty
 # of the prediction, up to MAX_DISTANCE.
 DISTANCE, MAX_DISTANCE = 0.5, 1.5
+# So that rounding excludes no pair whose distance is at the limit.
+ROUNDED_UP = 1 + 1e-9
 # Greatest ratio of predicted and found side.
 SIZE_RATIO = 2.0
 
@@ -165,31 +168,50 @@ def _enter_pairs(
         matched[rows[row]] = columns[column]
 
 
-def _costs(predicted: Detections, found: Detections, spreads: list[float]) -> list[list[float]]:
-    """Returns the cost of each pair of a predicted and a found face; infinity for an impossible one."""
-    ours = list(zip(predicted.boxes.tolist(), predicted.landmarks.tolist(), spreads, strict=True))
-    theirs = list(zip(found.boxes.tolist(), found.landmarks.tolist(), strict=True))
+class _Place(NamedTuple):
+    """What a cost depends on, of one face."""
+
+    box: Box
+    points: Points
+    side: float
+    x: float  # the middle of the points
+    y: float
+
+
+def _places(faces: Detections) -> list[_Place]:
+    rows = zip(faces.boxes.tolist(), faces.landmarks.tolist(), strict=True)
+    middles = faces.landmarks.mean(axis=1, dtype=np.float64).tolist()
     return [
-        [
-            _cost(box, points, other, others, min(DISTANCE + 2 * spread, MAX_DISTANCE))
-            for other, others in theirs
-        ]
-        for box, points, spread in ours
+        _Place(box, points, _place_of_box(box)[2], x, y)
+        for (box, points), (x, y) in zip(rows, middles, strict=True)
     ]
 
 
-def _cost(our: Box, points: Points, their: Box, other_points: Points, limit: float) -> float:
+def _costs(predicted: Detections, found: Detections, spreads: list[float]) -> list[list[float]]:
+    """Returns the cost of each pair of a predicted and a found face; infinity for an impossible one."""
+    limits = [min(DISTANCE + 2 * spread, MAX_DISTANCE) for spread in spreads]
+    theirs = _places(found)
+    return [
+        [_cost(our, their, limit) for their in theirs]
+        for our, limit in zip(_places(predicted), limits, strict=True)
+    ]
+
+
+def _cost(our: _Place, their: _Place, limit: float) -> float:
     """Distance of the landmarks in sides of the face, + 1 - intersection over union."""
-    side, their_side = _place_of_box(our)[2], _place_of_box(their)[2]
-    if not side <= SIZE_RATIO * their_side <= SIZE_RATIO**2 * side:
+    if not our.side <= SIZE_RATIO * their.side <= SIZE_RATIO**2 * our.side:
         return INFINITY
-    distance = sum(map(math.dist, points, other_points)) / (len(points) * side)
+    # The landmarks are at least as far apart as their middles are. Most pairs of a group end here.
+    if math.hypot(our.x - their.x, our.y - their.y) > ROUNDED_UP * limit * our.side:
+        return INFINITY
+    distance = sum(map(math.dist, our.points, their.points)) / (len(our.points) * our.side)
     if distance > limit:
         return INFINITY
-    across = min(our[2], their[2]) - max(our[0], their[0])
-    down = min(our[3], their[3]) - max(our[1], their[1])
+    box, other = our.box, their.box
+    across = min(box[2], other[2]) - max(box[0], other[0])
+    down = min(box[3], other[3]) - max(box[1], other[1])
     shared = max(across, 0.0) * max(down, 0.0)
-    return distance + 1 - shared / (side**2 + their_side**2 - shared)
+    return distance + 1 - shared / (our.side**2 + their.side**2 - shared)
 
 
 def _place_of_box(box: Box) -> tuple[float, float, float]:

@@ -74,7 +74,7 @@ def test_a_folder_with_a_damaged_picture_and_pictures_of_two_sizes(
     output = capsys.readouterr()
     assert output.out == "3 frames, 0 faces\n"
     (line,) = output.err.splitlines()
-    assert line.startswith(f"fer-edge: {folder / '2.png'} cannot be read as a picture")
+    assert line.startswith(f"fer-edge: {folder / '2.png'} is not a picture")
     frames, fps = read_video(tmp_path / "out.avi")
     assert fps == 10.0
     assert {frame.shape for frame in frames} == {(256, 320, 3)}

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from made_pictures import with_orientation
 
 from fer_edge.cli.pictures import message_of, pictures_from_arguments, shown
 from fer_edge.installation.import_opencv import opencv
@@ -22,13 +23,6 @@ def _encoded(suffix: str, picture: np.ndarray = PICTURE) -> bytes:
     done, data = cv2.imencode(suffix, picture)
     assert done
     return data.tobytes()
-
-
-def _with_orientation(jpeg: bytes, orientation: int) -> bytes:
-    """Puts an EXIF block with one entry, the orientation, behind the JPEG's first marker."""
-    entry = b"\x01\x12\x00\x03\x00\x00\x00\x01" + orientation.to_bytes(2, "big") + b"\x00\x00"
-    exif = b"Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01" + entry + b"\x00\x00\x00\x00"
-    return jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -57,9 +51,9 @@ def test_16_bit_alpha_and_grey(tmp_path: Path) -> None:
 def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
     path = tmp_path / "turned.jpg"
     upright = cv2.imdecode(np.frombuffer(_encoded(".jpg"), np.uint8), cv2.IMREAD_COLOR)
-    path.write_bytes(_with_orientation(_encoded(".jpg"), 6))
+    path.write_bytes(with_orientation(_encoded(".jpg"), 6))
     np.testing.assert_array_equal(read_picture(path).pixels, np.rot90(upright, -1))
-    path.write_bytes(_with_orientation(_encoded(".jpg"), 1))
+    path.write_bytes(with_orientation(_encoded(".jpg"), 1))
     np.testing.assert_array_equal(read_picture(path).pixels, upright)
 
 

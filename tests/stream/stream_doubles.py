@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fer_edge.result import Detections
-from fer_edge.stream.observing import Observation
+from fer_edge.stream.observation import Observation
 from fer_edge.stream.result import Skipped
 
 LABELS = ("neutral", "happiness", "sadness")

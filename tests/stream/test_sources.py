@@ -7,9 +7,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from made_pictures import gif, png, with_orientation
 from tiny import frame_with_cells, write_picture
 
 from fer_edge import Recognizer, Stream
+from fer_edge.pictures.read_picture import read_picture
 from fer_edge.stream.sources import source_from
 
 
@@ -157,6 +159,26 @@ def test_files_that_are_no_video_and_folders_without_pictures(recognizer: Recogn
     (tmp_path / "folder" / "a.png").write_text("no picture")
     with (
         Stream(recognizer, tmp_path / "folder") as stream,
-        pytest.raises(ValueError, match=r"a\.png cannot be read as a picture"),
+        pytest.raises(ValueError, match=r"a\.png is not a picture that OpenCV can read"),
     ):
         next(stream)
+
+
+def test_pictures_of_a_folder_are_upright_and_their_deep_samples_scaled(
+    recognizer: Recognizer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    grey = np.arange(40 * 60, dtype=np.uint16).reshape(40, 60) % 256
+    jpeg = cv2.imencode(".jpg", grey.astype(np.uint8))[1].tobytes()
+    (tmp_path / "1-turned.jpg").write_bytes(with_orientation(jpeg, 6))
+    (tmp_path / "2-deep.png").write_bytes(png(grey * 257))
+    (tmp_path / "3-frames.GIF").write_bytes(gif(2))
+    upright = np.rot90(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), -1)
+    deep = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+    with Stream(recognizer, tmp_path) as stream:
+        frames = [result.frame for result in stream]
+    # What `fer-edge predict` sees.
+    seen = [read_picture(path).pixels for path in sorted(tmp_path.iterdir())]
+    for frame, other, wanted in zip(frames, seen, [upright, deep, np.full((1, 1, 3), 255)], strict=True):
+        np.testing.assert_array_equal(frame, wanted)
+        np.testing.assert_array_equal(frame, other)
+    assert "3-frames.GIF holds 2 frames or pages; only the first is used" in caplog.text

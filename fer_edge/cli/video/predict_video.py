@@ -56,9 +56,9 @@ class VideoPredictor:
     def _follow(
         self, path: Path, stream: "Stream", video: VideoFile | None, copy: Path | None, progress: Progress
     ) -> str | None:
-        from fer_edge.draw import Timeline, annotate
+        from fer_edge.draw import Annotator, Timeline
 
-        timeline, frames = Timeline(self._recognizer.labels), 0
+        annotate, timeline, frames = Annotator(), Timeline(self._recognizer.labels), 0
         while True:
             # Only the reading, because an error of the output is none of the video.
             try:

@@ -23,6 +23,7 @@ class InOrderReader:
         self._frames = 0
         self._state = "reading"
         self._changed = threading.Condition()
+        self._listener: Callable[[], None] | None = None
         # Held while the source is read, which no other thread can interrupt.
         self._reading = threading.Lock()
 
@@ -34,6 +35,25 @@ class InOrderReader:
         if self._state == "paused":
             with self._changed:
                 self._changed.wait_for(lambda: self._state != "paused")
+        return self._read()
+
+    def poll(self, since: float) -> Taken | None:
+        """Returns the next frame; reads it first, however long it takes; None when paused, ended or closed.
+
+        Raises: as `take`.
+        """
+        return None if self._state == "paused" else self._read()
+
+    @property
+    def is_over(self) -> bool:
+        """No more frames will come."""
+        return self._state in ("ended", "closed")
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Has this called, in any thread, at the end of a pause and of this reader."""
+        self._listener = listener
+
+    def _read(self) -> Taken | None:
         with self._reading:
             frame = self._capture.read() if self._state == "reading" else None
             if frame is None and self._state == "reading":
@@ -58,13 +78,18 @@ class InOrderReader:
         with self._changed:
             if self._state == before:
                 self._state = after
-                self._changed.notify_all()
+                self._notify()
+
+    def _notify(self) -> None:
+        self._changed.notify_all()
+        if self._listener is not None:
+            self._listener()
 
     def close(self) -> None:
         """Ends reading. A frame that is being read in another thread is read to its end, and dropped."""
         with self._changed:
             self._state = "closed"
-            self._changed.notify_all()
+            self._notify()
         if self._reading.acquire(blocking=False):
             try:
                 self._capture.close()

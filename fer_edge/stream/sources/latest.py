@@ -54,6 +54,7 @@ class LatestReader:
         self._hang_s, self._reconnect_s = hang_s, reconnect_s
         self._capture = source.open()
         self._timekeeper = Timekeeper(source.name, source.fps, clock)
+        self._listener: Callable[[], None] | None = None
         # All below is guarded by this condition.
         self._changed = threading.Condition()
         self._waiting: _Waiting | None = None
@@ -76,30 +77,54 @@ class LatestReader:
             TimeoutError: the source hangs; a later call waits again.
             Other: whatever the user's own source raises.
         """
+        began = time.monotonic()
         with self._changed:
-            began = time.monotonic()
-            while True:
-                if self._state == "closed":
-                    return None
-                waiting = self._pop()
-                if waiting is not None:
-                    break
-                if self._error is not None:
-                    error, self._error = self._error, None
-                    raise error
-                if self._state in ("ended", "lost"):
-                    return None
+            while (waiting := self._pop()) is None and not self._is_over():
                 self._changed.wait(self._patience(began))
-            dropped, self._reported = self._dropped - self._reported, self._dropped
-        time_s = self._timekeeper.time_of(waiting.frame, waiting.index, waiting.arrived)
-        return Taken(waiting.frame.pixels, time_s, waiting.index, dropped)
+            return self._taken(waiting)
+
+    def poll(self, since: float) -> Taken | None:
+        """As `take`, but does not wait: returns None if there is no frame now.
+
+        Args:
+            since: time.monotonic() from which on silence counts as hanging.
+        """
+        with self._changed:
+            if (waiting := self._pop()) is None and not self._is_over():
+                self._patience(since)
+            return self._taken(waiting)
+
+    @property
+    def is_over(self) -> bool:
+        """No more frames and errors will come."""
+        with self._changed:
+            return self._is_over()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Has this called, in any thread, when there may be a frame, an error or the end."""
+        self._listener = listener
+
+    def _is_over(self) -> bool:
+        nothing_left = self._waiting is None and self._error is None
+        return self._state == "closed" or (self._state in ("ended", "lost") and nothing_left)
 
     def _pop(self) -> _Waiting | None:
+        """Returns the frame that waits, if any; raises the error of the source after its last frame."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None and self._clock() - waiting.arrived > self._max_lag:
             self._dropped += 1
-            return None
+            waiting = None
+        if waiting is None and self._error is not None and self._state != "closed":
+            error, self._error = self._error, None
+            raise error
         return waiting
+
+    def _taken(self, waiting: _Waiting | None) -> Taken | None:
+        if waiting is None:
+            return None
+        dropped, self._reported = self._dropped - self._reported, self._dropped
+        time_s = self._timekeeper.time_of(waiting.frame, waiting.index, waiting.arrived)
+        return Taken(waiting.frame.pixels, time_s, waiting.index, dropped)
 
     def _patience(self, began: float) -> float | None:
         """Returns how many seconds to wait for a change; raises TimeoutError if the source hangs."""
@@ -130,10 +155,15 @@ class LatestReader:
         finally:
             self._capture.close()
 
+    def _notify(self) -> None:
+        self._changed.notify_all()
+        if self._listener is not None:
+            self._listener()
+
     def _enter(self, state: str) -> None:
         if self._state != "closed":
             self._state = state
-        self._changed.notify_all()
+        self._notify()
 
     def _put(self, frame: Frame) -> bool:
         """Replaces the waiting frame; returns False when closed."""
@@ -146,7 +176,7 @@ class LatestReader:
                 self._dropped += self._waiting is not None
                 self._waiting = _Waiting(frame, self._frames, self._clock())
                 self._frames += 1
-                self._changed.notify_all()
+                self._notify()
             self._busy_since, self._lost_since = time.monotonic(), None
             self._delay = FIRST_DELAY_S
             return True
@@ -206,13 +236,13 @@ class LatestReader:
         """Ends a pause."""
         with self._changed:
             self._paused = False
-            self._changed.notify_all()
+            self._notify()
 
     def close(self) -> None:
         """Ends reading, and the thread, unless the source hangs."""
         with self._changed:
             self._state, self._waiting = "closed", None
-            self._changed.notify_all()
+            self._notify()
         if self._thread is not threading.current_thread():
             self._thread.join(JOIN_S)
             if self._thread.is_alive():

@@ -1,14 +1,14 @@
-"""A folder of pictures, in the order of their names."""
+"""A folder of pictures, in the order of their names, decoded as `fer-edge predict` does."""
 
+import logging
 import re
 from pathlib import Path
 
-import numpy as np
-
 from fer_edge.installation.import_opencv import opencv
+from fer_edge.pictures.read_picture import ENDINGS, read_picture
 from fer_edge.stream.sources.capture import Frame
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
+_logger = logging.getLogger("fer_edge")
 
 
 class PictureFolder:
@@ -19,10 +19,11 @@ class PictureFolder:
 
     Raises:
         FileNotFoundError: the folder has no pictures.
+        ImportError: OpenCV is missing.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._cv2 = opencv()
+        opencv()
         found = [
             path
             for path in folder.iterdir()
@@ -37,12 +38,13 @@ class PictureFolder:
         if not self._paths:
             return None
         path = self._paths.pop()
-        # Not imread, which cannot read every name.
-        data = np.fromfile(path, np.uint8)
-        pixels = self._cv2.imdecode(data, self._cv2.IMREAD_COLOR) if data.size else None
-        if pixels is None:
-            raise ValueError(f"{path} cannot be read as a picture; remove it or save it again")
-        return Frame(pixels, None)
+        try:
+            picture = read_picture(path)
+        except ValueError as error:
+            raise ValueError(f"{path} {error}") from error
+        for note in picture.notes:
+            _logger.warning("%s %s", path, note)
+        return Frame(picture.pixels, None)
 
     def close(self) -> None:
         """Forgets the pictures that are left."""

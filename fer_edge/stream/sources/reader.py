@@ -21,10 +21,23 @@ class Taken:
 
 
 class Reader(Protocol):
-    """Reads a source for one stream. All methods but `take` may be called by any thread."""
+    """Reads a source for one stream. All methods but `take` and `poll` may be called by any thread."""
 
     def take(self) -> Taken | None:
         """Returns the next frame; waits for it; None at the end of the source, or when closed."""
+
+    def poll(self, since: float) -> Taken | None:
+        """Returns the next frame, or None if a live source has none now, or there are no more.
+
+        A live source that is silent since this time.monotonic(), for too long, raises TimeoutError.
+        """
+
+    @property
+    def is_over(self) -> bool:
+        """No more frames and errors will come."""
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Has this called, in any thread, when `poll` may return something else than before."""
 
     def pause(self) -> None:
         """Makes `take` wait until `resume`."""
