@@ -28,7 +28,7 @@ def add_web_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--web-host",
         metavar="ADDRESS",
-        help="address of this machine for the page, 0.0.0.0 for all; other machines can then open the page, with "
+        help="address of this machine for the page, 0.0.0.0 for all; other machines can then open it, with "
         f"the token that is printed (default: {LOCAL})",
     )
 

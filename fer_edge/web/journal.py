@@ -44,7 +44,7 @@ class Journal:
         self._samples: deque[tuple[int, float, int, list[int], bool]] = deque()
         self._events: deque[tuple[int, dict[str, Any]]] = deque(maxlen=MAX_EVENTS)
         self._recent: deque[tuple[float, float]] = deque()  # (seconds, milliseconds of computing)
-        self._sampled = -SAMPLE_S
+        self._sampled = -1  # the number of the last fifth of a second with a sample
         self._arrived = 0.0  # the last frame, by the clock
         self._frame_time = 0.0  # the last frame, by the source
         self._frames = self._dropped = self._last_sample = self._last_event = 0
@@ -65,8 +65,8 @@ class Journal:
                 self._add_event(
                     {"kind": event.kind, "id": event.id, "label": event.label, "time": event.time}
                 )
-            if now - self._sampled >= SAMPLE_S:
-                self._sampled = now
+            if (interval := int(now / SAMPLE_S)) != self._sampled:
+                self._sampled = interval
                 self._add_samples(result, now)
             self._forget(now)
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -15,6 +17,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from fer_edge.web.viewers import Viewers
 
 MAX_CONNECTIONS = 128
+FIXES = {
+    errno.EADDRINUSE: "choose another port, or 0 for a free one",
+    errno.EACCES: "choose a port of at least 1024",
+}
 # The page answers with one letter.
 MAX_MESSAGE_BYTES = 1024
 # For the last message, and then for the connections.
@@ -33,11 +39,18 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
-    except OSError as error:
-        raise OSError(
-            f"the live page cannot listen on {host}:{port}: {error.strerror or error}; "
-            "choose another port, or 0 for a free one"
-        ) from error
+    except (OSError, UnicodeError) as error:
+        # UnicodeError: a name with an empty or too long part.
+        number = error.errno if isinstance(error, OSError) else None
+        fix = FIXES.get(number or 0, "give an address of this machine")
+        raise OSError(f"the live page cannot listen on {host}:{port}: {_reason_of(error)}; {fix}") from error
+
+
+def _reason_of(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return "no valid name"
+    # The number of a gaierror is no errno; the text of other errors of create_server repeats the address.
+    return error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
 
 
 class Server:

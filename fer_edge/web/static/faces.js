@@ -78,7 +78,8 @@ export class Faces {
 }
 
 class Card {
-  isGone = false;
+  // Until a picture shows it.
+  isGone = true;
 
   constructor(id, labels, windowSeconds) {
     this.id = id;
@@ -93,6 +94,7 @@ class Card {
     bars.ariaLabel = `Expressions of face ${id}`;
     this.bars = labels.map((label) => bars.appendChild(newBar(label)));
     this.timeline = new Timeline(this.element.querySelector(".timeline"), labels, windowSeconds);
+    this.leave();
   }
 
   show(face, speaks) {

@@ -64,6 +64,6 @@ export class Timeline {
     const total = sums.reduce((sum, value) => sum + value, 0) || 1;
     const shares = sums.map((sum, index) => [sum / total, this.labels[index].name]);
     const words = shares.filter(([share]) => share >= 0.1).sort((first, second) => second[0] - first[0]);
-    return words.map(([share, name]) => `${name} ${Math.round(100 * share)} %`).join(", ");
+    return words.map(([share, name]) => `${name} ${Math.round(100 * share)}%`).join(", ");
   }
 }

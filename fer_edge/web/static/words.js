@@ -1,7 +1,7 @@
 // Numbers and events as text.
 
 export function percent(share) {
-  return `${Math.round(100 * share)} %`;
+  return `${Math.round(100 * share)}%`;
 }
 
 // Seconds as 0:07, 1:05 or 2:01:05.
