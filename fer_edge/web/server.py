@@ -50,7 +50,7 @@ def _reason_of(error: OSError | UnicodeError) -> str:
     if isinstance(error, UnicodeError):
         return "no valid name"
     # The number of a gaierror is no errno; the text of other errors of create_server repeats the address.
-    return error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+    return str(error.strerror) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
 
 
 class Server:
