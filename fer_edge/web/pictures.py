@@ -102,8 +102,9 @@ class PictureMaker:
         try:
             while (taken := self._take()) is not None:
                 number, result = taken
-                publish(_picture_from_result(number, result, self._layout))
+                picture = _picture_from_result(number, result, self._layout)
                 self._made += 1
+                publish(picture)
         except Exception as error:  # noqa: BLE001 (`offer` raises it in the thread of the stream)
             with self._changed:
                 self._error = error

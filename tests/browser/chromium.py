@@ -2,8 +2,8 @@
 
     python -m tests.browser.chromium
 
-Prints its path. No package of the Python index holds a browser (playwright's downloads one from elsewhere), so
-that the browser is the one of the system.
+Prints its path. The wheels of playwright and selenium hold no browser, and would download one from elsewhere;
+so it is the one of the system.
 """
 
 import os

@@ -104,7 +104,7 @@ def test_a_slow_viewer_gets_fewer_pictures_and_slows_nobody(
     shown = slow.evaluate("window.shades")
     # 80 pictures take four seconds at least, in which the other shows about four.
     assert len(shown) - before < 40
-    # Two pictures are on their way to it, and what it shows is not older: a second each, and not a growing queue.
+    # Between two that it shows it has missed others: nothing queues up for it.
     slow.wait_for_function("count => window.shades.length > count", arg=len(shown) + 2)
     steps = np.diff(slow.evaluate("window.shades")[1:]) % 251
     assert steps.min() > 5

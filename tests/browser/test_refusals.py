@@ -30,8 +30,8 @@ ATTACK = """async (url) => {
     element.src = url + path;
     document.body.append(element);
   });
-  return (await Promise.all([socket, read, load("img", "static/icon.svg"), load("script", "static/words.js")]))
-    .filter(Boolean);
+  const files = [load("img", "static/icon.svg"), load("script", "static/words.js")];
+  return (await Promise.all([socket, read, ...files])).filter(Boolean);
 }"""
 
 
