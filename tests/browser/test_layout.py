@@ -8,15 +8,13 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-PHONE = {
-    "viewport": {"width": 390, "height": 844},
-    "is_mobile": True,
-    "has_touch": True,
-    "device_scale_factor": 2,
+TOUCH = {"is_mobile": True, "has_touch": True}
+DEVICES: dict[str, dict[str, Any]] = {
+    "desktop": {"viewport": {"width": 1280, "height": 800}},
+    "wide": {"viewport": {"width": 1920, "height": 1080}},
+    "phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, **TOUCH},
+    "small-phone": {"viewport": {"width": 320, "height": 568}, **TOUCH},
 }
-SMALL_PHONE = {"viewport": {"width": 320, "height": 568}, "is_mobile": True, "has_touch": True}
-DESKTOP = {"viewport": {"width": 1280, "height": 800}}
-WIDE = {"viewport": {"width": 1920, "height": 1080}}
 
 # The contrast of each text with the ground behind it, as WCAG 2.2 defines it: [ratio, text], lowest first.
 CONTRASTS = """() => {
@@ -54,32 +52,26 @@ CUT_OFF = """() => [...document.querySelectorAll("main *, header *")].filter((el
 }).map((element) => element.outerHTML.slice(0, 80))"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(
-    "device", [DESKTOP, WIDE, PHONE, SMALL_PHONE], ids=["desktop", "wide", "phone", "small-phone"]
-)
+@pytest.mark.parametrize("device", DEVICES)
 def test_everything_fits_and_can_be_read(
-    device: dict[str, Any],
-    scheme: str,
-    open_tab: Callable[..., Any],
-    url: str,
-    screenshots: Path,
-    request: pytest.FixtureRequest,
+    device: str, open_tab: Callable[..., Any], url: str, screenshots: Path
 ) -> None:
-    tab = open_tab(url, color_scheme=scheme, **device)
+    settings = DEVICES[device]
+    tab = open_tab(url, **settings)
     tab.locator(".card:not(.is-gone)").nth(1).wait_for()
     tab.wait_for_function("() => document.getElementById('state').dataset.state === 'live'")
     tab.wait_for_function("() => Number(document.getElementById('fps').textContent) > 0")
-    name = request.node.callspec.id
-    tab.screenshot(path=screenshots / f"{name}.png", full_page=device not in (DESKTOP, WIDE))
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme=scheme)
+        tab.screenshot(path=screenshots / f"{device}-{scheme}.png", full_page="phone" in device)
+        lowest, text = tab.evaluate(CONTRASTS)[0]
+        assert lowest >= 4.5, text
     assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert tab.evaluate(CUT_OFF) == []
-    lowest, text = tab.evaluate(CONTRASTS)[0]
-    assert lowest >= 4.5, text
     # The picture keeps its shape, and is in sight without scrolling.
     box = tab.locator("#picture").bounding_box()
-    assert box["y"] + box["height"] <= device["viewport"]["height"]
-    assert box["width"] >= min(device["viewport"]["width"], 700)
+    assert box["y"] + box["height"] <= settings["viewport"]["height"]
+    assert box["width"] >= min(settings["viewport"]["width"], 700)
     for control in tab.get_by_role("button").all():
         assert control.bounding_box()["height"] >= 44
 

@@ -55,7 +55,7 @@ export class Faces {
   }
 
   #draw(now, fps, speaks) {
-    const hold = Math.max(0.6, 2.5 / Math.max(fps, 0.5));
+    const hold = Math.max(1, 2.5 / Math.max(fps, 0.5));
     for (const [id, card] of this.#cards) {
       if (card.isGone && now - card.timeline.lastSeconds > this.windowSeconds) {
         card.element.remove();

@@ -2,7 +2,7 @@
 
 const state = document.getElementById("state");
 const notice = document.getElementById("notice");
-const frame = document.getElementById("frame");
+const main = document.querySelector("main");
 const QUIET_S = 2;
 
 // What the page says in each state: a word in the corner, and a sentence over the picture.
@@ -22,7 +22,7 @@ export function showState(name, sentence = STATES[name][1]) {
   state.dataset.state = name;
   setText(notice, sentence);
   notice.hidden = !sentence;
-  frame.toggleAttribute("data-still", Boolean(sentence));
+  main.toggleAttribute("data-still", Boolean(sentence));
 }
 
 // The state that a message reports.
@@ -38,7 +38,7 @@ export function showNumbers({ fps, dropped, frames, ms, viewers }) {
   setText(document.getElementById("fps"), fps.toFixed(1));
   setText(document.getElementById("dropped"), String(dropped));
   setText(document.getElementById("frames"), String(frames + dropped));
-  setText(document.getElementById("ms"), ms.toFixed(1));
+  setText(document.getElementById("ms"), fps > 0 ? ms.toFixed(1) : "–");
   setText(document.getElementById("viewers"), String(viewers));
   setText(document.getElementById("viewers-unit"), viewers === 1 ? "viewer" : "viewers");
 }
