@@ -8,7 +8,7 @@ LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]=
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench bench-documents documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench bench-documents documents soak test-cuda bench-cuda clean test-browser
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-compile    the Triton kernels compiled for eight kinds of GPU, and networks by torch.compile"
 	@echo "make test-engines    NVIDIA's parser, builder and bindings; needs no GPU, downloads 150 MB"
 	@echo "make test-pycuda    the GPU's memory and graphs on the real pycuda; needs no GPU, builds for minutes"
+	@echo "make test-browser    the live page in Chromium, which root gets from apt-get if it is missing"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
 	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
@@ -56,13 +57,13 @@ demo: .venv/demo.stamp
 WORKERS ?= auto
 PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
 test: .venv/test.stamp
-	$(PYTEST) -m "not compiles and not fuzz and not engines"
+	$(PYTEST) -m "not compiles and not fuzz and not engines and not browser"
 
 test-compile: .venv/test.stamp
 	$(PYTEST) -m compiles tests/export tests/kernels
 
 test-fast: .venv/test.stamp
-	$(PYTEST) -m "not slow and not fuzz and not engines"
+	$(PYTEST) -m "not slow and not fuzz and not engines and not browser"
 
 test-fuzz: .venv/test.stamp
 	$(PYTEST) -m fuzz tests/fuzz
@@ -108,6 +109,15 @@ PYCUDA_PIP := $(PYCUDA_PY) -m pip --disable-pip-version-check --quiet install
 
 test-pycuda: .venv-pycuda/stamp
 	CUDA_HOME=$(CURDIR)/$(PYCUDA_CUDA) $(PYCUDA_PY) -m pytest -m engines tests/with_pycuda
+
+# The driver only: the browser is the one of the system.
+.venv/browser.stamp: Makefile .venv/test.stamp
+	$(PIP) install playwright==1.65.2
+	@touch $@
+
+test-browser: .venv/browser.stamp
+	$(PY) -m tests.browser.chromium
+	$(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile -m browser tests/browser
 
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa

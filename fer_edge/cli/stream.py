@@ -1,7 +1,8 @@
 """Follow the faces of a camera, video, folder of pictures or URL, and print what happens.
 
-The output is a log of events or JSON lines; --out writes an annotated video, --window shows it, --metrics
-serves counters for Prometheus. Ctrl-C and SIGTERM end the command and finish the video.
+The output is a log of events or JSON lines; --out writes an annotated video, --window shows it, --web serves
+a page with it, --metrics serves counters for Prometheus. Ctrl-C and SIGTERM end the command and finish the
+video.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from fer_edge.arrays import U8
+from fer_edge.cli.live_page import PacedPage, add_web_arguments, page_from_options
 from fer_edge.cli.metrics import Metrics
 from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
 from fer_edge.cli.stop_signals import graceful_stop
@@ -21,6 +23,7 @@ from fer_edge.cli.window import Window
 from fer_edge.models import ModelError
 
 if TYPE_CHECKING:
+    from fer_edge.recognizer import Recognizer
     from fer_edge.stream import Stream
     from fer_edge.stream.result import StreamResult
 
@@ -55,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default: {DEFAULT_FPS:g}); a file has its own",
     )
     parser.add_argument("--window", action="store_true", help="show the annotated picture; q ends")
+    add_web_arguments(parser)
     parser.add_argument(
         "--metrics", type=int, metavar="PORT", help="serve http://127.0.0.1:PORT/metrics for Prometheus"
     )
@@ -72,8 +76,8 @@ def run(options: argparse.Namespace) -> int:
     """Runs `fer-edge stream` and returns its exit code."""
     with graceful_stop(), ExitStack() as stack:
         try:
-            stream = _open(options, stack)
-            screens, listeners = _outputs(options, stack, paced=not stream.info()["source"]["is_live"])
+            recognizer, stream = _open(options, stack)
+            screens, listeners = _outputs(options, recognizer, stream, stack)
         except (ModelError, ImportError, ValueError, OSError) as error:
             print(f"fer-edge: {error}", file=sys.stderr)
             return 2
@@ -84,12 +88,14 @@ def run(options: argparse.Namespace) -> int:
             report.end()
 
 
-def _open(options: argparse.Namespace, stack: ExitStack) -> "Stream":
+def _open(options: argparse.Namespace, stack: ExitStack) -> "tuple[Recognizer, Stream]":
     # Imported here for the same reason as in recognizer_from_options.
     from fer_edge.installation.import_opencv import opencv
     from fer_edge.stream import Stream
 
     opencv()
+    if options.web_host is not None and options.web is None:
+        raise ValueError("--web-host is the address of the page, and needs --web")
     fps = options.fps
     if fps is not None and not MIN_FPS <= fps <= MAX_FPS:
         raise ValueError(f"--fps must be {MIN_FPS:g} to {MAX_FPS:g} frames per second, got {fps:g}")
@@ -97,17 +103,22 @@ def _open(options: argparse.Namespace, stack: ExitStack) -> "Stream":
     is_folder = Path(options.source).is_dir()
     recognizer = stack.enter_context(recognizer_from_options(options))
     stream = Stream(recognizer, source, fps=fps if is_folder else None, reconnect_s=options.reconnect)
-    return stack.enter_context(stream)
+    return recognizer, stack.enter_context(stream)
 
 
 def _outputs(
-    options: argparse.Namespace, stack: ExitStack, *, paced: bool
+    options: argparse.Namespace, recognizer: "Recognizer", stream: "Stream", stack: ExitStack
 ) -> tuple[list[Screen], list[Listener]]:
     """Opens what was asked for. The stack closes it, before the stream."""
+    paced = not stream.info()["source"]["is_live"]
     screens: list[Screen] = []
     if options.window:
         screens.append(stack.enter_context(Window(f"fer-edge {options.source}", paced=paced)))
     listeners: list[Listener] = []
+    if options.web is not None:
+        page = stack.enter_context(page_from_options(options, recognizer.spec.labels, stream))
+        print(f"fer-edge: live page at {page.url}", file=sys.stderr)
+        listeners.append(PacedPage(page, paced=paced))
     if options.metrics is not None:
         metrics = stack.enter_context(Metrics(options.metrics))
         print(f"fer-edge: metrics at http://127.0.0.1:{metrics.port}/metrics", file=sys.stderr)
