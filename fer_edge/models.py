@@ -253,6 +253,11 @@ def path_of(name: str | os.PathLike[str]) -> Path:
     return path
 
 
+def absolute(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Returns an embedded name as it is, and a path so that it holds in any folder."""
+    return name if name in embedded() else Path(name).absolute()
+
+
 def load(name: str | os.PathLike[str], role: Role) -> ModelFile:
     """Loads a model by its embedded name or its path and checks its role."""
     if not isinstance(name, str | os.PathLike):

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -124,7 +123,7 @@ class Recognizer:
         self._luma = ThreadBuffer(np.uint8)
         self._calls = RunningCalls()
         # A relative path would be another file after os.chdir.
-        self._settings |= {"model": _absolute(model), "detector": _absolute(detector)}
+        self._settings |= {"model": models.absolute(model), "detector": models.absolute(detector)}
 
     def __call__(self, frame: Picture, *, layout: Layout | None = None) -> list[Face]:
         """Returns the faces of a frame with their expressions, best detector score first; may be empty.
@@ -283,10 +282,6 @@ class Recognizer:
     def _require_open(self) -> None:
         if self._calls.closed:
             raise RuntimeError(CLOSED)
-
-
-def _absolute(name: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    return name if name in models.embedded() else Path(name).absolute()
 
 
 def _first_given(*values: float | None) -> float:

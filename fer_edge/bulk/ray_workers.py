@@ -1,0 +1,196 @@
+"""The workers of a job: actors of Ray Data, on this machine or on a cluster. Only this module knows Ray."""
+
+import logging
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from fer_edge.bulk.recognize import UnitRecognizer, failed
+from fer_edge.bulk.units import Unit
+from fer_edge.cli.stop_signals import graceful_stop
+from fer_edge.models import ModelError
+
+# A unit whose worker dies is done again this many times, before its inputs are done one by one.
+RETRIES = 2
+# Only results pass through Ray's store of objects; this is the least that it accepts, rounded up.
+STORE_BYTES = 100 << 20
+# Read by Ray when it is imported: no statistics of use, no progress bars, no warning about a future default.
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+# On this machine all ports are bound to 127.0.0.1. Ray has this switch for firewalls of desktops.
+LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+# What a worker returns for a unit: the results as an Arrow stream, or why it cannot recognise at all.
+ROW = pa.schema(
+    [("number", pa.int64()), ("table", pa.large_binary()), ("failure", pa.string()), ("bug", pa.string())]
+)
+
+MakeRecognizer = Callable[[], UnitRecognizer]
+
+
+@contextmanager
+def ray_session(address: str | None, cpus: int) -> Iterator[int]:
+    """Starts Ray on this machine with so many CPUs, or connects to a cluster; yields the number of its CPUs.
+
+    Raises:
+        ImportError: Ray is missing.
+        ConnectionError: there is no cluster at the address.
+    """
+    os.environ.update(ENVIRONMENT if address else ENVIRONMENT | LOOPBACK_ONLY)
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ImportError(f"bulk jobs need Ray: pip install 'fer_edge[bulk]' ({error})") from error
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address is None:
+        options |= {"num_cpus": cpus, "num_gpus": 0, "include_dashboard": False}
+        options["object_store_memory"] = STORE_BYTES
+    with _quiet_stderr():
+        ray.init(address or "local", **options)
+        try:
+            _silence(logging.getLogger("ray"), logging.getLogger("ray.data"))
+            # After ray.init, which takes over SIGTERM.
+            with graceful_stop():
+                yield int(ray.cluster_resources().get("CPU", 0))
+        finally:
+            ray.shutdown()
+
+
+def tables_of_units(
+    units: Mapping[int, Unit],
+    make_recognizer: MakeRecognizer,
+    schema: pa.Schema,
+    *,
+    workers: int,
+    threads: int,
+) -> Iterator[tuple[int, pa.Table]]:
+    """Yields number and results of each unit, in the order in which they are done.
+
+    A unit whose worker dies is done again by another one. If it dies again and again, the inputs are done one
+    by one, and an input with which it still does so gets an error.
+
+    Raises:
+        ModelError: a worker has no usable model, another one than the job, or a library is missing there.
+    """
+    lost = set(units)
+    for number, table in _map(units, make_recognizer, workers, threads, queued=1):
+        lost.discard(number)
+        yield number, table
+    if lost:
+        yield from _one_by_one(
+            {number: units[number] for number in sorted(lost)}, make_recognizer, schema, workers, threads
+        )
+
+
+def _one_by_one(
+    units: Mapping[int, Unit], make_recognizer: MakeRecognizer, schema: pa.Schema, workers: int, threads: int
+) -> Iterator[tuple[int, pa.Table]]:
+    owners = [(number, single) for number, unit in units.items() for single in unit.split()]
+    singles = {n: single for n, (_, single) in enumerate(owners)}
+    # Without a queue, a worker that dies takes no other input with it.
+    tables = dict(_map(singles, make_recognizer, workers, threads, queued=0))
+    message = f"the process that read it was killed {RETRIES + 1} times; is it damaged, or too large?"
+    parts: dict[int, list[pa.Table]] = {}
+    for n, (number, single) in enumerate(owners):
+        parts.setdefault(number, []).append(tables.get(n) or failed(single, message, schema))
+    for number, part in parts.items():
+        yield number, pa.concat_tables(part)
+
+
+class _Worker:
+    """An actor: one recogniser, and a unit at a time."""
+
+    def __init__(self, make_recognizer: MakeRecognizer) -> None:
+        self._make_recognizer = make_recognizer
+        self._recognize: UnitRecognizer | None = None
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        (number,), (unit,) = batch["number"].to_pylist(), batch["unit"].to_pylist()
+        table, failure, bug = None, None, None
+        try:
+            if self._recognize is None:
+                self._recognize = self._make_recognizer()
+            table = _bytes_from_table(self._recognize(pickle.loads(unit)))
+        except (ModelError, ImportError) as error:
+            failure = str(error)
+        except Exception:  # noqa: BLE001 (raised again by the job; Ray would lose it)
+            bug = traceback.format_exc()
+        values: dict[str, Any] = {"number": number, "table": table, "failure": failure, "bug": bug}
+        return pa.Table.from_pylist([values], ROW)
+
+
+def _map(
+    units: Mapping[int, Unit], make_recognizer: MakeRecognizer, workers: int, threads: int, *, queued: int
+) -> Iterator[tuple[int, pa.Table]]:
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    # What failed is missing in the results, and `tables_of_units` sees that.
+    context.max_errored_blocks = -1
+    rows = [{"number": number, "unit": pickle.dumps(unit)} for number, unit in units.items()]
+    done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+        _Worker,
+        fn_constructor_args=(make_recognizer,),
+        batch_size=1,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(
+            size=min(workers, len(rows)), max_tasks_in_flight_per_actor=1 + queued
+        ),
+        num_cpus=threads,
+        max_task_retries=RETRIES,
+    )
+    for row in done.iter_rows():
+        if row["failure"] is not None:
+            raise ModelError(row["failure"])
+        if row["bug"] is not None:
+            raise RuntimeError(f"a worker failed:\n{row['bug']}")
+        yield row["number"], _table_from_bytes(row["table"])
+
+
+def _bytes_from_table(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _table_from_bytes(data: bytes) -> pa.Table:
+    with pa.ipc.open_stream(data) as reader:
+        return reader.read_all()
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Within it, what native code writes to stderr is dropped; Ray also has it in its log files."""
+    ours, saved = sys.stderr, os.dup(2)
+    with (
+        Path(os.devnull).open("wb") as nothing,
+        os.fdopen(saved, "w", buffering=1, errors="backslashreplace") as kept,
+    ):
+        os.dup2(nothing.fileno(), 2)
+        sys.stderr = kept
+        try:
+            yield
+        finally:
+            sys.stderr = ours
+            os.dup2(saved, 2)
+
+
+def _silence(*loggers: logging.Logger) -> None:
+    """Nothing on the terminal; the handlers that write log files stay."""
+    for logger in loggers:
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setLevel(logging.CRITICAL + 1)
