@@ -5,6 +5,7 @@ import os
 import pickle
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,23 +135,28 @@ def _map(
     units: Mapping[int, Unit], make_recognizer: MakeRecognizer, workers: int, threads: int, *, queued: int
 ) -> Iterator[tuple[int, pa.Table]]:
     import ray.data
+    from ray.util.annotations import RayDeprecationWarning
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     # What failed is missing in the results, and `tables_of_units` sees that.
     context.max_errored_blocks = -1
     rows = [{"number": number, "unit": pickle.dumps(unit)} for number, unit in units.items()]
-    done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-        _Worker,
-        fn_constructor_args=(make_recognizer,),
-        batch_size=1,
-        batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(
-            size=min(workers, len(rows)), max_tasks_in_flight_per_actor=1 + queued
-        ),
-        num_cpus=threads,
-        max_task_retries=RETRIES,
-    )
+    items = ray.data.from_items(rows, override_num_blocks=len(rows))
+    with warnings.catch_warnings():
+        # There is no other way yet to limit the retries of a unit, see the extra `bulk` in pyproject.toml.
+        warnings.simplefilter("ignore", category=RayDeprecationWarning)
+        done = items.map_batches(
+            _Worker,
+            fn_constructor_args=(make_recognizer,),
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(
+                size=min(workers, len(rows)), max_tasks_in_flight_per_actor=1 + queued
+            ),
+            num_cpus=threads,
+            ray_remote_args_fn=lambda: {"max_task_retries": RETRIES},
+        )
     for row in done.iter_rows():
         if row["failure"] is not None:
             raise ModelError(row["failure"])
