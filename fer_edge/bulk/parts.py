@@ -48,6 +48,8 @@ class Parts:
         """Whether the results exist; raises ValueError if they belong to another job."""
         if not self._out.exists():
             return False
+        if self._out.is_dir():
+            raise ValueError(f"--out must be a file, {self._out} is a folder")
         try:
             found = (parquet.read_schema(self._out).metadata or {}).get(METADATA_KEY)
         except (OSError, pa.ArrowException):
