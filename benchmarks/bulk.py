@@ -1,7 +1,7 @@
 """What a bulk job costs beside a plain loop over the same pictures: ``python -m benchmarks.bulk``.
 
-The pictures are crops of the astronaut photograph (NASA, public domain, part of scikit-image), JPEG, 512 x 512
-or a little smaller, with one face. A job is run with N and with 2 N of them: the difference is its time for N
+The pictures are crops of the astronaut photograph (NASA, public domain, part of scikit-image), JPEG of
+about 512 x 512 with one face. A job is run with N and with 2 N of them: the difference is its time for N
 pictures without start and end, and the rest is the start and end. It needs the extra `bulk`.
 """
 

@@ -3,10 +3,11 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,9 +27,12 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "fer_edge.bulk", *map(str, arguments)]
 
 
-def run_job(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs a job to its end."""
-    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+def run_job(
+    *arguments: object, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a job to its end, with further environment variables."""
+    variables = os.environ | (environment or {})
+    return subprocess.run(command(*arguments), env=variables, capture_output=True, text=True, check=False)
 
 
 @contextlib.contextmanager
@@ -152,7 +156,10 @@ def plain_results(pictures: Sequence[Path], models: Sequence[object]) -> pa.Tabl
 @contextlib.contextmanager
 def cluster() -> Iterator[str]:
     """A Ray cluster of one node with two CPUs on this machine; yields its address."""
-    start = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--port", "6399"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--port", str(port)]
     options = ["--num-cpus", "2", "--include-dashboard", "false", "--object-store-memory", "100000000"]
     environment = os.environ | ENVIRONMENT | LOOPBACK_ONLY
     with subprocess.Popen(
@@ -161,7 +168,7 @@ def cluster() -> Iterator[str]:
         assert head.stdout is not None
         try:
             assert any("Ray runtime started" in line for line in head.stdout)
-            yield "127.0.0.1:6399"
+            yield f"127.0.0.1:{port}"
         finally:
             head.terminate()
             head.communicate()

@@ -24,6 +24,8 @@ from running_jobs import (
     wait_for_parts,
 )
 
+from fer_edge.bulk.ray_workers import LOOPBACK_ONLY
+
 # 127.0.0.1 as IPv4, and as IPv4 within IPv6; the byte order is that of /proc/net.
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
 WORKERS = ("--workers", 2, "--block", 2)
@@ -52,7 +54,8 @@ def test_killed_workers(folder: Path, models: tuple[object, ...], tmp_path: Path
             kills += 1
         output, errors = job.communicate()
     assert (job.returncode, messages(errors)) == (0, [])
-    assert kills == 6  # three times with its block, three times alone
+    # Three times alone; before that with its block, which may also have waited at another one that was killed.
+    assert 4 <= kills <= 6
     assert "11 inputs" in output
     results = read(out)
     expected = plain_results(sorted(folder.iterdir()), models)
@@ -113,7 +116,9 @@ def test_a_killed_job_goes_on(folder: Path, models: tuple[object, ...], tmp_path
 def test_a_job_on_a_cluster(folder: Path, models: tuple[object, ...], tmp_path: Path) -> None:
     out = tmp_path / "results.parquet"
     with cluster() as address:
-        done = run_job(folder, "--out", out, *models, *WORKERS, "--address", address)
+        # Else Ray takes 127.0.0.1 for the machine's other address, at which this cluster does not listen.
+        job = (folder, "--out", out, *models, *WORKERS, "--address", address)
+        done = run_job(*job, environment=LOOPBACK_ONLY)
     assert (done.returncode, messages(done.stderr)) == (0, [])
     assert read(out).equals(plain_results(sorted(folder.iterdir()), models))
 
