@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fer_edge.models import ModelError
 
 # A unit whose worker dies is done again this many times, before its inputs are done one by one.
 RETRIES = 2
+STARTS = 4
 # Only results pass through Ray's store of objects; this is the least that it accepts, rounded up.
 STORE_BYTES = 100 << 20
 # Read by Ray when it is imported: no statistics of use, no progress bars, no warning about a future default.
@@ -46,6 +48,7 @@ def ray_session(address: str | None, cpus: int) -> Iterator[int]:
     Raises:
         ImportError: Ray is missing.
         ConnectionError: there is no cluster at the address.
+        TimeoutError: Ray does not start.
     """
     os.environ.update(ENVIRONMENT if address else ENVIRONMENT | LOOPBACK_ONLY)
     try:
@@ -58,7 +61,7 @@ def ray_session(address: str | None, cpus: int) -> Iterator[int]:
         options |= {"num_cpus": cpus, "num_gpus": 0, "include_dashboard": False}
         options["object_store_memory"] = STORE_BYTES
     with _quiet_stderr():
-        ray.init(address or "local", **options)
+        _start(partial(ray.init, address or "local", **options))
         try:
             _silence(logging.getLogger("ray"), logging.getLogger("ray.data"))
             # After ray.init, which takes over SIGTERM.
@@ -66,6 +69,19 @@ def ray_session(address: str | None, cpus: int) -> Iterator[int]:
                 yield int(ray.cluster_resources().get("CPU", 0))
         finally:
             ray.shutdown()
+
+
+def _start(init: Callable[[], object], attempts: int = STARTS) -> None:
+    """Starts Ray; on a busy machine its own processes may need longer than the 30 s that it waits for them."""
+    try:
+        init()
+    except Exception as error:
+        # Ray raises no narrower class in this case.
+        if type(error) is not Exception:
+            raise
+        if attempts == 1:
+            raise TimeoutError(f"Ray did not start: {error}") from error
+        _start(init, attempts - 1)
 
 
 def tables_of_units(
@@ -104,7 +120,8 @@ def _one_by_one(
     message = f"the process that read it was killed {RETRIES + 1} times; is it damaged, or too large?"
     parts: dict[int, list[pa.Table]] = {}
     for n, (number, single) in enumerate(owners):
-        parts.setdefault(number, []).append(tables.get(n) or failed(single, message, schema))
+        table = tables[n] if n in tables else failed(single, message, schema)
+        parts.setdefault(number, []).append(table)
     for number, part in parts.items():
         yield number, pa.concat_tables(part)
 

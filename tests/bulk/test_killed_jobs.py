@@ -54,7 +54,7 @@ def test_killed_workers(folder: Path, models: tuple[object, ...], tmp_path: Path
             kills += 1
         output, errors = job.communicate()
     assert (job.returncode, messages(errors)) == (0, [])
-    # Three times alone; before that with its block, which may also have waited at another one that was killed.
+    # Three times alone; before that in its block, which may have waited for the other one that was killed.
     assert 4 <= kills <= 6
     assert "11 inputs" in output
     results = read(out)
