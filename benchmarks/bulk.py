@@ -6,6 +6,7 @@ pictures without start and end, and the rest is the start and end. It needs the 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import skimage.data
@@ -23,8 +25,17 @@ from fer_edge.bulk.job import FOR_PICTURES
 from fer_edge.context import context
 from fer_edge.pictures.read_picture import read_picture
 
+# Between two looks at the CPU time of processes.
+SAMPLE_S = 0.05
 # More than this is not the program, but its neighbours.
 QUIET_LOAD = 1.0
+
+
+class Seconds(NamedTuple):
+    """A time by the clock, and the time that processors worked."""
+
+    wall: float
+    cpu: float
 
 
 def write_pictures(folder: Path, count: int) -> list[Path]:
@@ -37,61 +48,75 @@ def write_pictures(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def loop_seconds(paths: list[Path]) -> float:
-    """Seconds of a plain loop, without its start."""
+def time_of_loop(paths: list[Path]) -> Seconds:
+    """Times a plain loop, without its start."""
     with Recognizer(threads=1, **FOR_PICTURES) as recognizer:
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         for path in paths:
             recognizer(read_picture(path).pixels)
-        return time.perf_counter() - start
+        return Seconds(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def job_seconds(folder: Path, workers: int) -> float:
-    """Seconds of a whole job."""
+def time_of_job(folder: Path, workers: int) -> Seconds:
+    """Times a whole job, with all of its processes."""
     with tempfile.TemporaryDirectory() as output:
-        command = [sys.executable, "-m", "fer_edge.bulk", str(folder), "--out", f"{output}/results.parquet"]
-        start = time.perf_counter()
-        subprocess.run([*command, "--workers", str(workers)], check=True, stdout=subprocess.PIPE)
-        return time.perf_counter() - start
+        options = ["--out", f"{output}/results.parquet", "--workers", str(workers)]
+        start, cpu = time.perf_counter(), dict[int, float]()
+        command = [sys.executable, "-m", "fer_edge.bulk", str(folder), *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as job:
+            while job.poll() is None:
+                cpu |= _cpu_seconds(job.pid)
+                time.sleep(SAMPLE_S)
+        if job.returncode:
+            raise RuntimeError(f"the job failed with exit code {job.returncode}")
+        return Seconds(time.perf_counter() - start, sum(cpu.values()))
 
 
-def measure(count: int, repeats: int) -> dict[str, object]:
-    """Milliseconds a picture of the loop and of jobs, and seconds of the start and end of a job."""
+def _cpu_seconds(process: int) -> dict[int, float]:
+    """CPU time of a process and of all below it, by their numbers."""
+    found, waiting = dict[int, float](), [process]
+    while waiting:
+        number = waiting.pop()
+        # It may end while it is looked at.
+        with contextlib.suppress(OSError):
+            columns = Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+            found[number] = (int(columns[11]) + int(columns[12])) / os.sysconf("SC_CLK_TCK")
+            for thread in Path(f"/proc/{number}/task").iterdir():
+                waiting += map(int, (thread / "children").read_text(encoding="utf-8").split())
+    return found
+
+
+def measure(count: int, repeats: int) -> dict[str, Any]:
+    """Times the loop and jobs of 1 worker and of one for each core."""
     cores = len(os.sched_getaffinity(0))
-    loop: list[float] = []
-    jobs: dict[int, list[tuple[float, float]]] = {workers: [] for workers in sorted({1, cores})}
+    loop: list[Seconds] = []
+    jobs: dict[int, list[tuple[Seconds, Seconds]]] = {workers: [] for workers in sorted({1, cores})}
     with tempfile.TemporaryDirectory() as temporary:
         few, many = Path(temporary, "few"), Path(temporary, "many")
         paths = write_pictures(few, count)
         write_pictures(many, 2 * count)
         # Interleaved, so that a change of the machine's speed meets all alike.
         for _ in range(repeats):
-            loop.append(1e3 * loop_seconds(paths) / count)
+            loop.append(time_of_loop(paths))
             for workers, times in jobs.items():
-                short, long = job_seconds(few, workers), job_seconds(many, workers)
-                times.append((1e3 * (long - short) / count, 2 * short - long))
-    return {
-        "pictures": count,
-        "loop_ms": loop,
-        "jobs": {workers: {"ms": list(a), "start_s": list(b)} for workers, (a, b) in _columns(jobs).items()},
-        "context": context(),
-    }
+                times.append((time_of_job(few, workers), time_of_job(many, workers)))
+    return {"pictures": count, "loop": loop, "jobs": jobs, "context": context()}
 
 
-def _columns(jobs: dict[int, list[tuple[float, float]]]) -> dict[int, tuple[tuple[float, ...], ...]]:
-    return {workers: tuple(zip(*times, strict=True)) for workers, times in jobs.items()}
-
-
-def table(result: dict[str, object]) -> str:
+def table(result: dict[str, Any]) -> str:
     """The figures as Markdown: medians, and the range in brackets."""
-    loop = statistics.median(result["loop_ms"])
-    lines = ["| | ms a picture | beside the loop | start and end, s |", "| --- | --- | --- | --- |"]
-    lines.append(f"| plain loop | {_shown(result['loop_ms'])} | | |")
-    for workers, job in result["jobs"].items():
-        name = f"job, {workers} worker{'s' * (workers > 1)}"
-        factor = f"{loop / statistics.median(job['ms']):.2f} times as fast"
-        lines.append(f"| {name} | {_shown(job['ms'])} | {factor} | {_shown(job['start_s'])} |")
-    return "\n".join(lines)
+    per_picture = 1e3 / result["pictures"]
+    head = ["", "ms a picture", "CPU ms a picture", "start and end, s", "start and end, CPU s"]
+    loop = [[per_picture * value for value in column] for column in zip(*result["loop"], strict=True)]
+    lines = [head, ["---"] * len(head), ["plain loop", *map(_shown, loop), "", ""]]
+    for workers, times in result["jobs"].items():
+        cells = [
+            _shown([per_picture * (long[column] - short[column]) for short, long in times])
+            for column in range(2)
+        ]
+        cells += [_shown([2 * short[column] - long[column] for short, long in times]) for column in range(2)]
+        lines.append([f"job, {workers} worker{'s' * (workers > 1)}", *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _shown(values: list[float]) -> str:

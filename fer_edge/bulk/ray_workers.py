@@ -72,7 +72,7 @@ def ray_session(address: str | None, cpus: int) -> Iterator[int]:
 
 
 def _start(init: Callable[[], object], attempts: int = STARTS) -> None:
-    """Starts Ray; on a busy machine its own processes may need longer than the 30 s that it waits for them."""
+    """Starts Ray; on a busy machine its processes may need longer than the 30 s that it waits for them."""
     try:
         init()
     except Exception as error:
