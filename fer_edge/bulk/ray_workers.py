@@ -174,12 +174,14 @@ def _map(
             num_cpus=threads,
             ray_remote_args_fn=lambda: {"max_task_retries": RETRIES},
         )
-    for row in done.iter_rows():
-        if row["failure"] is not None:
-            raise ModelError(row["failure"])
-        if row["bug"] is not None:
-            raise RuntimeError(f"a worker failed:\n{row['bug']}")
-        yield row["number"], _table_from_bytes(row["table"])
+    # With prefetching, a result would wait for the next one before it is written.
+    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        for row in batch.to_pylist():
+            if row["failure"] is not None:
+                raise ModelError(row["failure"])
+            if row["bug"] is not None:
+                raise RuntimeError(f"a worker failed:\n{row['bug']}")
+            yield row["number"], _table_from_bytes(row["table"])
 
 
 def _bytes_from_table(table: pa.Table) -> bytes:
