@@ -86,14 +86,14 @@ class UnitRecognizer:
             try:
                 yield from self._rows_of_picture(name, read_picture(Path(self._folder, path)))
             except BAD_INPUT as error:
-                yield name | {"error": message_of(error)}
+                yield name | {"error": _message(error)}
 
     def _rows_of_parquet(self, unit: ParquetRows) -> Rows:
         rows = _encoded_pictures(Path(self._folder, unit.path), unit)
         for index in range(unit.start, unit.start + unit.count):
             name: dict[str, object] = unit.first() | {"index": index}
             try:
-                data = next(rows)
+                data = next(rows, b"")
             except (OSError, pa.ArrowException) as error:
                 # The generator has ended: the rest of the unit cannot be read either.
                 message = f"cannot be read as Parquet: {str(error).splitlines()[0]}"
@@ -105,7 +105,7 @@ class UnitRecognizer:
                     raise ValueError("is null")
                 yield from self._rows_of_picture(name, picture_from_bytes(data))
             except BAD_INPUT as error:
-                yield name | {"error": message_of(error)}
+                yield name | {"error": _message(error)}
 
     def _rows_of_picture(self, name: dict[str, object], picture: Picture) -> list[dict[str, Any]]:
         height, width = picture.pixels.shape[:2]
@@ -128,7 +128,11 @@ class UnitRecognizer:
             if not frames:
                 raise ValueError("has no frame that can be read; is it complete?")
         except BAD_INPUT as error:
-            yield name | {"error": message_of(error).removeprefix(f"{path} ")}
+            yield name | {"error": _message(error).removeprefix(f"{path} ")}
+
+
+def _message(error: Exception) -> str:
+    return message_of(error) or "is too large for the memory"
 
 
 def failed(unit: Unit, message: str, schema: pa.Schema) -> pa.Table:
