@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import secrets
 import sys
 import traceback
 import warnings
@@ -50,7 +51,10 @@ def ray_session(address: str | None, cpus: int) -> Iterator[int]:
         ConnectionError: there is no cluster at the address.
         TimeoutError: Ray does not start.
     """
-    os.environ.update(ENVIRONMENT if address else ENVIRONMENT | LOOPBACK_ONLY)
+    os.environ.update(ENVIRONMENT)
+    if address is None:
+        # A secret of this job, which Ray would else keep in a file of the user.
+        os.environ.update(LOOPBACK_ONLY | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
     try:
         import ray
         import ray.data

@@ -170,5 +170,7 @@ def cluster() -> Iterator[str]:
             assert any("Ray runtime started" in line for line in head.stdout)
             yield f"127.0.0.1:{port}"
         finally:
-            head.terminate()
+            # Asked to end, Ray would wait half a minute for its work.
+            for process in descendants(head.pid):
+                os.kill(process, signal.SIGKILL)
             head.communicate()

@@ -123,7 +123,11 @@ def test_a_job_on_a_cluster(folder: Path, models: tuple[object, ...], tmp_path: 
     assert read(out).equals(plain_results(sorted(folder.iterdir()), models))
 
 
-def test_sigterm_ends_a_job(folder: Path, models: tuple[object, ...], tmp_path: Path) -> None:
+def test_sigterm_ends_a_job(
+    models: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     waiting = PictureInPipe(tmp_path / "waiting.png")
     with started_job(waiting.path, "--out", tmp_path / "r.parquet", *models, "--workers", 1) as job:
         waiting.wait_for_reader(job)
@@ -131,6 +135,7 @@ def test_sigterm_ends_a_job(folder: Path, models: tuple[object, ...], tmp_path: 
         job.terminate()
         assert job.wait() == 143
         _wait_until_gone(processes)
+    assert not (tmp_path / "home" / ".ray").exists()
 
 
 @pytest.fixture(autouse=True)
