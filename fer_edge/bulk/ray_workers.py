@@ -4,11 +4,10 @@ import logging
 import os
 import pickle
 import secrets
-import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,10 +63,9 @@ def ray_session(address: str | None, cpus: int) -> Iterator[int]:
     if address is None:
         options |= {"num_cpus": cpus, "num_gpus": 0, "include_dashboard": False}
         options["object_store_memory"] = STORE_BYTES
-    with _quiet_stderr():
+    with _quiet():
         _start(partial(ray.init, address or "local", **options))
         try:
-            _silence(logging.getLogger("ray"), logging.getLogger("ray.data"))
             # After ray.init, which takes over SIGTERM.
             with graceful_stop():
                 yield int(ray.cluster_resources().get("CPU", 0))
@@ -201,25 +199,15 @@ def _table_from_bytes(data: bytes) -> pa.Table:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Within it, what native code writes to stderr is dropped; Ray also has it in its log files."""
-    ours, saved = sys.stderr, os.dup(2)
-    with (
-        Path(os.devnull).open("wb") as nothing,
-        os.fdopen(saved, "w", buffering=1, errors="backslashreplace") as kept,
-    ):
+def _quiet() -> Iterator[None]:
+    """Drops what Ray and native code write to stdout and stderr; it is also in Ray's log files."""
+    # It stays open: Ray's loggers keep it.
+    nothing = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    with redirect_stdout(nothing), redirect_stderr(nothing):
+        saved = os.dup(2)
         os.dup2(nothing.fileno(), 2)
-        sys.stderr = kept
         try:
             yield
         finally:
-            sys.stderr = ours
             os.dup2(saved, 2)
-
-
-def _silence(*loggers: logging.Logger) -> None:
-    """Nothing on the terminal; the handlers that write log files stay."""
-    for logger in loggers:
-        for handler in logger.handlers:
-            if isinstance(handler, logging.StreamHandler):
-                handler.setLevel(logging.CRITICAL + 1)
+            os.close(saved)
