@@ -167,7 +167,10 @@ def cluster() -> Iterator[str]:
     ) as head:
         assert head.stdout is not None
         try:
-            assert any("Ray runtime started" in line for line in head.stdout)
+            lines: list[str] = []
+            while not lines or "Ray runtime started" not in lines[-1]:
+                lines.append(head.stdout.readline())
+                assert lines[-1], "".join(lines)
             yield f"127.0.0.1:{port}"
         finally:
             # Asked to end, Ray would wait half a minute for its work.
