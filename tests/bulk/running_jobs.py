@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from fer_edge.bulk.job import FOR_PICTURES
-from fer_edge.bulk.ray_workers import ENVIRONMENT, LOOPBACK_ONLY
+from fer_edge.bulk.ray_workers import ENVIRONMENT, LOOPBACK_ONLY, STARTS
 from fer_edge.bulk.recognize import UnitRecognizer
 from fer_edge.bulk.units import PictureFiles
 
@@ -159,21 +159,32 @@ def cluster() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    # Like a job: Ray waits for its own processes only 30 s, which a busy machine may need.
+    for attempt in range(STARTS):
+        head = _started_head(port)
+        if _says_that_it_runs(head):
+            break
+        head.communicate()
+        assert attempt < STARTS - 1, "Ray did not start"
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        # Asked to end, Ray would wait half a minute for its work.
+        for process in descendants(head.pid):
+            os.kill(process, signal.SIGKILL)
+        head.communicate()
+
+
+def _started_head(port: int) -> subprocess.Popen[str]:
     start = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--port", str(port)]
     options = ["--num-cpus", "2", "--include-dashboard", "false", "--object-store-memory", "100000000"]
     environment = os.environ | ENVIRONMENT | LOOPBACK_ONLY
-    with subprocess.Popen(
+    return subprocess.Popen(
         [*start, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as head:
-        assert head.stdout is not None
-        try:
-            lines: list[str] = []
-            while not lines or "Ray runtime started" not in lines[-1]:
-                lines.append(head.stdout.readline())
-                assert lines[-1], "".join(lines)
-            yield f"127.0.0.1:{port}"
-        finally:
-            # Asked to end, Ray would wait half a minute for its work.
-            for process in descendants(head.pid):
-                os.kill(process, signal.SIGKILL)
-            head.communicate()
+    )
+
+
+def _says_that_it_runs(head: subprocess.Popen[str]) -> bool:
+    assert head.stdout is not None
+    # readline, because iteration would wait for more lines.
+    return any("Ray runtime started" in line for line in iter(head.stdout.readline, ""))
