@@ -3,18 +3,16 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from fer_edge.bulk.job import FOR_PICTURES
-from fer_edge.bulk.ray_workers import ENVIRONMENT, LOOPBACK_ONLY, STARTS
 from fer_edge.bulk.recognize import UnitRecognizer
 from fer_edge.bulk.units import PictureFiles
 
@@ -27,12 +25,9 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "fer_edge.bulk", *map(str, arguments)]
 
 
-def run_job(
-    *arguments: object, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Runs a job to its end, with further environment variables."""
-    variables = os.environ | (environment or {})
-    return subprocess.run(command(*arguments), env=variables, capture_output=True, text=True, check=False)
+def run_job(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs a job to its end."""
+    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
 
 
 @contextlib.contextmanager
@@ -151,40 +146,3 @@ def plain_results(pictures: Sequence[Path], models: Sequence[object]) -> pa.Tabl
     settings = {"model": models[1], "detector": models[3], "threads": None}
     recognize = UnitRecognizer(settings, FOR_PICTURES, ".", {})
     return recognize(PictureFiles(tuple(map(str, pictures))))
-
-
-@contextlib.contextmanager
-def cluster() -> Iterator[str]:
-    """A Ray cluster of one node with two CPUs on this machine; yields its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # Like a job: Ray waits for its own processes only 30 s, which a busy machine may need.
-    for attempt in range(STARTS):
-        head = _started_head(port)
-        if _says_that_it_runs(head):
-            break
-        head.communicate()
-        assert attempt < STARTS - 1, "Ray did not start"
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        # Asked to end, Ray would wait half a minute for its work.
-        for process in descendants(head.pid):
-            os.kill(process, signal.SIGKILL)
-        head.communicate()
-
-
-def _started_head(port: int) -> subprocess.Popen[str]:
-    start = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--port", str(port)]
-    options = ["--num-cpus", "2", "--include-dashboard", "false", "--object-store-memory", "100000000"]
-    environment = os.environ | ENVIRONMENT | LOOPBACK_ONLY
-    return subprocess.Popen(
-        [*start, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def _says_that_it_runs(head: subprocess.Popen[str]) -> bool:
-    assert head.stdout is not None
-    # readline, because iteration would wait for more lines.
-    return any("Ray runtime started" in line for line in iter(head.stdout.readline, ""))

@@ -12,7 +12,6 @@ import pytest
 from running_jobs import (
     INTERVAL_S,
     PictureInPipe,
-    cluster,
     descendants,
     is_running,
     listening_addresses,
@@ -23,8 +22,6 @@ from running_jobs import (
     started_job,
     wait_for_parts,
 )
-
-from fer_edge.bulk.ray_workers import LOOPBACK_ONLY
 
 # 127.0.0.1 as IPv4, and as IPv4 within IPv6; the byte order is that of /proc/net.
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
@@ -112,16 +109,6 @@ def test_a_killed_job_goes_on(folder: Path, models: tuple[object, ...], tmp_path
     again = run_job(*arguments)
     assert (again.returncode, again.stderr) == (0, "")
     assert out.stat() == before
-
-
-def test_a_job_on_a_cluster(folder: Path, models: tuple[object, ...], tmp_path: Path) -> None:
-    out = tmp_path / "results.parquet"
-    with cluster() as address:
-        # Else Ray takes 127.0.0.1 for the machine's other address, at which this cluster does not listen.
-        job = (folder, "--out", out, *models, *WORKERS, "--address", address)
-        done = run_job(*job, environment=LOOPBACK_ONLY)
-    assert (done.returncode, messages(done.stderr)) == (0, [])
-    assert read(out).equals(plain_results(sorted(folder.iterdir()), models))
 
 
 def test_sigterm_ends_a_job(
