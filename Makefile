@@ -8,7 +8,7 @@ LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]=
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench bench-documents documents soak test-cuda bench-cuda clean test-browser
+.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench bench-documents documents soak test-cuda bench-cuda clean test-browser test-bulk
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-engines    NVIDIA's parser, builder and bindings; needs no GPU, downloads 150 MB"
 	@echo "make test-pycuda    the GPU's memory and graphs on the real pycuda; needs no GPU, builds for minutes"
 	@echo "make test-browser    the live page in Chromium, which root gets from apt-get if it is missing"
+	@echo "make test-bulk     bulk jobs on a real Ray whose processes are killed; Triton's published schema"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
 	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
@@ -118,6 +119,20 @@ test-pycuda: .venv-pycuda/stamp
 test-browser: .venv/browser.stamp
 	$(PY) -m tests.browser.chromium
 	$(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile -m browser tests/browser
+# Ray and pyarrow, and the schema of Triton's configurations, in an environment of its own on top of .venv. Of
+# tritonclient only that one module is used; its other requirements are older than what .venv has.
+BULK_PY := .venv-bulk/bin/python
+BULK_PIP := $(BULK_PY) -m pip --disable-pip-version-check --quiet install
+.venv-bulk/stamp: Makefile .venv/test.stamp
+	$(PY) -m venv --clear .venv-bulk
+	$(PY) -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
+	  > $$($(BULK_PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth
+	$(BULK_PIP) 'ray[data]==2.60.0' pyarrow
+	$(BULK_PIP) --no-deps tritonclient==2.73.0
+	@touch $@
+
+test-bulk: .venv-bulk/stamp
+	$(BULK_PY) -m pytest tests/bulk
 
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa

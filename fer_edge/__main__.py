@@ -5,22 +5,24 @@ This module imports nothing that takes time, because what Python does before `ma
 
 import os
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 INTERRUPTED = 130
 
 
-def main() -> int:
-    """Runs the command line and returns the exit code of the process."""
+def main(command_line: Callable[[], int] | None = None) -> int:
+    """Runs a command line, by default that of `fer-edge`, and returns the exit code of the process."""
+    command_line = command_line or _command_line
     try:
         import signal
 
         # Where the caller ignores Ctrl-C (a background job of a shell script), it stays ignored.
         if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            return _command_line()
+            return command_line()
         signal.signal(signal.SIGINT, _on_interrupt)
         try:
-            return _command_line()
+            return command_line()
         finally:
             # The work is done and written; Python only frees its memory now.
             signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -117,6 +117,7 @@ class Recognizer:
         self._reader = ExpressionReader(self._networks.expression, self._model, limits)
         self._luma = ThreadBuffer(np.uint8)
         self._calls = RunningCalls()
+        # A relative path would be another file after os.chdir.
         self._settings |= {
             "model": models.absolute(model),
             "detector": models.absolute(detector),

@@ -52,7 +52,7 @@ def _files_from_argument(argument: str) -> tuple[list[Path], dict[Path, str]]:
             raise ValueError("no pictures in this folder (for its subfolders: FOLDER/'**/*.jpg')")
         return found, left_out
     if any(sign in argument for sign in "*?[") and not path.exists():
-        folder, pattern = _split_glob(path)
+        folder, pattern = split_glob(path)
         found = sorted(p for p in folder.glob(str(pattern)) if p.is_file())
         if not found:
             raise ValueError("no file matches")
@@ -93,7 +93,7 @@ def _left_out(pictures: dict[Path, str]) -> str:
     return f"OpenCV cannot read {', '.join(names[:MAX_NAMES])}{more} ({kinds}); convert them to JPEG or PNG"
 
 
-def _split_glob(path: Path) -> tuple[Path, Path]:
+def split_glob(path: Path) -> tuple[Path, Path]:
     """The longest start of a glob that is a folder as it stands, and the rest; its name may have brackets."""
     parts = path.parts
     for count in range(len(parts) - 1, 0, -1):

@@ -8,6 +8,7 @@ command; it is imported only after a failure, because reading the metadata takes
 import contextlib
 import importlib
 import io
+import os
 import sys
 import threading
 from typing import Any
@@ -15,6 +16,9 @@ from typing import Any
 # import name -> an attribute that every working copy has. The folder of an uninstalled copy imports without
 # an error, as an empty namespace package.
 ATTRIBUTES = {"cv2": "imdecode", "onnxruntime": "InferenceSession", "numpy": "ndarray"}
+# Variables that a library reads when it is imported. ONNX Runtime 1.32 would write an identifier and
+# statistics of use into the user's cache folder, to send them.
+ENVIRONMENT = {"onnxruntime": {"ORT_DISABLE_TELEMETRY": "1"}}
 _importing = threading.Lock()
 
 
@@ -47,6 +51,8 @@ def attempt(name: str) -> tuple[Any, str]:
 
 def _imported(name: str) -> Any:
     """Imports a module without NumPy's forty lines on stderr about a module that was built for NumPy 1."""
+    for variable, value in ENVIRONMENT.get(name, {}).items():
+        os.environ.setdefault(variable, value)
     printed = io.StringIO()
     # redirect_stderr of two threads would restore each other's stream.
     with _importing, contextlib.redirect_stderr(printed):

@@ -43,9 +43,14 @@ def read_picture(path: Path) -> Picture:
     # Not cv2.imread: it cannot open names outside the system's code page and gives no reason for a failure.
     # Not numpy.fromfile: it cannot read a pipe.
     data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+    return picture_from_bytes(data, path.suffix)
+
+
+def picture_from_bytes(data: bytes, ending: str = "") -> Picture:
+    """Returns the picture that a file with this content and ending of its name holds; see read_picture."""
     if not data:
         raise ValueError("is empty (0 bytes)")
-    if kind := unreadable_format(data[:HEAD_BYTES], path.suffix):
+    if kind := unreadable_format(data[:HEAD_BYTES], ending):
         raise ValueError(f"is a {kind} picture, which OpenCV cannot read; convert it to JPEG or PNG")
     header = header_from_file(data)
     if header.refusal:

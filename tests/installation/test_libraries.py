@@ -1,5 +1,6 @@
 """A library that cannot be used is one ImportError with the reason and the command that mends it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -96,3 +97,12 @@ def test_the_public_doors_raise_it(tmp_path: Path, module: str, code: str) -> No
     assert last.startswith("ImportError: ")
     assert f"{module} cannot be imported ({tmp_path / module / '__init__.py'} has no {module}." in last
     assert "; pip install " in last
+
+
+def test_onnx_runtime_keeps_no_statistics_of_use(tmp_path: Path) -> None:
+    # Release 1.32 writes into the user's cache folder as soon as it is imported.
+    unset = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    variables = {name: value for name, value in os.environ.items() if name not in unset}
+    script = "from fer_edge.installation import libraries; libraries.load('onnxruntime')"
+    subprocess.run([sys.executable, "-c", script], env=variables | {"HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
