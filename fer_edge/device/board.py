@@ -54,10 +54,8 @@ def read_memory_gib(files: Files) -> float | None:
 
 def _processor(compatible: str, model: str) -> tuple[str, int | None]:
     for name, (generation, capability) in PROCESSORS.items():
-        # Makers of carrier boards write their own model; the processor is always NVIDIA's.
-        if f"nvidia,{name}" in compatible.splitlines() or f"Jetson AGX {generation}" in model:
-            return generation, capability
-        if f"Jetson {generation}" in model:
+        # Makers of carrier boards write their own model; the name of the processor is always NVIDIA's.
+        if f"nvidia,{name}" in compatible.splitlines() or re.search(f"Jetson (AGX )?{generation}", model):
             return generation, capability
     return "", None
 
