@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The tests of the runtime in an emulated aarch64 system: Debian, the wheels of the package index for aarch64, and
-# the package compiled there. Then the same picture must get the same labels as on this machine.
+# The tests of the runtime in an emulated aarch64 system: Debian's Python, the wheels of the package index for
+# aarch64, and the package with its NEON target. Then a picture must get the labels that this machine gives it.
 #
 #   tests/environments/aarch64.sh PYTHON PICTURE
 #
-# PYTHON has the package and the tests' libraries on this machine. Needs root, because it makes a system in a folder
-# (build/aarch64) and enters it. Each step that is done leaves a stamp, so that the next run goes on from there.
+# PYTHON has the package and the tests' libraries on this machine. Needs root, because it changes into the other
+# system, in build/aarch64. Each step that is done leaves a stamp, so that the next run goes on from there.
 set -euo pipefail
 python=$1
 picture=$2
@@ -13,20 +13,20 @@ cd "$(dirname "$0")/../.."
 here=$PWD/build/aarch64
 system=$here/system
 qemu=/usr/bin/qemu-aarch64-static
-# Of the release of Debian, whose Python is 3.11.
+# Its Python is 3.11.
 release=bookworm
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-wheels=(numpy onnxruntime opencv-python-headless onnx pytest pytest-xdist hypothesis setuptools pybind11)
-# From tests/: what runs on the CPU and is quick in an emulator, ten to twenty times as slow.
-tests=(ops backends/test_ort.py device test_recognizer.py test_image.py test_align.py test_preprocess.py
-  cli/test_predict.py cli/test_doctor.py)
+wheels=(numpy onnxruntime opencv-python-headless onnx pytest hypothesis)
+# From tests/: what is quick in an emulator, which is ten to twenty times as slow. The kernels: make test-neon.
+tests=(ops/test_dispatch.py ops/test_decode_faces.py backends/test_ort.py test_recognizer.py test_image.py test_align.py test_preprocess.py
+  cli/test_predict.py)
 
 need() {
   if [ "$(id -u)" != 0 ]; then
     echo "make test-aarch64 must be run as root: it makes a Debian system and changes into it" >&2
     exit 2
   fi
-  for command in debootstrap "$qemu"; do
+  for command in debootstrap aarch64-linux-gnu-g++ "$qemu"; do
     if ! command -v "$command" > /dev/null; then
       echo "$command is missing: apt-get install debootstrap qemu-user-static g++-aarch64-linux-gnu" >&2
       exit 2
@@ -46,7 +46,7 @@ once() {
   fi
 }
 
-# The kernel starts programs for aarch64 with the emulator. F: it is opened now, so that a chroot needs no copy.
+# The kernel starts programs for aarch64 with the emulator. F: it is opened now, so that the system needs no copy.
 register_emulator() {
   local folder=/proc/sys/fs/binfmt_misc
   [ -e $folder/register ] || mount -t binfmt_misc binfmt_misc $folder
@@ -57,61 +57,51 @@ register_emulator() {
   fi
 }
 
+# The files of the packages. Their scripts are not run, because Python needs none of what they set up, and they are
+# most of the time that a complete system takes in an emulator.
 unpack_debian() {
   rm -rf "$system"
-  debootstrap --foreign --arch=arm64 --variant=minbase --include=g++,python3-dev "$release" "$system" "$mirror"
-}
-
-# Runs a command in the system, with its own /proc and /dev, which end with it.
-inside() {
-  # shellcheck disable=SC2016
-  unshare --mount --propagation private sh -c '
-    mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" &&
-    exec chroot "$0" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
-      PYTHONPATH=/wheels PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$@"' "$system" "$@"
-}
-
-configure_debian() {
-  inside /debootstrap/debootstrap --second-stage
+  debootstrap --foreign --arch=arm64 --variant=minbase --include=python3,libpython3-dev "$release" "$system" "$mirror"
+  for package in "$system"/var/cache/apt/archives/*.deb; do
+    dpkg-deb --fsys-tarfile "$package" | tar --extract --keep-directory-symlink --directory "$system"
+  done
 }
 
 # This machine's pip unpacks the wheels for aarch64: the same files as in the emulator, ten times as fast.
 install_wheels() {
   rm -rf "$system/wheels"
-  local platforms=()
+  local platforms=(--platform manylinux2014_aarch64)
   for glibc in 17 24 26 27 28 31 34 35; do
     platforms+=(--platform "manylinux_2_${glibc}_aarch64")
   done
   "$python" -m pip --disable-pip-version-check --quiet install --target "$system/wheels" --only-binary :all: \
-    --implementation cp --python-version 3.11 "${platforms[@]}" --platform manylinux2014_aarch64 "${wheels[@]}"
+    --implementation cp --python-version 3.11 "${platforms[@]}" "${wheels[@]}"
 }
 
-# As a user installs it, by the compiler of the system.
 compile_package() {
-  rm -rf "$system/source" "$system/installed"
-  mkdir "$system/source"
-  git ls-files csrc fer_edge pyproject.toml setup.py MANIFEST.in README.md LICENSE |
-    tar --create --files-from=- | tar --extract --directory "$system/source"
-  inside sh -c 'cd /source && python3 setup.py --quiet build --build-lib /installed'
+  rm -rf "$system/package"
+  "$python" -m tests.environments.cross_build "$system" "$system/package"
 }
 
 copy_tests() {
-  rm -rf "$system/tests"
-  mkdir "$system/tests"
-  git ls-files tests pyproject.toml | tar --create --files-from=- | tar --extract --directory "$system/tests"
-  cp "$picture" "$system/tests/picture.png"
+  rm -rf "$system/checkout"
+  mkdir "$system/checkout"
+  git ls-files tests pyproject.toml | tar --create --files-from=- | tar --extract --directory "$system/checkout"
+  cp "$picture" "$system/checkout/picture.png"
 }
 
-run_tests() {
-  local paths=("${tests[@]/#/tests/}")
-  inside env PYTHONPATH=/installed:/wheels sh -c 'cd /tests && exec python3 "$@"' python3 \
-    -m pytest -p no:cacheprovider -m 'not slow and not fuzz' --durations=5 "${paths[@]}"
+# Runs Python in the system, with this machine's /proc, /dev and /sys, which end with it.
+inside() {
+  # shellcheck disable=SC2016
+  unshare --mount --propagation private sh -c '
+    mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && mount --rbind /sys "$0/sys" &&
+    exec chroot "$0" env -i --chdir=/checkout PATH=/usr/bin:/bin HOME=/root LC_ALL=C.UTF-8 \
+      PYTHONPATH=/package:/wheels OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python3 "$@"' "$system" "$@"
 }
 
 compare_labels() {
-  local program=tests/environments/picture_labels.py
   "$python" -m tests.environments.picture_labels "$picture" > "$here/labels-here.json"
-  inside env PYTHONPATH=/installed:/wheels:/tests python3 "/tests/$program" /tests/picture.png > "$here/labels-aarch64.json"
+  inside -m tests.environments.picture_labels picture.png > "$here/labels-aarch64.json"
   "$python" -m tests.environments.same_labels "$here/labels-here.json" "$here/labels-aarch64.json"
 }
 
@@ -119,9 +109,8 @@ need
 mkdir -p "$here"
 register_emulator
 once unpack_debian "$release"
-once configure_debian "$release"
 once install_wheels "${wheels[*]}"
-once compile_package "$(git ls-files -s csrc fer_edge setup.py pyproject.toml | sha256sum)"
+once compile_package "$(git ls-files -z csrc fer_edge setup.py pyproject.toml | xargs -0 cat | sha256sum)"
 copy_tests
-run_tests
 compare_labels
+inside -m pytest -p no:cacheprovider -m 'not slow and not fuzz' --durations=5 "${tests[@]/#/tests/}"
