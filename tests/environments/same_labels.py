@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 BOX_LIMIT_PX = 0.01
-PROBABILITY_LIMITS = {"tkfnet-nano": 0.02, "tkfnet-nano-float32": 1e-4}
+PROBABILITY_LIMITS = {"tkfnet-nano": 0.01, "tkfnet-nano-float32": 1e-4}
 
 
 def main() -> None:
