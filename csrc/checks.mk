@@ -21,9 +21,14 @@ $(CHECKS)/sanitized: $(CHECKED)
 $(CHECKS)/aarch64: $(CHECKED)
 	CXX="$(AARCH64_CXX)" CXXFLAGS="-O3 -static" csrc/checks/build.sh $@ $(ARM_TARGETS)
 
-.PHONY: sanitize test-aarch64
+.PHONY: sanitize test-neon test-aarch64
 sanitize: $(CHECKS)/sanitized $(CHECKS)/cases.bin
 	$^
 
-test-aarch64: $(CHECKS)/aarch64 $(CHECKS)/cases.bin
+test-neon: $(CHECKS)/aarch64 $(CHECKS)/cases.bin
 	$(QEMU_AARCH64) $^
+
+# The runtime in an emulated system. Needs root and downloads a Debian, so that CI does not run it.
+test-aarch64: test-neon .venv/test.stamp
+	@$(COPY_ASTRONAUT)
+	tests/environments/aarch64.sh $(CURDIR)/$(PY) $(ASTRONAUT)

@@ -88,7 +88,8 @@ class OrtBackend(SamplesOnCpu):
         try:
             self._session: Any = open_session(model.path.read_bytes(), self._threads)
         except _ERRORS as error:
-            raise ModelError(f"onnxruntime {_ort.__version__} cannot load {model.path}: {error}") from error
+            reason = str(error) or "it gives no reason"
+            raise ModelError(f"onnxruntime {_ort.__version__} cannot load {model.path}: {reason}") from error
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)":
             got = ", ".join(f"{i.name}: {i.type}" for i in inputs)

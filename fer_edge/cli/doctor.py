@@ -5,53 +5,62 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Literal
 
 import fer_edge
 from fer_edge import models
+from fer_edge.backends.engines import storage
+from fer_edge.cli.check import Check
+from fer_edge.cli.device_checks import device_checks
+from fer_edge.cli.repair_commands import REINSTALL, RESTORE
+from fer_edge.device.machine import read_machine
 from fer_edge.installation import installed, libraries
 
 SUMS = models.WEIGHTS / "SHA256SUMS"
-ROOT = models.WEIGHTS.parent.parent
-IN_CHECKOUT = (ROOT / "pyproject.toml").exists()
-REINSTALL = f"pip install -e {ROOT}" if IN_CHECKOUT else "pip install --force-reinstall --no-deps fer_edge"
-RESTORE = f"git -C {ROOT} restore fer_edge/weights" if IN_CHECKOUT else REINSTALL
 REQUIRED_MODELS = ("face-luma", "tkfnet-nano")
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding. `fix` is the command that solves a problem.
-
-    With "slow" and "absent" everything works but what the detail says. "double" works here as well, but one
-    distribution has overwritten files of another.
-    """
-
-    name: str
-    state: Literal["ok", "slow", "absent", "double", "missing", "broken"]
-    detail: str
-    fix: str = ""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`doctor` has no arguments."""
+    """Adds the arguments of `doctor`."""
+    parser.add_argument(
+        "--engines", type=Path, metavar="FOLDER", help="look for engines there, not in the user's cache"
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="FOLDER",
+        help="only the GPU of another machine, from a copy of its files: see docs/jetson.md",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints the findings; returns 1 if something is double, missing or broken, else 0."""
+    if options.root is not None:
+        if not options.root.is_dir():
+            print(f"fer-edge: {options.root} is no folder", file=sys.stderr)
+            return 2
+        _show(device_checks(read_machine(options.root), options.engines))
+        return 0
     print(f"fer-edge {fer_edge.__version__} in {models.WEIGHTS.parent}")
-    states = set()
-    for check in _checks():
-        states.add(check.state)
-        print(f"  {check.state:7}  {check.name:12} {check.detail}")
-        if check.fix:
-            print(f"{'':24}fix: {check.fix}")
+    states = _show(_checks())
+    _show(device_checks(read_machine(), options.engines or storage.default_root()))
     if states & {"missing", "broken"}:
         print("would not run")
         return 1
     return max(_start_recognizer(), int("double" in states))
+
+
+def _show(checks: Iterable[Check]) -> set[str]:
+    """Prints findings and returns their states."""
+    states: set[str] = set()
+    for check in checks:
+        states.add(check.state)
+        print(f"  {check.state:7}  {check.name:12} {check.detail}")
+        if check.fix:
+            print(f"{'':24}fix: {check.fix}")
+    return states
 
 
 def _checks() -> Iterator[Check]:

@@ -129,9 +129,11 @@ def test_a_name_in_the_graph_that_is_no_text(
 ) -> None:
     data = write_model(expression_graph(), EXPRESSION_SPEC).read_bytes()
     path = tmp_path / "renamed.onnx"
-    # The error of the engine quotes the unknown operation.
+    # The error of the engine quotes the unknown operation; that of the wheel for aarch64 is empty.
     path.write_bytes(data.replace(b"Flatten", b"Flatt\xff\xfe"))
-    with pytest.raises(ModelError, match=r"cannot load .*renamed\.onnx: 'utf-8' codec can't decode"):
+    with pytest.raises(
+        ModelError, match=r"cannot load .*renamed\.onnx: ('utf-8' codec can't decode|it gives)"
+    ):
         OrtBackend(models.load(path, "expression"), 1)
     assert capfd.readouterr().out == ""
 
