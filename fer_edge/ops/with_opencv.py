@@ -1,9 +1,10 @@
 """The operations by OpenCV's warp and colour conversion, for machines where the extension is not built.
 
 It is much faster than NumPy, and differs from it in one respect: releases of OpenCV round the positions of
-samples differently, the coarsest to 1/32 px (the reference: 1/1024 px). So a sample is taken within MAX_SHIFT_PX
-of the reference's position along each axis, and its grey level differs by at most MAX_SHIFT_PX times the sum of
-the largest differences between horizontal and between vertical neighbours. Luma and faces are equal.
+samples differently, the coarsest to 1/32 px (the reference: 1/1024 px). So a sample is taken within
+MAX_SHIFT_PX of the reference's position along each axis, and its grey level differs by at most MAX_SHIFT_PX
+times the sum of the largest differences between horizontal and between vertical neighbours. Luma and faces
+are equal.
 
 OpenCV is imported on the first call, so that importing fer_edge needs NumPy only.
 """
@@ -118,13 +119,15 @@ def warp_normalize(
 
 def part_from_matrix(matrix: F32, plane: tuple[int, ...], picture: tuple[int, ...]) -> Part | None:
     """The part of a plane [H, W] that a picture [Sh, Sw] reads; None: only the reference can sample it."""
+    lines = matrix.tolist()
     # The last comparison is False for NaN.
-    if 0 in picture or max(picture) > MAX_REACH_PX or not np.abs(matrix).max() < reference.MAX_POSITION:
+    is_real = all(abs(number) < reference.MAX_POSITION for line in lines for number in line)
+    if 0 in picture or max(picture) > MAX_REACH_PX or not is_real:
         return None
     level = reference.level_from_matrix(matrix)
     step = 1 << level
     intervals = []
-    for (along_x, along_y, offset), length in zip(matrix[::-1].tolist(), plane, strict=True):
+    for (along_x, along_y, offset), length in zip(lines[::-1], plane, strict=True):
         across, down = along_x * picture[1], along_y * picture[0]
         first = offset + min(across, 0) + min(down, 0)
         last = offset + max(across, 0) + max(down, 0)
