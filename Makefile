@@ -8,7 +8,7 @@ LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]=
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-isa test-matrix test-installs test-frozen lint faults bench documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-isa test-matrix test-installs test-frozen wheels lint faults bench documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
 	@echo "make test-frozen  applications packed by PyInstaller"
+	@echo "make wheels  the wheels of a release in dist/, for every Python, x86-64 and aarch64"
 	@echo "make lint    ruff, mypy, pyright, clang-format"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
 	@echo "make bench   latency by stage, with its context"
@@ -111,6 +112,21 @@ test-installs: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
 test-frozen: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
 	@$(COPY_ASTRONAUT)
 	$(BUILDER) -m tests.environments.frozen $(ENVIRONMENTS)/dist/*.whl $(ASTRONAUT)
+
+# The wheels of a release, for each Python and architecture; then those that this machine can run are tried.
+# make wheels PYTHONS=3.11 MACHINES=x86_64 builds one.
+RELEASE := .venv-release/bin/python
+PYTHONS := 3.10 3.11 3.12 3.13
+MACHINES := x86_64 aarch64
+.venv-release/stamp: Makefile
+	$(PYTHON) -m venv --clear .venv-release
+	$(RELEASE) -m pip --disable-pip-version-check --quiet install build==1.6.1 auditwheel==6.8.2 ziglang==0.17.1
+	@touch $@
+
+wheels: .venv-release/stamp .venv/demo.stamp
+	$(RELEASE) -m release.wheels --python $(PYTHONS) --machine $(MACHINES) --out dist
+	@$(COPY_ASTRONAUT)
+	$(RELEASE) -m tests.environments.wheels dist $(ASTRONAUT)
 
 lint: .venv/lint.stamp
 	.venv/bin/ruff format --check .

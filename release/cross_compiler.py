@@ -14,6 +14,11 @@ MACHINES = ("x86_64", "aarch64")
 GLIBC = "2.17"
 
 
+def extension_suffix(machine: str, version: str) -> str:
+    """The end of an extension's file name that CPython looks for, as ".cpython-312-aarch64-linux-gnu.so"."""
+    return f".cpython-{version.replace('.', '')}-{machine}-linux-gnu.so"
+
+
 def environment(machine: str, version: str) -> dict[str, str]:
     """The variables with which setuptools builds for a machine and a version of CPython ("3.12").
 
@@ -21,7 +26,6 @@ def environment(machine: str, version: str) -> dict[str, str]:
     """
     zig = shlex.quote(str(Path(ziglang.__file__).parent / "zig"))
     target = f"-target {machine}-linux-gnu.{GLIBC}"
-    tag = f"cpython-{version.replace('.', '')}-{machine}-linux-gnu"
     # -s: the static libc++ has symbols that nobody needs.
     link = f"{zig} c++ {target} -shared -s"
     return {
@@ -29,7 +33,7 @@ def environment(machine: str, version: str) -> dict[str, str]:
         "CXX": f"{zig} c++ {target}",
         "LDSHARED": link,
         "LDCXXSHARED": link,
-        "SETUPTOOLS_EXT_SUFFIX": f".{tag}.so",
+        "SETUPTOOLS_EXT_SUFFIX": extension_suffix(machine, version),
         # What sysconfig.get_platform returns, for setup.py and for the tag of the wheel.
         "_PYTHON_HOST_PLATFORM": f"linux-{machine}",
     }

@@ -14,11 +14,11 @@ _LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "FER_EDGE_OPS")
 
 
 class Environment:
-    """A virtual environment of the Python that runs this; an older one in the same folder is removed."""
+    """A virtual environment, of the Python that runs this or another; an older one there is removed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: Path = Path(sys.executable)) -> None:
         self.folder = folder.resolve()
-        run(sys.executable, "-m", "venv", "--clear", self.folder)
+        run(python, "-m", "venv", "--clear", self.folder)
 
     def command(self, name: str) -> Path:
         """The path of an installed command."""
