@@ -8,7 +8,7 @@ LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]=
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-isa test-matrix test-installs test-frozen wheels lint faults bench documents soak test-cuda bench-cuda clean
+.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-isa test-matrix test-installs test-frozen docs wheels lint faults bench documents soak test-cuda bench-cuda clean
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
 	@echo "make test-frozen  applications packed by PyInstaller"
+	@echo "make docs    the documentation site in build/site"
 	@echo "make wheels  the wheels of a release in dist/, for every Python, x86-64 and aarch64"
 	@echo "make lint    ruff, mypy, pyright, clang-format"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
@@ -112,6 +113,15 @@ test-installs: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
 test-frozen: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
 	@$(COPY_ASTRONAUT)
 	$(BUILDER) -m tests.environments.frozen $(ENVIRONMENTS)/dist/*.whl $(ASTRONAUT)
+
+# The documentation site in build/site; a broken link or anchor is an error.
+.venv-docs/stamp: documentation/requirements.txt
+	$(PYTHON) -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	@touch $@
+
+docs: .venv-docs/stamp
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --config-file documentation/mkdocs.yml
 
 # The wheels of a release, for each Python and architecture; then those that this machine can run are tried.
 # make wheels PYTHONS=3.11 MACHINES=x86_64 builds one.

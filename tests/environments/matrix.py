@@ -23,7 +23,18 @@ ROW_NAMES = ("lowest", "lowest with the newest NumPy", "NumPy 1.26", "newest")
 # NumPy 1.26 has wheels up to this Python.
 NUMPY_1_PYTHON = (3, 12)
 # What is not the runtime, or needs the checkout: soak measures memory with the benchmarks.
-LEFT_OUT = ("aot", "benchmarks", "environments", "export", "gpu", "kernels", "mutation", "training")
+LEFT_OUT = (
+    "aot",
+    "benchmarks",
+    "docs",
+    "environments",
+    "export",
+    "gpu",
+    "kernels",
+    "mutation",
+    "release",
+    "training",
+)
 LEFT_OUT_FILES = ("test_soak.py",)
 # Needs NVIDIA's wheels. A path, because tests/backends/engines is run.
 LEFT_OUT_PATH = "tests/engines"
