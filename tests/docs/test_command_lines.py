@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(?:sh|bash|console)?\n(.*?)^```", re.M | re.S)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
+SHELLS = ("sh", "bash", "console", "")
 OURS = ("fer_edge", "training", "export", "benchmarks", "tests", "release")
 
 
@@ -21,7 +22,9 @@ class AcceptedError(Exception):
 
 def commands_of(document):
     """The arguments of each command of ours, as ["fer-edge", ...] or ["python", "-m", MODULE, ...]."""
-    for block in BLOCK.findall(document.read_text(encoding="utf-8")):
+    for language, block in BLOCK.findall(document.read_text(encoding="utf-8")):
+        if language not in SHELLS:
+            continue
         for line in block.replace("\\\n", " ").splitlines():
             if not re.search(r"\bfer-edge |\bpython -m ", line):
                 continue
@@ -40,7 +43,8 @@ def commands_of_line(line):
                 yield command[start:]
             command = []
         else:
-            command.append(token)
+            # A variable of a loop.
+            command.append(re.sub(r"\$\{?\w+\}?", "1", token))
 
 
 def is_ours(command):
@@ -71,7 +75,7 @@ def test_the_program_accepts_its_arguments(command, monkeypatch, capsys):
         name, arguments = command[2], command[3:]
     parse_args = argparse.ArgumentParser.parse_args
 
-    def parse_and_stop(parser, *given):
+    def parse_and_stop(parser: argparse.ArgumentParser, *given: object) -> None:
         parse_args(parser, *given)
         raise AcceptedError
 
