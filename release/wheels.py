@@ -80,14 +80,20 @@ def _check(wheel: Path, extension: str, folder: Path) -> None:
 
 
 def _tagged(wheel: Path, machine: str, variables: Mapping[str, str]) -> Path:
-    """The wheel with the tag that auditwheel confirms; it links nothing but the C library."""
-    tag = f"manylinux_{GLIBC.replace('.', '_')}_{machine}"
+    """The wheel with the oldest tag that auditwheel confirms, which must be that of GLIBC."""
     out = wheel.parent / "tagged"
+    # "auto", because auditwheel takes no name of a tag of another architecture than its own.
     _run(
-        *(sys.executable, "-m", "auditwheel", "repair", "--plat", tag, "--wheel-dir", out, wheel),
+        *(sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "--wheel-dir", out, wheel),
         variables=variables,
     )
-    return next(out.iterdir())
+    tagged = next(out.iterdir())
+    tag = f"manylinux_{GLIBC.replace('.', '_')}_{machine}"
+    if tag not in tagged.stem.split("-")[-1].split("."):
+        raise SystemExit(
+            f"{wheel.name} must fit {tag}, got {tagged.name}; auditwheel show says what it needs"
+        )
+    return tagged
 
 
 def _move(file: Path, folder: Path) -> None:
