@@ -2,7 +2,8 @@
 
 The source distribution is built first, and every wheel from it. For each Python there is one environment with
 the pinned build requirements; setuptools runs in it with the cross compiler's variables. auditwheel then
-confirms that a wheel needs no newer glibc than its tag says. The same commit gives the same bytes again.
+confirms that a wheel needs no newer glibc than its tag says. All versions are pinned, so that the same commit
+gives the same bytes.
 """
 
 import argparse
