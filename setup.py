@@ -8,8 +8,8 @@ FER_EDGE_CUDA_ARCHITECTURES.
 """
 
 import os
-import platform
 import sys
+import sysconfig
 from pathlib import Path
 
 from pybind11 import get_include
@@ -44,7 +44,9 @@ class BuildTargets(build_ext):
 
     def _cpu_kernels(self, ext: Extension) -> list[str]:
         objects = []
-        for target, flags in TARGETS.get(platform.machine(), {"scalar": []}).items():
+        # Not platform.machine(), which is wrong for a cross compiler.
+        machine = sysconfig.get_platform().rpartition("-")[2]
+        for target, flags in TARGETS.get(machine, {"scalar": []}).items():
             objects += self.compiler.compile(
                 sorted(str(path) for path in CSRC.glob("cpu/*.cpp")),
                 output_dir=str(Path(self.build_temp) / target),

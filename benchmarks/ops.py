@@ -48,6 +48,23 @@ def warp_pair(target: ops.Operations, face_px: float) -> tuple[Call, Call]:
     return fused, usual
 
 
+def letterbox_pair(target: ops.Operations) -> tuple[Call, Call]:
+    """Ours and OpenCV with NumPy: a 640 x 480 frame into the detector's input of 320 x 256, with padding."""
+    plane = np.random.default_rng(0).integers(0, 256, (480, 640), dtype=np.uint8)
+    matrix = np.array([[2, 0, 0], [0, 2, 0]], np.float32)
+    ours, theirs = (np.empty((1, 1, 256, 320), np.float32) for _ in range(2))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
+    def usual() -> None:
+        crop = cv2.warpAffine(plane, matrix, (320, 256), flags=flags, borderValue=MEAN)
+        theirs[0, 0] = (crop.astype(np.float32) - MEAN) * SCALE
+
+    def fused() -> None:
+        target.warp_normalize(plane, matrix[None], ours, mean=MEAN, scale=SCALE, border="constant", fill=MEAN)
+
+    return fused, usual
+
+
 def luma_pair(target: ops.Operations, height: int, width: int) -> tuple[Call, Call]:
     """Ours and OpenCV, both into a preallocated buffer."""
     bgr = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -81,6 +98,7 @@ def main() -> None:
         target = ops.operations(name)
         pairs = {
             **{f"warp_normalize, face of {px} px": warp_pair(target, px) for px in (100, 200)},
+            "warp_normalize, letterbox": letterbox_pair(target),
             **{f"luma_from_bgr, {w} x {h}": luma_pair(target, h, w) for h, w in ((480, 640), (720, 1280))},
         }
         for operation, pair in pairs.items():

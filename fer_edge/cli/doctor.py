@@ -92,7 +92,7 @@ def _kernels() -> Check:
     except (ImportError, ValueError) as error:
         return Check("kernels", "missing", str(error), "unset FER_EDGE_OPS")
     detail = f"{ops.target} (this machine runs: {', '.join(ops.targets())})"
-    if ops.targets() == ["reference"]:
+    if set(ops.targets()) <= {"opencv", "reference"}:
         return Check("kernels", "slow", f"{detail}; the compiled core is not built", REINSTALL)
     if ops.target != ops.targets()[0]:
         return Check("kernels", "slow", f"{detail}; FER_EDGE_OPS asks for it", "unset FER_EDGE_OPS")

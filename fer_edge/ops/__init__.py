@@ -1,7 +1,8 @@
 """The three operations on pixels and network outputs. Their implementation is selected at import.
 
-The compiled extension `fer_edge._core` has one target per instruction set. Without it the NumPy reference
-computes the same results. `FER_EDGE_OPS` selects a target; the default is the best one for this machine.
+The compiled extension `fer_edge._core` has one target per instruction set, all bitwise equal to the NumPy
+reference. Where it is not built, the target "opencv" uses OpenCV if that is installed; with_opencv.py states
+its tolerance. `FER_EDGE_OPS` selects a target; the default is the best one for this machine.
 """
 
 import os
@@ -10,7 +11,7 @@ from typing import Literal, Protocol
 
 from fer_edge.arrays import F32, U8
 
-from . import reference
+from . import reference, with_opencv
 
 __all__ = ["Operations", "decode_faces", "luma_from_bgr", "operations", "target", "targets", "warp_normalize"]
 
@@ -42,21 +43,28 @@ def targets() -> list[str]:
     try:
         import fer_edge._core as core
     except ModuleNotFoundError:
-        return ["reference"]
-    return [*core.targets(), "reference"]
+        compiled = []
+    else:
+        compiled = core.targets()
+    return [*compiled, *(["opencv"] if with_opencv.is_installed() else []), "reference"]
 
 
 def operations(name: str) -> Operations:
     """The operations of one target.
 
     Raises:
-        ImportError: the target is compiled, but the extension was not built.
+        ImportError: the target is compiled, but the extension was not built; or it is "opencv", which is not
+            installed. An OpenCV that is installed and broken raises it in the first call of an operation.
         ValueError: the target does not exist, or this machine cannot run it.
     """
     if name == "reference":
         return reference
     available = targets()
-    if available == ["reference"]:
+    if name == "opencv":
+        if name not in available:
+            raise ImportError("the target 'opencv' needs OpenCV; run `pip install opencv-python-headless`")
+        return with_opencv
+    if set(available) <= {"opencv", "reference"}:
         raise ImportError(
             f"the target {name!r} needs the extension, which was not built; run `pip install .`"
         )

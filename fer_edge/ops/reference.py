@@ -94,7 +94,7 @@ def warp_normalize(
     levels = {0: plane}
     for matrix, picture in zip(matrices, out[:, 0], strict=True):
         with np.errstate(over="ignore", invalid="ignore"):
-            level = _level_from_matrix(matrix)
+            level = level_from_matrix(matrix)
             if level not in levels:
                 levels[level] = _mip_level(plane, level)
             samples = _samples(levels[level], matrix, level, picture.shape, outside)
@@ -102,7 +102,7 @@ def warp_normalize(
         picture[...] = (samples - np.float32(mean) * ONE) * (np.float32(scale) / ONE)
 
 
-def _level_from_matrix(matrix: F32) -> int:
+def level_from_matrix(matrix: F32) -> int:
     """The number of halvings after which the matrix steps over at most two pixels per output pixel."""
     (a, b, _), (c, d, _) = matrix
     pixels = np.sqrt(np.abs(a * d - b * c))

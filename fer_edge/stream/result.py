@@ -97,8 +97,7 @@ class StreamResult:
         skipped: what was not computed.
         dropped: frames of a live source that were dropped between the previous result and this one.
         timings: milliseconds: "read" (waiting for the frame), "luma", "detect", "track", "infer", "smooth",
-        "record",
-            and "total" of all but "read". Empty in a replay.
+            "record", and "total" of all but "read". Empty in a replay.
     """
 
     index: int

@@ -120,6 +120,15 @@ def test_each_finding_has_state_name_and_detail(installed: Path, capsys: Output)
             ),
         ),
         (
+            ["opencv", "reference"],
+            "opencv",
+            (
+                "slow",
+                "opencv (this machine runs: opencv, reference); the compiled core is not built",
+                doctor.REINSTALL,
+            ),
+        ),
+        (
             ["reference"],
             "reference",
             (

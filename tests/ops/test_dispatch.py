@@ -4,12 +4,14 @@ import os
 import platform
 import subprocess
 import sys
+import types
 
 import pytest
 
 from fer_edge import ops
+from tests.ops.exact_targets import COMPILED
 
-BUILT = ops.targets() != ["reference"]
+BUILT = COMPILED != []
 
 
 def run_with_target(name, code="from fer_edge import ops; print(ops.target)"):
@@ -37,10 +39,10 @@ def test_the_reference_is_always_available_and_last():
 
 @pytest.mark.skipif(not BUILT, reason="the extension is not built, so there is no compiled target")
 def test_the_machines_own_target_is_preferred():
-    compiled = ops.targets()[:-1]
-    assert compiled[-1] == "scalar"
+    assert COMPILED[-1] == "scalar"
+    assert ops.targets()[: len(COMPILED)] == COMPILED
     if platform.machine() == "aarch64":
-        assert compiled == ["neon", "scalar"]
+        assert COMPILED == ["neon", "scalar"]
 
 
 def test_an_unknown_target_lists_the_valid_ones():
@@ -61,7 +63,7 @@ def test_the_reference_does_not_load_the_extension():
 def test_the_table_names_its_target():
     from fer_edge import _core
 
-    assert [_core.table(name).name for name in _core.targets()] == ops.targets()[:-1]
+    assert [_core.table(name).name for name in _core.targets()] == COMPILED
     with pytest.raises(ValueError, match="this machine has no target sse9"):
         _core.table("sse9")
 
@@ -79,9 +81,34 @@ def test_the_public_names_are_all_there():
     assert all(hasattr(ops, name) for name in ops.__all__)
 
 
-def test_without_the_extension_there_is_the_reference(monkeypatch):
+@pytest.mark.parametrize("module", [None, types.ModuleType("cv2")], ids=["without OpenCV", "with OpenCV"])
+def test_without_the_extension(monkeypatch, module):
     monkeypatch.setitem(sys.modules, "fer_edge._core", None)
-    assert ops.targets() == ["reference"]
+    monkeypatch.setitem(sys.modules, "cv2", module)
+    assert ops.targets() == (["opencv", "reference"] if module else ["reference"])
     assert ops.operations("reference").__name__ == "fer_edge.ops.reference"
     with pytest.raises(ImportError, match="the target 'scalar' needs the extension, which was not built"):
         ops.operations("scalar")
+
+
+def test_opencv_is_selected_where_the_extension_is_not_built():
+    code = (
+        "import sys; sys.modules['fer_edge._core'] = None; from fer_edge import ops; "
+        "print(ops.target, 'cv2' in sys.modules)"
+    )
+    assert run_with_target("", code).stdout.split() == ["opencv", "False"]
+
+
+def test_opencv_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(ImportError, match="'opencv' needs OpenCV; run `pip install opencv-python-headless`"):
+        ops.operations("opencv")
+
+
+def test_a_broken_opencv_is_named_in_the_first_call(tmp_path, monkeypatch):
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1 is missing')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    code = "from fer_edge import ops; import numpy; ops.luma_from_bgr(numpy.zeros((2, 2, 3), numpy.uint8))"
+    last = run_with_target("opencv", code).stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: cv2 cannot be imported (libGL.so.1 is missing)")
+    assert last.endswith("or set FER_EDGE_OPS=reference, which is slow")

@@ -1,0 +1,101 @@
+"""Every command line of the documentation is one that its program accepts; none is run."""
+
+import argparse
+import importlib
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
+SHELLS = ("sh", "bash", "console", "")
+OURS = ("fer_edge", "training", "export", "benchmarks", "tests", "release")
+
+
+class AcceptedError(Exception):
+    """The arguments were parsed; the program goes no further."""
+
+
+def commands_of(document):
+    """The arguments of each command of ours, as ["fer-edge", ...] or ["python", "-m", MODULE, ...]."""
+    for language, block in BLOCK.findall(document.read_text(encoding="utf-8")):
+        if language not in SHELLS:
+            continue
+        for line in block.replace("\\\n", " ").splitlines():
+            if not re.search(r"\bfer-edge |\bpython -m ", line):
+                continue
+            yield from commands_of_line(line)
+
+
+def commands_of_line(line):
+    """Splits a shell line at its operators, and drops what stands before a program."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
+    lexer.whitespace_split = True
+    command: list[str] = []
+    for token in [*lexer, ";"]:
+        if re.fullmatch(r"[|&;<>]+", token):
+            start = next((i for i, t in enumerate(command) if Path(t).name in ("fer-edge", "python")), None)
+            if start is not None and (Path(command[start]).name == "fer-edge" or is_ours(command[start:])):
+                yield command[start:]
+            command = []
+        else:
+            # A variable of a loop.
+            command.append(re.sub(r"\$\{?\w+\}?", "1", token))
+
+
+def is_ours(command):
+    return command[1:2] == ["-m"] and command[2].partition(".")[0] in OURS
+
+
+CASES = [
+    pytest.param(command, id=f"{document.relative_to(ROOT)}: {' '.join(command)[:60]}")
+    for document in DOCUMENTS
+    for command in commands_of(document)
+]
+
+
+def test_commands_are_found():
+    assert len(CASES) > 40
+    line = "VARIABLE=1 .venv/bin/python -m export.verify a.onnx > log && fer-edge doctor | head"
+    assert list(commands_of_line(line)) == [
+        [".venv/bin/python", "-m", "export.verify", "a.onnx"],
+        ["fer-edge", "doctor"],
+    ]
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_the_program_accepts_its_arguments(command, monkeypatch, capsys):
+    if Path(command[0]).name == "fer-edge":
+        name, arguments = "fer_edge.cli", command[1:]
+    else:
+        name, arguments = command[2], command[3:]
+    parse_args = argparse.ArgumentParser.parse_args
+
+    def parse_and_stop(parser: argparse.ArgumentParser, *given: object) -> None:
+        parse_args(parser, *given)
+        raise AcceptedError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    main = program(name).main
+    try:
+        with pytest.raises(AcceptedError):
+            main()
+    except SystemExit:
+        pytest.fail(capsys.readouterr().err)
+
+
+def program(name):
+    """The module that `python -m name` runs."""
+    try:
+        module = importlib.import_module(name)
+        return module if hasattr(module, "main") else importlib.import_module(f"{name}.__main__")
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        if missing in OURS:
+            raise
+        pytest.skip(f"{name} needs {missing}, which is not installed")
