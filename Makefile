@@ -14,7 +14,7 @@ help:
 	@echo "make test    set up, then run the tests"
 	@echo "make test-fast    the tests without the marker slow, for daily work"
 	@echo "make test-fuzz    corrupted model files, 1,800 of each embedded model"
-	@echo "make test-compile    the Triton kernels compiled for eight kinds of GPU, and networks by torch.compile"
+	@echo "make test-compile    the Triton and CUDA kernels: emulated, and compiled for eight kinds of GPU"
 	@echo "make test-engines    NVIDIA's parser, builder and bindings; needs no GPU, downloads 150 MB"
 	@echo "make test-pycuda    the GPU's memory and graphs on the real pycuda; needs no GPU, builds for minutes"
 	@echo "make test-browser    the live page in Chromium, which root gets from apt-get if it is missing"

@@ -2,7 +2,7 @@
 
 import sys
 
-from fer_edge.__main__ import main
+from fer_edge import __main__ as process
 
 
 def _command_line() -> int:
@@ -11,5 +11,10 @@ def _command_line() -> int:
     return command.main()
 
 
+def main() -> int:
+    """Runs the job and returns the exit code of the process."""
+    return process.main(_command_line)
+
+
 if __name__ == "__main__":
-    sys.exit(main(_command_line))
+    sys.exit(main())

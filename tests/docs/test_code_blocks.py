@@ -47,7 +47,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
 def test_the_blocks_of_a_page_run(page: Path, names: dict[str, Any]) -> None:
     programs = examples().values()
     for block in _blocks(page):
-        # Programs are run by test_examples.py.
+        # Programs are run by test_example_programs.py.
         if block.reason is None and block.text not in programs:
             # Line numbers of errors are those of the page.
             code = compile("\n" * (block.line - 1) + block.text, page, "exec")

@@ -1,8 +1,19 @@
-"""Fixtures of the tests of Triton's kernels."""
+"""Fixtures of the tests of the kernels, which run in `make test-compile`, because emulation is slow."""
+
+from pathlib import Path
 
 import pytest
 
 from fer_edge.kernels.jit.launch import Plan
+
+FOLDER = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of this folder; the hook is given those of all folders."""
+    for item in items:
+        if FOLDER in item.path.parents:
+            item.add_marker(pytest.mark.compiles)
 
 
 @pytest.fixture

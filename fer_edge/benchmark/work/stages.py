@@ -7,8 +7,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import fer_edge.recognizer as recognizer_module
-from fer_edge import expressions
+from fer_edge import expressions, image
 from fer_edge.benchmark.measure.loop import Clock
 from fer_edge.recognizer import Recognizer
 
@@ -28,7 +27,7 @@ def timed_stages(recognizer: Recognizer, clock: Clock) -> Iterator[dict[str, lis
     """Within it, each stage adds its milliseconds to its list. For one thread."""
     times: dict[str, list[float]] = {}
     calls: tuple[tuple[object, str, str], ...] = (
-        (recognizer_module, "luma_from_frame", "luma"),
+        (image, "luma_from_frame", "luma"),
         (recognizer, "_detect", "detect"),
         (expressions, "matrices_from_landmarks", "align"),
         (expressions, "sample_from_frame", "preprocess"),

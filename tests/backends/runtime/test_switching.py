@@ -15,6 +15,7 @@ from test_recognizer_on_gpu import frame_with_faces
 
 from fer_edge import ModelError, Recognizer
 from fer_edge.backends import gpu_networks
+from fer_edge.backends.engines.key import Options
 from fer_edge.models import ModelFile
 
 Make = Callable[..., Recognizer]
@@ -28,7 +29,9 @@ class Builder:
         self.error: Exception | None = None
         self.built: list[str] = []
 
-    def __call__(self, model: ModelFile, target: Any, folder: Path, *, cancelled: threading.Event) -> Any:
+    def __call__(
+        self, model: ModelFile, target: Any, folder: Path, *, options: Options, cancelled: threading.Event
+    ) -> Any:
         while not self.go_on.wait(0.001):
             if cancelled.is_set():
                 raise CancelledError("the build was cancelled")
@@ -155,8 +158,9 @@ def test_many_threads_during_the_change(
     wrong: list[int] = []
 
     def run(index: int) -> None:
-        left = 5
+        left, end = 5, time.monotonic() + 60
         while left:
+            assert time.monotonic() < end, "the engines do not answer"
             left -= recognizer.info()["backend"] == "tensorrt-rtx"
             if recognizer(frames[index]) != expected[index]:
                 wrong.append(index)
