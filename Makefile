@@ -8,7 +8,7 @@ LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]=
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench bench-documents documents soak test-cuda bench-cuda clean test-browser test-bulk docs wheels
+.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench bench-documents documents soak test-cuda bench-cuda clean test-browser test-bulk docs wheels test-openvino
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-pycuda    the GPU's memory and graphs on the real pycuda; needs no GPU, builds for minutes"
 	@echo "make test-browser    the live page in Chromium, which root gets from apt-get if it is missing"
 	@echo "make test-bulk     bulk jobs on a real Ray whose processes are killed; Triton's published schema"
+	@echo "make test-openvino    the OpenVINO backend, in an environment of its own"
 	@echo "make test-isa     the numeric tests on each instruction set of this CPU"
 	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
@@ -60,14 +61,16 @@ demo: .venv/demo.stamp
 # One worker for each core, each with one thread.
 WORKERS ?= auto
 PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
+# Without the tests that need what only another verb installs.
+INSTALLED := not engines and not browser and not openvino
 test: .venv/test.stamp
-	$(PYTEST) -m "not compiles and not fuzz and not engines and not browser"
+	$(PYTEST) -m "not compiles and not fuzz and $(INSTALLED)"
 
 test-compile: .venv/test.stamp
 	$(PYTEST) -m compiles tests/export tests/kernels
 
 test-fast: .venv/test.stamp
-	$(PYTEST) -m "not slow and not fuzz and not engines and not browser"
+	$(PYTEST) -m "not slow and not fuzz and $(INSTALLED)"
 
 test-fuzz: .venv/test.stamp
 	$(PYTEST) -m fuzz tests/fuzz
@@ -136,6 +139,17 @@ BULK_PIP := $(BULK_PY) -m pip --disable-pip-version-check --quiet install
 
 test-bulk: .venv-bulk/stamp
 	$(BULK_PY) -m pytest tests/bulk
+# OpenVINO in an environment of its own, because backend="auto" takes it where it is installed.
+OPENVINO_PY := .venv-openvino/bin/python
+.venv-openvino/stamp: Makefile .venv/test.stamp
+	$(PY) -m venv --clear .venv-openvino
+	$(PY) -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
+	  > $$($(OPENVINO_PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth
+	$(OPENVINO_PY) -m pip --disable-pip-version-check --quiet install --no-deps openvino==2026.4.0 openvino-telemetry==2025.2.0
+	@touch $@
+
+test-openvino: .venv-openvino/stamp
+	$(OPENVINO_PY) -m pytest -m openvino tests/openvino
 
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa

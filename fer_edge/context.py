@@ -8,18 +8,7 @@ from pathlib import Path
 import fer_edge
 from fer_edge import ops
 from fer_edge.installation import installed
-
-# The instruction sets that decide the speed of a network, by Linux's names: float32, int8, bfloat16.
-INSTRUCTION_SETS = (
-    "avx2",
-    "avx512f",
-    "avx_vnni",
-    "avx512_vnni",
-    "avx512_bf16",
-    "amx_int8",
-    "asimd",
-    "asimddp",
-)
+from fer_edge.processor import instruction_sets, processor
 
 
 def context(checkout: Path | None = None) -> dict[str, object]:
@@ -29,8 +18,8 @@ def context(checkout: Path | None = None) -> dict[str, object]:
         checkout: folder whose commit is stated; None: the current one.
     """
     return {
-        "processor": _processor(),
-        "instruction_sets": _instruction_sets(),
+        "processor": processor() or platform.processor() or platform.machine(),
+        "instruction_sets": instruction_sets(),
         "cores": len(os.sched_getaffinity(0)),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -45,26 +34,6 @@ def context(checkout: Path | None = None) -> dict[str, object]:
         "load_average": os.getloadavg()[0],
         "stolen_percent": _stolen_percent(),
     }
-
-
-def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def _instruction_sets() -> list[str]:
-    """Those of INSTRUCTION_SETS that the processor has; Arm's entry in /proc/cpuinfo is called Features."""
-    found = (_cpuinfo("flags") or _cpuinfo("Features")).split()
-    return [name for name in INSTRUCTION_SETS if name in found]
-
-
-def _cpuinfo(entry: str) -> str:
-    """The first value of an entry of /proc/cpuinfo, empty if there is none."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith(entry):
-                return line.split(":", 1)[1].strip()
-    return ""
 
 
 def _commit(checkout: Path | None) -> str:

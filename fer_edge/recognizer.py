@@ -38,8 +38,9 @@ class Recognizer:
         model: expression network: name of an embedded model or path of an ONNX file with a spec
             (fer_edge.models).
         detector: face detector: name or path, as for `model`.
-        backend: "onnxruntime", "tensorrt" (Jetson, data centre) or "tensorrt-rtx" (desktop GPUs), see
-            docs/deploy.md; "auto" takes a GPU only where it was measured to be faster, `info` says why not.
+        backend: "onnxruntime", "openvino", "tensorrt" (Jetson, data centre) or "tensorrt-rtx" (desktop GPUs),
+            see docs/deploy.md; "auto" takes a GPU only where it was measured to be faster (`info` says why
+            not), and OpenVINO where it is installed and the processor has bfloat16.
         threads: CPU threads of the engine; None: its default.
         min_face: smallest face to find, in frame pixels; None: by min_face_share. Slightly smaller faces may
             be found too. It holds for frames of any size; the time grows with (longer side / min_face)^2.

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 import fer_edge
-from fer_edge import context, ops
+from fer_edge import context, ops, processor
 
 
 @pytest.fixture
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A double of /proc, for other processors than the one that is there."""
     monkeypatch.setattr(context, "Path", lambda path: tmp_path / Path(path).relative_to("/proc"))
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
     return tmp_path
 
 

@@ -1,16 +1,17 @@
-"""The two networks of a Recognizer on ONNX Runtime, and the table of engines from which one is chosen."""
+"""The two networks of a Recognizer on the CPU or on a GPU, and the table from which one is chosen."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from fer_edge import models
+from fer_edge import backends, models
 from fer_edge.arrays import U8
 from fer_edge.backends.base import Networks
 from fer_edge.backends.warmup import warm_up
-from fer_edge.models import ModelFile
+from fer_edge.models import ModelError, ModelFile
 
 Build = Literal["background", "block", "never"]
 BUILDS = ("background", "block", "never")
@@ -64,14 +65,21 @@ def model_for(backend: str, model: ModelFile) -> ModelFile:
 
 
 class CpuNetworks:
-    """On ONNX Runtime."""
+    """On an engine of the CPU, from `backends.LOADERS`.
 
-    def __init__(self, request: Request, why: str = "") -> None:
-        from fer_edge.backends.ort import OrtBackend
+    Args:
+        request: what is wanted.
+        engine: name of the engine.
+        why: why another one was not taken.
 
+    Raises: ImportError and ModelError, as networks_for.
+    """
+
+    def __init__(self, request: Request, engine: str = "onnxruntime", why: str = "") -> None:
+        opener = backends.opener_for(engine)
         self._why = why
-        self.expression = OrtBackend(request.expression, request.threads)
-        self.detector = OrtBackend(request.detector, request.threads)
+        self.expression = opener(request.expression, request.threads)
+        self.detector = opener(request.detector, request.threads)
         warm_up(self.expression, request.expression)
         warm_up(self.detector, request.detector)
 
@@ -90,7 +98,13 @@ class CpuNetworks:
 
 
 def _automatic(request: Request) -> Networks:
-    return CpuNetworks(request, why_not_a_gpu())
+    why = why_not_a_gpu()
+    if (engine := backends.automatic()) != "onnxruntime":
+        try:
+            return CpuNetworks(request, engine, why)
+        except (ImportError, ModelError) as error:
+            _logger.warning("backend 'auto' runs on onnxruntime: %s", error)
+    return CpuNetworks(request, "onnxruntime", why)
 
 
 def why_not_a_gpu() -> str:
@@ -115,6 +129,6 @@ def _on_gpu(product: str) -> Callable[[Request], Networks]:
 
 BACKENDS: dict[str, Callable[[Request], Networks]] = {
     "auto": _automatic,
-    "onnxruntime": CpuNetworks,
+    **{name: partial(CpuNetworks, engine=name) for name in backends.LOADERS},
     **{product: _on_gpu(product) for product in ON_GPU},
 }

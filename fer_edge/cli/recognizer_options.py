@@ -20,7 +20,11 @@ def add_recognizer_arguments(parser: argparse.ArgumentParser, *, min_face: str) 
     parser.add_argument(
         "--detector", default="face-luma", help="embedded name or ONNX file (default: %(default)s)"
     )
-    parser.add_argument("--backend", default="auto", help="auto or onnxruntime (default: %(default)s)")
+    parser.add_argument(
+        "--backend",
+        default="auto",
+        help="auto, onnxruntime, openvino, tensorrt or tensorrt-rtx (default: %(default)s)",
+    )
     parser.add_argument("--threads", type=int, help="CPU threads of the engine (default: 1)")
     parser.add_argument(
         "--min-face", type=float, metavar="PX", help=f"smallest face to find (default: {min_face})"

@@ -2,7 +2,6 @@
 
 import dataclasses
 import gc
-import logging
 import sys
 import weakref
 from collections.abc import Callable
@@ -155,41 +154,23 @@ def test_a_network_with_another_number_of_rows_than_its_input(write_model: Write
 
 
 def test_an_unknown_backend_lists_the_known() -> None:
-    with pytest.raises(ValueError, match="backend must be one of auto, onnxruntime, got 'tensorrt'"):
+    with pytest.raises(
+        ValueError, match="backend must be one of auto, onnxruntime, openvino, got 'tensorrt'"
+    ):
         backends.opener_for("tensorrt")
 
 
-def test_a_backend_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "fer_edge.backends.ort")
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    for name in ("auto", "onnxruntime"):
-        with pytest.raises(
-            ImportError, match=r"onnxruntime cannot be imported .*; pip install .*onnxruntime"
-        ):
-            backends.opener_for(name)
-
-
-def test_auto_takes_the_next_backend_and_logs_the_reason(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("name", "module", "package"),
+    [("onnxruntime", "ort", ".*onnxruntime"), ("openvino", "ov", r"'fer_edge\[openvino\]'")],
+)
+def test_a_backend_that_is_not_installed_says_how_to_get_it(
+    name: str, module: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing() -> Any:
-        raise ImportError("libfast is not there; pip install fast")
-
-    monkeypatch.setattr(backends, "LOADERS", {"fast": missing, **backends.LOADERS})
-    with caplog.at_level(logging.WARNING, "fer_edge"):
-        assert backends.opener_for("auto") is OrtBackend
-    assert {record.name for record in caplog.records} == {"fer_edge"}
-    assert [r.getMessage() for r in caplog.records] == [
-        "backend 'auto' runs on onnxruntime, because of fast: libfast is not there; pip install fast"
-    ]
-    caplog.clear()
-    monkeypatch.setattr(
-        backends, "LOADERS", {"onnxruntime": backends.LOADERS["onnxruntime"], "fast": missing}
-    )
-    assert backends.opener_for("auto") is OrtBackend
-    assert not caplog.records
-    with pytest.raises(ImportError, match="libfast"):
-        backends.opener_for("fast")
+    monkeypatch.delitem(sys.modules, f"fer_edge.backends.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=rf"{name} cannot be imported .*; pip install {package}"):
+        backends.opener_for(name)
 
 
 def _refused(path: Path, role: Any, message: str) -> None:

@@ -205,7 +205,10 @@ def test_draw_into_a_file_is_refused_before_any_work(predict: Predict, two: TwoP
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--backend", "tpu"], "backend must be one of auto, onnxruntime, tensorrt, tensorrt-rtx, got 'tpu'"),
+        (
+            ["--backend", "tpu"],
+            "backend must be one of auto, onnxruntime, openvino, tensorrt, tensorrt-rtx, got 'tpu'",
+        ),
         (["--threads", "0"], "threads must be None or a whole number of at least 1, got 0"),
         (["--min-face", "1"], "min_face must be None or at least 4 px, got 1.0"),
         (["--threshold", "2"], "threshold must be None or between 0 and 1, got 2.0"),

@@ -73,7 +73,7 @@ class Cutter:
             template=TEMPLATE,
         )
         file = models.load("face-luma", "detector")
-        engine = opener_for("auto")(file, None)
+        engine = opener_for("onnxruntime")(file, None)
         threshold = file.spec.threshold
         self._detect = Detector(engine, file.spec, threshold=threshold, min_face=None, max_faces=64)
 

@@ -1,0 +1,158 @@
+"""OpenVINO on the CPU, in bfloat16 where the processor has it.
+
+It pays on Xeons with AMX, whose bfloat16 products ONNX Runtime's CPU kernels do not use; elsewhere ONNX
+Runtime is as fast or faster (docs/benchmarks.md). The same files run on both.
+"""
+
+import functools
+import importlib
+import os
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+
+from fer_edge.arrays import F32
+from fer_edge.backends.cpu_sampling import SamplesOnCpu
+from fer_edge.buffers import ThreadBuffer
+from fer_edge.models import ModelError, ModelFile
+from fer_edge.processor import has_bfloat16
+from fer_edge.running_calls import CLOSED
+
+DEFAULT_THREADS = 1
+# OpenVINO keeps what it prepared for each node and shape of its input, 5,000 entries by default: 470 MB after
+# pictures of 300 sizes. These are enough for ten shapes of a detector.
+CACHED_SHAPES = 512
+FORKED = "OpenVINO cannot answer in a forked process; make a new Recognizer there"
+# How the lines of its messages begin that name files of its source.
+SOURCE_LINES = ("Exception from ", "Check '")
+
+TELEMETRY = "openvino_telemetry"
+
+
+def _without_telemetry() -> Any:
+    """Imports OpenVINO, which would otherwise write an identifier of the user to ~/intel and send it.
+
+    Its package of telemetry is optional for it, and is hidden during the import.
+    """
+    hidden = sys.modules.get(TELEMETRY)
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        # importlib, because the type information of the package is incomplete: here the module becomes Any.
+        return importlib.import_module("openvino")
+    except ImportError as error:
+        raise ImportError(
+            f"openvino cannot be imported ({error}); pip install 'fer_edge[openvino]'"
+        ) from error
+    finally:
+        if hidden is None:
+            del sys.modules[TELEMETRY]
+        else:
+            sys.modules[TELEMETRY] = hidden
+
+
+_ov = _without_telemetry()
+
+
+@functools.cache
+def _core() -> Any:
+    """The engine of the process, which takes a tenth of a second to make."""
+    return _ov.Core()
+
+
+class OvBackend(SamplesOnCpu):
+    """One compiled network, and one input array and one request per thread."""
+
+    def __init__(self, model: ModelFile, threads: int | None) -> None:
+        self._path = model.path
+        self._threads = threads or DEFAULT_THREADS
+        settings = {
+            "INFERENCE_NUM_THREADS": self._threads,
+            "INFERENCE_PRECISION_HINT": "bf16" if has_bfloat16() else "f32",
+            "NUM_STREAMS": 1,
+            # The application and other recognisers use the same cores.
+            "ENABLE_CPU_PINNING": False,
+            "CPU_RUNTIME_CACHE_CAPACITY": CACHED_SHAPES,
+        }
+        try:
+            network = _core().read_model(model.path.read_bytes())
+            self._compiled: Any = _core().compile_model(network, "CPU", settings)
+        # OpenVINO has no other class of error.
+        except RuntimeError as error:
+            raise ModelError(f"openvino {version()} cannot load {model.path}: {_reason(error)}") from error
+        inputs = self._compiled.inputs
+        if len(inputs) != 1 or inputs[0].element_type != _ov.Type.f32:
+            got = ", ".join(f"{i.any_name}: {i.element_type.to_string()}" for i in inputs)
+            raise ModelError(f"{model.path} must have one input, f32, got {got}")
+        self._input = ThreadBuffer(np.float32)
+        self._local = threading.local()
+        self._process = os.getpid()
+
+    def reserve(self, shape: tuple[int, ...]) -> F32:
+        return self._input.reserve(shape)
+
+    def sampled(self) -> F32:
+        self._open_network()
+        return self._input.reserved()
+
+    def run(self) -> list[F32]:
+        request = self._request()
+        filled = self._input.reserved()
+        try:
+            request.set_input_tensor(_ov.Tensor(filled, shared_memory=True))
+            # Not request.infer(), which runs on the calling thread: in OpenVINO 2026.4 it crashed after other
+            # networks had been released.
+            request.start_async()
+            request.wait()
+        except RuntimeError as error:
+            shape = list(filled.shape)
+            raise ModelError(f"{self._path} cannot run on float32 {shape}: {_reason(error)}") from error
+        # Copies, because the next run of this thread writes into the same memory.
+        outputs: list[F32] = [np.array(tensor.data) for tensor in request.output_tensors]
+        if any(len(output) != len(filled) for output in outputs):
+            got = ", ".join(str(list(output.shape)) for output in outputs)
+            raise ModelError(f"{self._path} must return {len(filled)} rows for as many inputs, got {got}")
+        return outputs
+
+    def _request(self) -> Any:
+        compiled = self._open_network()
+        if not hasattr(self._local, "request"):
+            self._local.request = compiled.create_infer_request()
+        return self._local.request
+
+    def _open_network(self) -> Any:
+        # Closed by a signal handler in the middle of a call, for which RunningCalls does not wait.
+        if (compiled := self._compiled) is None:
+            raise RuntimeError(CLOSED)
+        # The threads of the engine do not exist there, so that a request would never end.
+        if os.getpid() != self._process:
+            raise RuntimeError(FORKED)
+        return compiled
+
+    def close(self) -> None:
+        self._compiled = None
+        self._local = threading.local()
+        self._input.free()
+
+    def info(self) -> dict[str, object]:
+        hint = self._open_network().get_property("INFERENCE_PRECISION_HINT")
+        return {
+            "backend": "openvino",
+            "version": version(),
+            "provider": "CPU",
+            "arithmetic": {"bf16": "bfloat16", "f32": "float32"}[hint.to_string()],
+            "threads": self._threads,
+        }
+
+
+def version() -> str:
+    """The version of OpenVINO without its build number."""
+    text: str = _ov.__version__
+    return text.split("-")[0]
+
+
+def _reason(error: RuntimeError) -> str:
+    """A message in one line, without the files of OpenVINO's source."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return " ".join(line for line in lines if line and not line.startswith(SOURCE_LINES))
