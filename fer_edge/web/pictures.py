@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fer_edge.arrays import U8
-from fer_edge.draw import annotate
+from fer_edge.draw import Annotator, annotate
 from fer_edge.image import Layout
 from fer_edge.installation.import_opencv import opencv
 
@@ -49,6 +49,8 @@ class PictureMaker:
     def __init__(self, layout: Layout | None) -> None:
         opencv()
         self._layout = layout
+        # The page has charts of its own.
+        self._annotate = Annotator(charts=False)
         self._changed = threading.Condition()
         self._newest: StreamResult | None = None
         self._offered = self._encoded = self._made = 0
@@ -102,7 +104,7 @@ class PictureMaker:
         try:
             while (taken := self._take()) is not None:
                 number, result = taken
-                picture = _picture_from_result(number, result, self._layout)
+                picture = self._picture_from_result(number, result)
                 self._made += 1
                 publish(picture)
         except Exception as error:  # noqa: BLE001 (`offer` raises it in the thread of the stream)
@@ -117,24 +119,23 @@ class PictureMaker:
             self._wanted, self._encoded = False, self._offered
             return self._encoded, self._newest
 
+    def _picture_from_result(self, number: int, result: "StreamResult") -> Picture:
+        assert result.frame is not None  # see LivePage.frame
+        canvas, scale = _reduced(annotate(result.frame, (), layout=self._layout))
+        self._annotate(canvas, [_scaled(face, scale) for face in result.faces], out=canvas)
+        cv2 = opencv()
+        _, data = cv2.imencode(".jpg", canvas, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+        return Picture(number, data.tobytes(), [_face_to_dict(face) for face in result.faces])
 
-def _picture_from_result(number: int, result: "StreamResult", layout: Layout | None) -> Picture:
-    assert result.frame is not None  # see LivePage.frame
-    canvas = _annotated(result.frame, result.faces, layout)
-    cv2 = opencv()
-    _, data = cv2.imencode(".jpg", canvas, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
-    return Picture(number, data.tobytes(), [_face_to_dict(face) for face in result.faces])
 
-
-def _annotated(frame: U8, faces: "tuple[StreamFace, ...]", layout: Layout | None) -> U8:
-    # The page has charts of its own.
-    if max(frame.shape[:2]) <= MAX_SIDE_PX:
-        return annotate(frame, faces, layout=layout, charts=False)
-    canvas = annotate(frame, (), layout=layout)
+def _reduced(canvas: U8) -> tuple[U8, float]:
+    """The picture with at most MAX_SIDE_PX on a side, and its scale."""
     scale = min(1.0, MAX_SIDE_PX / max(canvas.shape[:2]))
+    if scale == 1.0:
+        return canvas, scale
     cv2 = opencv()
     small: U8 = cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return annotate(small, [_scaled(face, scale) for face in faces], charts=False, out=small)
+    return small, scale
 
 
 def _scaled(face: "StreamFace", scale: float) -> "StreamFace":
