@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from made_pictures import gif, png, with_orientation
+from made_pictures import png, with_orientation
 from tiny import frame_with_cells, write_picture
 
 from fer_edge import Recognizer, Stream
@@ -171,7 +171,8 @@ def test_pictures_of_a_folder_are_upright_and_their_deep_samples_scaled(
     jpeg = cv2.imencode(".jpg", grey.astype(np.uint8))[1].tobytes()
     (tmp_path / "1-turned.jpg").write_bytes(with_orientation(jpeg, 6))
     (tmp_path / "2-deep.png").write_bytes(png(grey * 257))
-    (tmp_path / "3-frames.GIF").write_bytes(gif(2))
+    white = np.full((1, 1), 255, np.uint8)
+    cv2.imwritemulti(str(tmp_path / "3-pages.TIF"), [white, white])
     upright = np.rot90(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), -1)
     deep = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     with Stream(recognizer, tmp_path) as stream:
@@ -181,4 +182,4 @@ def test_pictures_of_a_folder_are_upright_and_their_deep_samples_scaled(
     for frame, other, wanted in zip(frames, seen, [upright, deep, np.full((1, 1, 3), 255)], strict=True):
         np.testing.assert_array_equal(frame, wanted)
         np.testing.assert_array_equal(frame, other)
-    assert "3-frames.GIF holds 2 frames or pages; only the first is used" in caplog.text
+    assert "3-pages.TIF holds 2 frames or pages; only the first is used" in caplog.text
