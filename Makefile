@@ -149,7 +149,7 @@ OPENVINO_PY := .venv-openvino/bin/python
 	@touch $@
 
 test-openvino: .venv-openvino/stamp
-	$(OPENVINO_PY) -m pytest -m openvino tests/openvino
+	$(OPENVINO_PY) -m pytest -m openvino tests/backends
 
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa

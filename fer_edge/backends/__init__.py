@@ -29,7 +29,13 @@ LOADERS: dict[str, Callable[[], Opener]] = {"onnxruntime": _onnxruntime, "openvi
 
 def automatic() -> str:
     """Returns the engine of the CPU that "auto" takes: OpenVINO only where it was measured to be faster."""
-    return "openvino" if find_spec("openvino") and has_bfloat16() else "onnxruntime"
+    return "openvino" if has_bfloat16() and _is_installed("openvino") else "onnxruntime"
+
+
+def _is_installed(module: str) -> bool:
+    """Whether Python finds a package, and not only a folder of its name, which it would import as empty."""
+    spec = find_spec(module)
+    return spec is not None and spec.origin is not None
 
 
 def opener_for(name: str) -> Opener:

@@ -40,7 +40,10 @@ def _without_telemetry() -> Any:
     sys.modules[TELEMETRY] = None  # type: ignore[assignment]
     try:
         # importlib, because the type information of the package is incomplete: here the module becomes Any.
-        return importlib.import_module("openvino")
+        module = importlib.import_module("openvino")
+        if not hasattr(module, "Core"):
+            raise ImportError(f"{next(iter(module.__path__))} is another folder of that name")
+        return module
     except ImportError as error:
         raise ImportError(
             f"openvino cannot be imported ({error}); pip install 'fer_edge[openvino]'"

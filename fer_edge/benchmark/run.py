@@ -22,7 +22,6 @@ from fer_edge.benchmark.work.frames import Frames
 from fer_edge.benchmark.work.fresh_process import run_fresh
 from fer_edge.benchmark.work.networks import MULTI_STREAM_FACES, Networks
 from fer_edge.benchmark.work.peers.expression import OnnxPeer, Peer
-from fer_edge.benchmark.work.peers.openvino import OpenVinoPeer
 from fer_edge.benchmark.work.peers.yunet import YuNet
 
 ENERGY_S = 5.0  # that each subject runs alone for its power
@@ -165,11 +164,10 @@ class Run:
 
     @contextmanager
     def _networks(self) -> Iterator[Networks]:
-        settings, peers = self._settings, list[Peer]()
+        settings = self._settings
+        peers: list[Peer] = []
         if settings.peer is not None:
-            peers += [OnnxPeer(settings.peer, settings.peer_input, threads) for threads in settings.threads]
-        if settings.openvino:
-            peers += [OpenVinoPeer(variant.model, variant.threads) for variant in self._variants]
+            peers = [OnnxPeer(settings.peer, settings.peer_input, threads) for threads in settings.threads]
         with closing(Networks(self._variants, peers)) as networks:
             yield networks
 

@@ -29,7 +29,7 @@ class Settings:
         frame: (width, height) of drawn frames.
         video, photo: replace the drawn frames.
         quick: a tenth of the queries, for a first look.
-        yunet, peer, peer_input, openvino: peers.
+        yunet, peer, peer_input: peers.
     """
 
     scenarios: Sequence[Scenario] = SCENARIOS
@@ -48,7 +48,6 @@ class Settings:
     yunet: Path | None = None
     peer: Path | None = None
     peer_input: PeerInput = field(default=PeerInput(224, 3, 127.5, 1 / 127.5))
-    openvino: bool = False
 
     def __post_init__(self) -> None:
         for name, values, low, high in (

@@ -50,7 +50,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--scenario", nargs="+", metavar="NAME", help="of the scenarios (default: all)")
     what.add_argument("--model", nargs="+", help="embedded names or ONNX files (default: int8 and float32)")
     what.add_argument("--detector", default="face-luma", help="embedded name or ONNX file")
-    what.add_argument("--backend", nargs="+", default=["auto"], help="engines (default: auto)")
+    what.add_argument("--backend", nargs="+", default=["auto"], help="engines of the CPU (default: auto)")
     what.add_argument("--threads", type=int, nargs="+", default=[1], metavar="N", help="(default: 1)")
     what.add_argument(
         "--batch", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="of Offline (default: 1 8 32)"
@@ -74,7 +74,6 @@ def _add_peers(parser: argparse.ArgumentParser) -> None:
     peers.add_argument("--peer-channels", type=int, default=3, help="1 grey, 3 BGR (%(default)s)")
     peers.add_argument("--peer-mean", type=float, default=127.5, help="(pixel - mean) * scale (%(default)s)")
     peers.add_argument("--peer-scale", type=float, default=1 / 127.5, help="(default: 1 / 127.5)")
-    peers.add_argument("--openvino", action="store_true", help="our own files on OpenVINO")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -135,7 +134,6 @@ def _settings(options: argparse.Namespace) -> "Settings":
         yunet=options.yunet,
         peer=options.peer,
         peer_input=peer,
-        openvino=options.openvino,
         **settings,
     )
 

@@ -1,6 +1,5 @@
 """Peers: tiny ONNX files of others, run as a user's would be."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fer_edge.benchmark.work.clips import Clip
 from fer_edge.benchmark.work.peers.expression import OnnxPeer, PeerInput
-from fer_edge.benchmark.work.peers.openvino import OpenVinoPeer
 from fer_edge.benchmark.work.peers.yunet import YuNet
-from fer_edge.models import ModelError, read
+from fer_edge.models import ModelError
 
 SIZE = 8
 EXPECTS = PeerInput(SIZE, 3, 100.0, 0.5)
@@ -133,11 +131,3 @@ def test_yunet_finds_each_cell(yunet_file: Path, peer_file: Callable[..., Path])
 def test_a_file_that_is_no_yunet(peer_file: Callable[..., Path]) -> None:
     with pytest.raises(ModelError, match="cannot be used by OpenCV"):
         YuNet(peer_file(), bright_cells(), threads=1)
-
-
-def test_openvino_is_named_where_it_is_missing(
-    expression_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(ImportError, match="pip install openvino"):
-        OpenVinoPeer(read(expression_file), threads=1)

@@ -9,7 +9,6 @@ import importlib.util
 OFFERS = {
     "cv2": ("YuNet by OpenCV's FaceDetectorYN (--yunet FILE)", "pip install 'fer_edge[opencv]'"),
     "onnxruntime": ("any expression network as ONNX (--peer FILE)", "pip install onnxruntime"),
-    "openvino": ("our own files on OpenVINO (--openvino)", "pip install openvino"),
 }
 
 
