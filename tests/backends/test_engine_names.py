@@ -1,6 +1,7 @@
 """The names of the engines of the CPU, and what happens where one is not installed."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,15 @@ from fer_edge import backends
 
 
 @pytest.fixture
-def folder_named_openvino(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder_named_openvino(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Python imports a folder without __init__.py as an empty package, so a project's own folder is found."""
     folder = tmp_path / "openvino"
     folder.mkdir()
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     for module in ("openvino", "fer_edge.backends.ov"):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    return folder
+    yield folder
+    sys.modules.pop("openvino", None)
 
 
 def test_auto_does_not_take_a_folder_for_an_engine(
