@@ -50,7 +50,7 @@ PACKAGES = (
     "fer_edge/pictures/headers",
     "fer_edge/ops",
 )
-TESTS = ("tests/backends", "tests/cli", "tests/ops")
+TESTS = tuple(f"tests/{room}" for room in ("backends", "cli", "detection", "installation", "ops", "pictures"))
 # Their functions are called while fer_edge is imported.
 IMPORTED_ONCE = ("fer_edge/ops/__init__.py", "fer_edge/backends/ort.py")
 # The tests also need the compiled core, which git does not track.
@@ -81,9 +81,10 @@ def main() -> int:
         "--limit", type=float, metavar="S", help="maximum seconds of tests from other test modules per fault"
     )
     options = parser.parse_args()
-    planted = _planted(options)
-    equivalent = tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text())
-    listed = [f"{file}: {change}" for file, changes in equivalent.items() for change in changes]
+    planted = _planted(options.file)
+    listed = _listed(planted)
+    if options.sample is not None and options.sample < len(planted):
+        planted = random.Random(options.seed).sample(planted, options.sample)
     _one_thread_each()
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
@@ -95,15 +96,24 @@ def main() -> int:
     return _report(results)
 
 
-def _planted(options: argparse.Namespace) -> list[Planted]:
+def _planted(ends: list[str]) -> list[Planted]:
+    """All faults of the files whose paths end so, of all files for an empty list."""
     files = sorted(path for package in PACKAGES for path in (ROOT / package).glob("*.py"))
     names = [path.relative_to(ROOT).as_posix() for path in files]
-    if options.file:
-        names = [name for name in names if name.endswith(tuple(options.file))]
-    planted = [Planted(name, m) for name in names for m in mutants_of_source((ROOT / name).read_text())]
-    if options.sample is not None and options.sample < len(planted):
-        planted = random.Random(options.seed).sample(planted, options.sample)
-    return planted
+    if ends:
+        names = [name for name in names if name.endswith(tuple(ends))]
+    return [Planted(name, m) for name in names for m in mutants_of_source((ROOT / name).read_text())]
+
+
+def _listed(planted: list[Planted]) -> list[str]:
+    """The changes of equivalent.toml; ends the program if one of them is no fault of the files any more."""
+    equivalent = tomllib.loads(Path(__file__).with_name("equivalent.toml").read_text())
+    listed = [f"{file}: {change}" for file, changes in equivalent.items() for change in changes]
+    files, names = {fault.file for fault in planted}, {fault.name for fault in planted}
+    of_these = [change for change in listed if change.partition(":")[0] in files]
+    if gone := [change for change in of_these if not any(_is_named(name, change) for name in names)]:
+        raise SystemExit("equivalent.toml lists what is no fault any more:\n" + "\n".join(gone))
+    return listed
 
 
 def _one_thread_each() -> None:
