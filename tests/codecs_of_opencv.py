@@ -11,7 +11,7 @@ from fer_edge.pictures.read_picture import read_picture
 def can_read(name: str | None) -> bool:
     """Whether this build reads AVIF, GIF or animated WebP; every build reads what has no name here."""
     if name == "animated WebP":
-        return hasattr(cv2, "imdecodeanimation")
+        return hasattr(cv2, "imreadanimation")
     return name is None or cv2.haveImageWriter(f"a.{name.lower()}")
 
 

@@ -117,6 +117,6 @@ def _why_undecodable(head: bytes, header: Header) -> str:
     if kind in CODECS and not cv2.haveImageWriter(CODECS[kind]):
         return f"is {kind}, which {newer}"
     # Versions before 4.11 read no animated WebP; a newer one fails only if the file is damaged.
-    if kind == "WebP" and header.frames > 1 and not hasattr(cv2, "imdecodeanimation"):
+    if kind == "WebP" and header.frames > 1 and not hasattr(cv2, "imreadanimation"):
         return f"is an animated WebP, which {newer}"
     return "is damaged or cut short; copy or download it again"
