@@ -12,7 +12,8 @@ from pathlib import Path
 
 from benchmarks.figures.exports import CERTIFICATES
 from export import convert, verify
-from export.onnx_metadata import path_from_name, read_with_metadata
+from export.onnx_metadata import read_with_metadata
+from fer_edge import models
 
 EXPRESSION, DETECTOR = "tkfnet-nano-float32", "face-luma"
 # precision, flavour of each conversion of an expression network and of a detector
@@ -38,7 +39,7 @@ def run(command: object, *words: object) -> None:
 
 def export(model: str, data: Path, exports: tuple[tuple[str, str], ...], folder: Path) -> None:
     """Converts one network; files and certificates are in `folder`."""
-    _, spec = read_with_metadata(path_from_name(model), role=None)
+    _, spec = read_with_metadata(models.path_of(model), role=None)
     for precision, flavour in exports:
         name = f"{spec.name}-{precision}-{flavour}"
         words = ("--precision", precision, "--flavour", flavour, "--data", data)

@@ -23,6 +23,7 @@ from export.precisions.choice import best_calibration
 from export.precisions.fp16 import fp16_from_float32
 from export.precisions.int8_cpu import float_parts, parts_of
 from export.precisions.int8_cpu import int8_from_float32 as int8_for_cpus
+from fer_edge import models
 from fer_edge.models import ModelError
 from training.command_line import exit_on_error
 
@@ -60,7 +61,7 @@ def main() -> None:
 
 def convert(args: argparse.Namespace) -> None:
     """Converts, measures, and writes file and certificate if the limits hold."""
-    reference = onnx_metadata.path_from_name(args.model)
+    reference = models.path_of(args.model)
     proto, spec = onnx_metadata.read_with_metadata(reference, role=None)
     _check(args, proto)
     uses = pictures_from_folder(args.data, spec)

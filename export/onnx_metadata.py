@@ -10,7 +10,6 @@ import onnx
 from google.protobuf.message import DecodeError
 
 import fer_edge
-from fer_edge import models
 from fer_edge.atomic_file import atomic_write
 from fer_edge.models import METADATA_KEY, ModelError, ModelSpec, Role
 
@@ -45,11 +44,6 @@ def with_metadata(proto: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
     proto.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
     onnx.checker.check_model(proto, full_check=True)
     return proto
-
-
-def path_from_name(name: str) -> Path:
-    """The path of an embedded model, else the name itself as a path."""
-    return models.WEIGHTS / f"{name}.onnx" if name in models.embedded() else Path(name)
 
 
 def read_with_metadata(path: Path, role: Role | None = "expression") -> tuple[onnx.ModelProto, ModelSpec]:

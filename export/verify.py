@@ -16,6 +16,7 @@ from export.certificates.certificate import Artefact
 from export.certificates.networks import BACKENDS, GRAPH
 from export.certificates.pictures import pictures_from_folder
 from export.precisions import precision_of
+from fer_edge import models
 from fer_edge.models import ModelError
 from training.command_line import exit_on_error
 
@@ -24,7 +25,7 @@ IDENTITY = ("file_sha256", "graph_sha256", "reference_graph_sha256", "data_sha25
 
 def problems(args: argparse.Namespace) -> list[str]:
     """Measures the file, prints its line, and returns what is wrong."""
-    path, reference = map(onnx_metadata.path_from_name, (args.file, args.reference))
+    path, reference = map(models.path_of, (args.file, args.reference))
     proto, spec = onnx_metadata.read_with_metadata(path, role=None)
     _, other = onnx_metadata.read_with_metadata(reference, role=None)
     if (spec.role, spec.labels, spec.size) != (other.role, other.labels, other.size):
