@@ -28,7 +28,7 @@ TIMED = "_kernel_time"
 
 
 class Layer(NamedTuple):
-    """A node as the engine ran it, after its fusions; `madds` is 0 where it is no product."""
+    """A node as the engine ran it, after its fusions; `madds` is 0 where it is no product, or not known."""
 
     name: str
     operator: str
@@ -63,13 +63,17 @@ def profile(file: bytes, inputs: F32, runs: int = RUNS) -> list[Layer]:
 
 
 def _madds(arguments: dict[str, Any]) -> int:
-    """Multiply-adds of a convolution or matrix product: each output sums over what one filter covers."""
+    """Multiply-adds of a convolution or matrix product, with channels as the engine pads them.
+
+    0 for int8 convolutions, whose filters the engine does not show.
+    """
     shapes = [shape for value in arguments["input_type_shape"] for shape in value.values()]
     (output,) = arguments["output_type_shape"][0].values()
     operator = arguments["op_name"]
     if operator.endswith("Conv"):
-        filters = next(shape for shape in shapes[1:] if len(shape) == 4)
-        return math.prod(output) * math.prod(filters[1:])
+        # Each output sums over what one filter covers.
+        filters = [shape for shape in shapes[1:] if len(shape) == 4]
+        return math.prod(output) * math.prod(filters[0][1:]) if filters else 0
     if operator.endswith(("Gemm", "MatMul")):
         return math.prod(output) * shapes[0][-1]
     return 0
@@ -92,7 +96,7 @@ def product() -> tuple[bytes, F32]:
 
 def tables(layers: list[Layer], peak: float, largest: int) -> str:
     """Markdown: the operators, and the largest layers; `peak` is in multiply-adds a millisecond."""
-    total = sum(layer.ms for layer in layers)
+    total, madds = sum(layer.ms for layer in layers), sum(layer.madds for layer in layers)
     columns = "ms | share | billion multiply-adds a second | of the product's"
     rule = "| --- | --- | --- | --- | --- | --- |"
 
@@ -111,8 +115,8 @@ def tables(layers: list[Layer], peak: float, largest: int) -> str:
     by_time = sorted(layers, key=lambda layer: -layer.ms)[:largest]
     return "\n".join(
         [
-            f"{total:.2f} ms in {len(layers)} layers; {sum(layer.madds for layer in layers) / 1e6:.1f} million "
-            f"multiply-adds; a large matrix product reaches {peak / 1e6:.1f} billion a second",
+            f"{total:.2f} ms in {len(layers)} layers; {madds / 1e6:.1f} million multiply-adds; "
+            f"a large matrix product reaches {peak / 1e6:.1f} billion a second",
             "",
             f"| operator | layers | {columns} |",
             rule,
