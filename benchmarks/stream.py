@@ -2,8 +2,8 @@
 
 Speed is measured on made videos (benchmarks.streaming.made_video) and on the given video. Some frames go
 first to the Recognizer and then to the Stream, so that both meet the same load of the machine; not frame by
-frame, because each would then find the other's data in the caches. Frames a second are given by the clock on the wall and by the time of the processor, which does not count what other
-programs take. One thread.
+frame, because each would then find the other's data in the caches. Frames a second are given by the clock on
+the wall and by the time of the processor, which does not count what other programs take. One thread.
 
 The video also shows what is lost: labels and landmarks beside those of a full search, the ways to follow a
 face, and the steadiness and delay of labels by the time constant of the smoothing. Without it, only speed is
