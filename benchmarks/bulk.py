@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 import cv2
 import skimage.data
 
+from benchmarks.figures.bulk import job_table
 from fer_edge import Recognizer
 from fer_edge.bulk.job import FOR_PICTURES
 from fer_edge.context import context
@@ -103,26 +103,6 @@ def measure(count: int, repeats: int) -> dict[str, Any]:
     return {"pictures": count, "loop": loop, "jobs": jobs, "context": context()}
 
 
-def table(result: dict[str, Any]) -> str:
-    """The figures as Markdown: medians, and the range in brackets."""
-    per_picture = 1e3 / result["pictures"]
-    head = ["", "ms a picture", "CPU ms a picture", "start and end, s", "start and end, CPU s"]
-    loop = [[per_picture * value for value in column] for column in zip(*result["loop"], strict=True)]
-    lines = [head, ["---"] * len(head), ["plain loop", *map(_shown, loop), "", ""]]
-    for workers, times in result["jobs"].items():
-        cells = [
-            _shown([per_picture * (long[column] - short[column]) for short, long in times])
-            for column in range(2)
-        ]
-        cells += [_shown([2 * short[column] - long[column] for short, long in times]) for column in range(2)]
-        lines.append([f"job, {workers} worker{'s' * (workers > 1)}", *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _shown(values: list[float]) -> str:
-    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=1000, help="N (default: %(default)s)")
@@ -135,7 +115,7 @@ def main() -> None:
             f"the load of this machine is {load:.1f}: the times are not those of the program", file=sys.stderr
         )
     result = measure(args.pictures, args.repeats)
-    print(table(result))
+    print(job_table(result))
     if args.json:
         args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.figures import (
     abstention,
+    bulk,
     detector,
     exports,
     expressions,
@@ -36,6 +37,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
     },
     "docs/benchmarks.md": {"scenarios": scenarios.scenarios},
     "docs/building.md": {"operations": latency.operations},
+    "docs/bulk.md": {"bulk-jobs": bulk.jobs},
     "docs/exporting.md": {
         "expression-exports": exports.expression_exports,
         "detector-exports": exports.detector_exports,
