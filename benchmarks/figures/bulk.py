@@ -31,7 +31,7 @@ def job_table(result: dict[str, Any]) -> str:
             for column in range(2)
         ]
         cells += [_shown([2 * short[column] - long[column] for short, long in times]) for column in range(2)]
-        lines.append([f"job, {workers} worker{'s' * (workers > 1)}", *cells])
+        lines.append([f"job, {workers} worker{'s' * (int(workers) > 1)}", *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
