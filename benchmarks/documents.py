@@ -35,7 +35,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "start-up": latency.start_up,
         "quality": expressions.quality,
     },
-    "docs/benchmarks.md": {"scenarios": scenarios.scenarios},
+    "docs/benchmarks.md": {"scenarios": scenarios.scenarios, "peers": scenarios.peers},
     "docs/building.md": {"operations": latency.operations},
     "docs/bulk.md": {"bulk-jobs": bulk.jobs},
     "docs/exporting.md": {
