@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -117,7 +117,10 @@ class Recognizer:
         self._detect_near = NearDetector(self._networks.detector, spec, min_face, min_face_share)
         self._reader = ExpressionReader(self._networks.expression, self._model, limits)
         self._luma = ThreadBuffer(np.uint8)
-        self._calls = RunningCalls()
+        held = ExitStack()
+        held.callback(self._luma.free)
+        held.callback(self._networks.close)
+        self._calls = RunningCalls(release=held.close)
         # A relative path would be another file after os.chdir.
         self._settings |= {
             "model": models.absolute(model),
@@ -203,11 +206,9 @@ class Recognizer:
 
     def close(self) -> None:
         """Releases engines and memory, once the calls of other threads are done. Later calls raise
-        RuntimeError.
+        RuntimeError. In a signal handler: a call that it interrupts goes on, and then they are released.
         """
         self._calls.close()
-        self._networks.close()
-        self._luma.free()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles and copies the settings: the copy is a new Recognizer, with engines of its own."""

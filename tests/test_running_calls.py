@@ -11,6 +11,7 @@ import pytest
 from tiny import frame_with_cells
 
 from fer_edge import Recognizer
+from fer_edge.backends.ort import OrtBackend
 from fer_edge.result import Face
 
 MakeRecognizer = Callable[..., Recognizer]
@@ -76,9 +77,40 @@ def test_no_call_begins_while_close_waits(recognizer: Recognizer) -> None:
         closing.result()
 
 
-def test_a_signal_handler_may_close_within_a_call_of_its_own_thread(recognizer: Recognizer) -> None:
+def test_a_call_goes_on_that_a_signal_handler_interrupts_and_closes(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = []
+    close = OrtBackend.close
+    monkeypatch.setattr(OrtBackend, "close", lambda network: (released.append(network), close(network)))
+
+    def handler() -> None:
+        recognizer.close()
+        recognizer.close()
+        assert not released
+        with pytest.raises(RuntimeError, match=CLOSED):
+            recognizer(CROP)
+        assert not released
+
+    assert [face.label for face in recognizer.recognize_crops(Crops(handler))] == ["happiness"] * 3
+    assert len(released) == 2
     with pytest.raises(RuntimeError, match=CLOSED):
-        recognizer.recognize_crops(Crops(recognizer.close))
+        recognizer.recognize_crops([CROP])
+
+
+def test_a_call_that_is_closed_and_fails_releases_too(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = []
+    monkeypatch.setattr(OrtBackend, "close", lambda network: released.append(network))
+
+    def handler() -> None:
+        recognizer.close()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        recognizer.recognize_crops(Crops(handler))
+    assert len(released) == 2
 
 
 @pytest.mark.parametrize("engine_threads", [1, 2])

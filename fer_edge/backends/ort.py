@@ -120,7 +120,6 @@ class OrtBackend(SamplesOnCpu):
         return outputs
 
     def _open_session(self) -> Any:
-        # Closed by a signal handler in the middle of a call, for which RunningCalls does not wait.
         if (session := self._session) is None:
             raise RuntimeError(CLOSED)
         return session

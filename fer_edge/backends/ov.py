@@ -125,7 +125,6 @@ class OvBackend(SamplesOnCpu):
         return self._local.request
 
     def _open_network(self) -> Any:
-        # Closed by a signal handler in the middle of a call, for which RunningCalls does not wait.
         if (compiled := self._compiled) is None:
             raise RuntimeError(CLOSED)
         # The threads of the engine do not exist there, so that a request would never end.

@@ -20,6 +20,7 @@ from fer_edge.backends.engines.plan_files import Plan
 from fer_edge.backends.engines.surface import Bindings
 from fer_edge.backends.trt_execution import Engine, Execution, Shape, arrays_from_bytes
 from fer_edge.models import ModelError, ModelFile
+from fer_edge.running_calls import CLOSED
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 # Graphs that a network keeps; each has buffers of its own. A camera needs two or three for its frame size.
@@ -176,7 +177,7 @@ class TrtBackend:
 
     def _require_engine(self) -> Engine:
         if self._engine is None:
-            raise RuntimeError("this network was closed; make a new Recognizer")
+            raise RuntimeError(CLOSED)
         return self._engine
 
     def _free_all(self) -> None:

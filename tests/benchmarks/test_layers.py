@@ -15,8 +15,9 @@ def test_the_layers_of_the_tiny_detector(detector_file: Path) -> None:
     found = profile(detector_file.read_bytes(), np.zeros((2, 1, 64, 96), np.float32), runs=3)
     convolutions = [layer for layer in found if layer.operator == "Conv"]
     assert len(convolutions) == sum(node.op_type == "Conv" for node in detector_graph().node) == 3
-    # Each filter covers its stride squared, and the strides tile the picture; the engine pads 15 filters to 16.
-    assert [layer.madds for layer in convolutions] == [16 * 2 * 64 * 96] * 3
+    # Each of 15 filters covers its stride squared, and the strides tile the picture. On most processors the
+    # engine adds a filter, because it computes blocks of 8 or 16.
+    assert {layer.madds for layer in convolutions} <= {15 * 2 * 64 * 96, 16 * 2 * 64 * 96}
     assert all(layer.ms > 0 for layer in found)
 
 
