@@ -1,5 +1,8 @@
 // The compiled targets and those that this processor can run, determined once.
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "ops.h"
 
@@ -27,15 +30,27 @@ FER_EDGE_DECLARE(neon)
 
 namespace {
 
+#if defined(__x86_64__)
+// Whether the processor has AVX2 and FMA, and the operating system saves their registers. Not by
+// __builtin_cpu_supports, which finds nothing in what the compiler of the wheels (ziglang) links.
+bool has_avx2() {
+    constexpr unsigned kNeeded = bit_FMA | bit_OSXSAVE | bit_AVX;
+    constexpr unsigned kSaved = 6;  // SSE's and AVX's registers, in XCR0
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & kNeeded) != kNeeded) return false;
+    unsigned low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & kSaved) == kSaved && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2);
+}
+#endif
+
 struct Runnable {
     const Target* targets[3];
     int count = 0;
 
     Runnable() {
 #if defined(__x86_64__)
-        // This also checks that the operating system saves the wide registers.
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-            targets[count++] = &avx2::kTarget;
+        if (has_avx2()) targets[count++] = &avx2::kTarget;
 #elif defined(__aarch64__)
         targets[count++] = &neon::kTarget;
 #endif

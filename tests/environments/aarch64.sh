@@ -5,12 +5,13 @@
 #   tests/environments/aarch64.sh PYTHON PICTURE
 #
 # PYTHON has the package and the tests' libraries on this machine. Needs root, because it changes into the other
-# system, in build/aarch64. Each step that is done leaves a stamp, so that the next run goes on from there.
+# system, in FER_EDGE_AARCH64. Each step that is done leaves a stamp, so that the next run goes on from there.
 set -euo pipefail
 python=$1
 picture=$2
 cd "$(dirname "$0")/../.."
-here=$PWD/build/aarch64
+# Not in the checkout: setuptools follows all links below it, and a system has links to the folders of this one.
+here=${FER_EDGE_AARCH64:-/var/tmp/fer_edge-aarch64}
 system=$here/system
 qemu=/usr/bin/qemu-aarch64-static
 # Its Python is 3.11.

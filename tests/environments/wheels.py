@@ -13,6 +13,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from fer_edge.processor import instruction_sets
 from release.interpreters import interpreter_from_version
 from tests.environments.fresh import Environment, run
 
@@ -55,6 +56,9 @@ def _check(environment: Environment, picture: Path) -> str:
     if "fix:" in report:
         raise SystemExit(report)
     (kernels,) = (line for line in report.splitlines() if " kernels " in line)
+    best = "neon" if platform.machine() == "aarch64" else "avx2" if "avx2" in instruction_sets() else "scalar"
+    if f" kernels {best} " not in " ".join(kernels.split()):
+        raise SystemExit(f"expected the kernels {best}, got: {kernels}")
     return f"{face['label']} {face['confidence']:.2f}; {' '.join(kernels.split())}"
 
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import types
@@ -9,6 +10,7 @@ import types
 import pytest
 
 from fer_edge import ops
+from fer_edge.processor import CPUINFO
 from tests.ops.exact_targets import COMPILED
 
 BUILT = COMPILED != []
@@ -30,6 +32,13 @@ def test_each_target_can_be_selected(name):
 
 def test_by_default_the_best_target_is_selected():
     assert run_with_target("").stdout.strip() == ops.targets()[0]
+
+
+@pytest.mark.skipif(not BUILT, reason="the extension is not built, so there is no compiled target")
+def test_the_extension_sees_what_the_system_says_of_the_processor():
+    flags = re.search(r"^flags\s*:(.*)$", CPUINFO.read_text(encoding="utf-8"), re.MULTILINE)
+    has_avx2 = flags is not None and {"avx2", "fma"} <= set(flags[1].split())
+    assert ("avx2" in COMPILED) == has_avx2
 
 
 def test_the_reference_is_always_available_and_last():
