@@ -1,4 +1,4 @@
-"""Gaps in the times of a source: who is not seen for a second is gone, also if no frame showed it."""
+"""Times of frames: who is not seen for a second is gone, also over a gap, and wrong times are named."""
 
 from pathlib import Path
 from typing import Any
@@ -97,3 +97,52 @@ def test_ends_are_reported_with_the_next_frame_if_faces_cannot_be_read(
     result = item[1] if isinstance(item, tuple) else item
     assert [(event.kind, event.id) for event in result.events] == [("disappeared", 1), ("disappeared", 2)]
     stream.close()
+
+
+@pytest.mark.parametrize(
+    ("times", "error", "message"),
+    [
+        ((1.0, 0.5), ValueError, "frame 1 of list: times must not run backwards, got 0.5 s after 1 s"),
+        (
+            (1.0, float("nan")),
+            ValueError,
+            "frame 1 of list: its time must be a finite number of seconds, got nan",
+        ),
+        ((1.0, float("inf")), ValueError, "must be a finite number of seconds, got inf"),
+        ((1.0, 10**400), ValueError, "frame 1 of list: its time must be a finite number of seconds, got inf"),
+        (
+            (0.0, 0.1, 1.7e308, 1.7e308),
+            ValueError,
+            r"frame 2 of list: .* seconds from -1e\+12 to 1e\+12, got 1.7e\+308; convert milliseconds",
+        ),
+        ((-1.1e12,), ValueError, r"got -1.1e\+12; convert"),
+        ((1_764_000_000_000_000_000,), ValueError, r"got 1.764e\+18; convert milliseconds or nanoseconds"),
+        ((1.0, "later"), TypeError, "must be a finite number of seconds, got str"),
+        ((1.0, None, 0.1), ValueError, "times must not run backwards"),
+    ],
+)
+def test_wrong_times(
+    recognizer: Recognizer, times: tuple[Any, ...], error: type[Exception], message: str
+) -> None:
+    with (
+        Stream(recognizer, [(time, FRAME) for time in times], fps=100) as stream,
+        pytest.raises(error, match=message),
+    ):
+        list(stream)
+
+
+def test_a_time_beyond_the_bound_leaves_the_faces_as_they_were(recognizer: Recognizer) -> None:
+    times = (-1e12, -1e12 + 0.125, 1.7e308, -1e12 + 0.25, 1e12 - 0.125, 1e12)
+    with Stream(recognizer, [(time, FRAME) for time in times]) as stream:
+        before = [next(stream), next(stream)]
+        with pytest.raises(ValueError, match="frame 2 of list: its time must be a finite number of seconds"):
+            next(stream)
+        after = list(stream)
+    assert _ids(before + after) == [[1, 2]] * 3 + [[3, 4]] * 2
+
+
+def test_a_frame_rate_that_gives_no_finite_time(recognizer: Recognizer) -> None:
+    with Stream(recognizer, [FRAME] * 2, fps=5e-324) as stream:
+        assert next(stream).time == 0
+        with pytest.raises(ValueError, match="frame 1 of list: its time must be a finite number of seconds"):
+            next(stream)
