@@ -3,7 +3,12 @@
     python -m benchmarks.soak_stream --seconds 3600
 
 Resident memory, threads, open files and the time of a frame are printed at intervals. Exit code 1 when one of
-them grew: the last readings are compared with those after the first part of the run.
+them grew: the last readings are compared with those after the first part of the run. Also 1 when no face
+appeared, no face was gone because it was not seen for a second, or no timer made a search: then the run has
+not shown what it should show.
+
+The camera has a time of its own, so that faces come and go as often on a busy machine. A frame is timed by
+the processor, which does not count what other programs take.
 """
 
 import argparse
@@ -12,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +28,13 @@ from benchmarks.soak import resident_mb
 from benchmarks.streaming.made_video import Actor, sway, video
 from fer_edge import Recognizer, Stream
 from fer_edge.arrays import U8
+from fer_edge.stream import StreamResult
+from fer_edge.stream.tracking import MAX_HIDDEN_S
 
-FPS = 60.0
-# Mean seconds between two faults of each kind, and how long a stall and a disconnection last.
+FPS = 30.0
+LOOP_S = 4.0  # after which the scene repeats
+# Mean seconds between two faults of each kind, and how long a stall and a disconnection last, by the time of
+# the camera.
 STALL_EVERY_S, CORRUPT_EVERY_S, LOST_EVERY_S = 4.0, 2.0, 8.0
 STALL_S, LOST_S = 0.3, 0.4
 # What may grow from the warm-up to the end. The time of a frame is the median of the thread's processor time,
@@ -36,11 +45,18 @@ WARM_UP = 3  # readings
 
 
 class FaultyCamera:
-    """A camera that stalls, gives corrupt frames and is unplugged, at random but repeatably."""
+    """A camera that stalls, gives corrupt frames and is unplugged, at random but repeatably.
 
-    def __init__(self, frames: Sequence[U8], seed: int = 0) -> None:
-        self._frames, self._random = frames, np.random.default_rng(seed)
-        self._back = 0.0  # when it is plugged in again
+    Args:
+        frames: of the scene, again and again; it goes on while the camera stalls or is unplugged.
+        pace: seconds of waiting for a second of the camera.
+        seed: of the faults.
+    """
+
+    def __init__(self, frames: Sequence[U8], *, pace: float = 1.0, seed: int = 0) -> None:
+        self._frames, self._pace, self._random = frames, pace, np.random.default_rng(seed)
+        self._time = 0.0  # of the next frame
+        self._back = 0.0  # when it is plugged in again, by time.monotonic()
         self.faults: Counter[str] = Counter()
 
     def open(self) -> Iterator[Any]:
@@ -50,19 +66,24 @@ class FaultyCamera:
         return self._read()
 
     def _read(self) -> Iterator[Any]:
-        for number in range(sys.maxsize):
-            time.sleep(1 / FPS)
+        while True:
+            self._wait(1 / FPS)
             if self._happens("stall", STALL_EVERY_S):
-                time.sleep(STALL_S)
+                self._wait(STALL_S)
             if self._happens("lost", LOST_EVERY_S):
-                self._back = time.monotonic() + LOST_S
+                self._time += LOST_S
+                self._back = time.monotonic() + LOST_S * self._pace
                 raise OSError("the camera was unplugged")
-            frame: Any = self._frames[number % len(self._frames)]
+            frame: Any = self._frames[round(self._time * FPS) % len(self._frames)]
             if self._happens("corrupt", CORRUPT_EVERY_S):
                 kind = self._random.integers(4)
                 noise = self._random.integers(0, 256, frame.shape, dtype=np.uint8)
                 frame = (None, frame.astype(np.float32), frame[:0], noise)[kind]
-            yield frame
+            yield self._time, frame
+
+    def _wait(self, seconds: float) -> None:
+        self._time += seconds
+        time.sleep(seconds * self._pace)
 
     def _happens(self, fault: str, every_s: float) -> bool:
         happens = bool(self._random.random() < 1 / FPS / every_s)
@@ -82,33 +103,53 @@ class Reading:
     frame_ms: float
 
 
-def soak(recognizer: Recognizer, camera: FaultyCamera, seconds: float) -> list[Reading]:
-    """Streams the camera, prints and returns the readings."""
-    readings: list[Reading] = []
-    ids: set[int] = set()
+@dataclass
+class Run:
+    """What happened in a run."""
+
+    readings: list[Reading] = field(default_factory=list)
+    faces: int = 0  # ids that were given
+    events: Counter[str] = field(default_factory=Counter)  # by kind
+    expired: int = 0  # faces that were not seen for a second; the others were gone in a scene cut
+    searched: dict[str, int] = field(default_factory=dict)  # by reason
+
+    def count(self, result: StreamResult) -> None:
+        """Counts the faces and events of a frame."""
+        # Ids are given in order. A set of them all would grow.
+        self.faces = max([self.faces, *(face.id for face in result.faces)])
+        self.events.update(event.kind for event in result.events)
+        self.expired += sum(
+            event.kind == "disappeared" and event.time - event.since > MAX_HIDDEN_S for event in result.events
+        )
+
+
+def soak(recognizer: Recognizer, camera: FaultyCamera, seconds: float) -> Run:
+    """Streams the camera for some seconds of its time; prints the readings, and returns what happened."""
+    run = Run()
     frames = 0
     times: list[float] = []
-    end = time.monotonic() + seconds
+    # The clock only times the stages: the frames have the time of the camera.
     with Stream(recognizer, camera.open, clock=time.thread_time, max_lag_ms=None) as stream:
-        while time.monotonic() < end:
+        while len(run.readings) < READINGS:
             try:
                 result = next(stream)
             except (TypeError, ValueError):
                 continue  # a corrupt frame; Stream has named it
             frames += 1
-            ids.update(face.id for face in result.faces)
+            run.count(result)
             times.append(result.timings["total"])
-            if time.monotonic() >= end - seconds * (1 - (len(readings) + 1) / READINGS):
+            if result.time >= seconds * (len(run.readings) + 1) / READINGS:
                 files = len(list(Path("/proc/self/fd").iterdir()))
-                readings.append(
+                run.readings.append(
                     Reading(
-                        *(frames, len(ids), resident_mb(), threading.active_count(), files),
+                        *(frames, run.faces, resident_mb(), threading.active_count(), files),
                         float(np.median(times)),
                     )
                 )
-                print(readings[-1], stream.info()["source"], flush=True)
+                print(run.readings[-1], stream.info()["source"], flush=True)
                 times.clear()
-    return readings
+        run.searched = stream.info()["searched"]
+    return run
 
 
 def grown(readings: Sequence[Reading]) -> list[str]:
@@ -127,21 +168,34 @@ def grown(readings: Sequence[Reading]) -> list[str]:
     ]
 
 
+def missing(run: Run) -> list[str]:
+    """Returns what should have happened in a run, and did not."""
+    happened = {
+        "no face appeared": run.events["appeared"],
+        f"no face was gone because it was not seen for {MAX_HIDDEN_S:g} s": run.expired,
+        "no timer made a search": run.searched.get("timer", 0),
+    }
+    return [problem for problem, count in happened.items() if not count]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the soak test on the embedded models; returns 1 when something grew."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seconds", type=float, default=600, help="by the time of the camera")
     options = parser.parse_args(arguments)
     actors = [
         Actor(sway(160, 240, 110)),
         Actor(sway(420, 200, 80, phase=1.0), present=(1.0, 2.0)),
         Actor(sway(520, 380, 60, phase=2.0), present=(0.5, 3.0), hidden=(1.5, 1.8)),
     ]
-    camera = FaultyCamera([frame for _, frame, _ in video(actors, 4.0, 30)])
+    camera = FaultyCamera([frame for _, frame, _ in video(actors, LOOP_S, FPS)])
     latest.LAST_DELAY_S = 0.5
     with Recognizer(threads=1) as recognizer:
-        problems = grown(soak(recognizer, camera, options.seconds))
+        run = soak(recognizer, camera, options.seconds)
     print(f"faults: {dict(camera.faults)}")
+    print(f"{run.faces} ids, {run.expired} of them not seen for {MAX_HIDDEN_S:g} s")
+    print(f"events: {dict(run.events)}; searches: {run.searched}")
+    problems = [*missing(run), *grown(run.readings)]
     print("\n".join(problems) or "nothing grew")
     return 1 if problems else 0
 

@@ -46,16 +46,26 @@ class Cadence:
         self._searched: float | None = None  # time of the last search
         self._frames = 0  # since the last search
 
-    def reason(self, time: float, *, known: int, is_cut: bool) -> SearchReason | None:
-        """Returns why the frame at a time in seconds must be searched; None: there is no reason so far."""
+    def reason(self, time: float, *, known: int, is_cut: bool, is_lost: bool) -> SearchReason | None:
+        """Returns why a frame must be searched; None: there is no reason so far.
+
+        Args:
+            time: of the frame, in seconds.
+            known: number of known faces.
+            is_cut: it shows another scene than the frame before.
+            is_lost: the frame before showed faces that are gone, because so much time has passed.
+        """
         if self._searched is None:
             return "first frame"
         if is_cut:
             return "scene cut"
         if self._every != "auto":
-            due = self._frames + 1 >= self._every
-            return ("every frame" if self._every == 1 else "timer") if due else None
-        return "timer" if has_lasted(self._searched, time, TIMER_S if known else EMPTY_S) else None
+            is_due = self._frames + 1 >= self._every
+        else:
+            is_due = has_lasted(self._searched, time, TIMER_S if known else EMPTY_S)
+        if is_due:
+            return "every frame" if self._every == 1 else "timer"
+        return "lost face" if is_lost else None
 
     def may_seek(self, time: float, *, newly_lost: bool) -> bool:
         """Returns True if a lost face is a reason to search."""

@@ -27,7 +27,6 @@ class Unread:
     ids: tuple[int, ...]
     found: Detections
     sighting: Sighting
-    ended: tuple[int, ...]
     readings: list[Reading]  # what is remembered of each face
     pictures: F32  # how each face looks, see appearance
     chosen: list[int]  # rows of the faces to read

@@ -72,7 +72,7 @@ class Observer:
         self._readings: dict[int, Reading] = {}
         self._scene = Scene()
         self._luma = ThreadBuffer(np.uint8)  # for `locate`
-        self._ended: tuple[int, ...] = ()  # by a reset or a cut, reported with the next result
+        self._ended: tuple[int, ...] = ()  # reported with the next result
 
     def reset(self) -> None:
         """Forgets all faces; the next frame is searched, and reports them as ended."""
@@ -122,26 +122,35 @@ class Observer:
         watch.lap("luma")
         if is_cut:
             self._ended += self._tracker.clear()
+        is_lost = self._expire(time)
         predicted = self._tracker.predict(time)
         watch.lap("track")
-        sighting = self._find(stages, predicted, time, is_cut, watch)
+        reason = self._cadence.reason(time, known=len(predicted), is_cut=is_cut, is_lost=is_lost)
+        sighting = self._find(stages, predicted, time, reason, watch)
         start = stages.threshold if sighting.searched else INFINITY
-        columns, ended = self._tracker.update(sighting.columns, sighting.found, time, start)
+        columns = self._tracker.update(sighting.columns, sighting.found, time, start)
         shown = [pair for pair in zip(self._tracker.tracks, columns, strict=True) if pair[1] >= 0]
         ids = tuple(track.id for track, _ in shown)
         found = sighting.found.select([column for _, column in shown])
-        ended, self._ended = self._ended + ended, ()
-        for face in ended:
-            self._readings.pop(face, None)
         watch.lap("track")
         readings = [self._readings.setdefault(face, Reading()) for face in ids]
         pictures = stages.pictures(found.boxes, PICTURE_PX)
         chosen, left = self._choose(ids, readings, pictures, sighting.still, time)
         watch.lap("infer")
         over_budget = frozenset(ids[row] for row in left)
-        return Unread(time, ids, found, sighting, ended, readings, pictures, chosen, over_budget)
+        return Unread(time, ids, found, sighting, readings, pictures, chosen, over_budget)
+
+    def _expire(self, time: float) -> bool:
+        """Ends the faces that are gone; returns True if the frame before showed them (a gap)."""
+        were_shown = any(not track.is_hidden for track in self._tracker.tracks)
+        self._ended += self._tracker.expire(time)
+        return were_shown and not self._tracker.tracks
 
     def _observation(self, unread: Unread) -> Observation:
+        # Here and not in `_locate`: the ends are not lost if the faces of a frame cannot be read.
+        ended, self._ended = self._ended, ()
+        for face in ended:
+            self._readings.pop(face, None)
         ids, sighting = unread.ids, unread.sighting
         fresh = frozenset(ids[row] for row in unread.chosen)
         classes = len(self._recognizer.labels)
@@ -152,7 +161,7 @@ class Observer:
             logits=np.array([reading.logits for reading in unread.readings], np.float32).reshape(-1, classes),
             reasons=tuple(reading.reason for reading in unread.readings),
             is_fresh=tuple(face in fresh for face in ids),
-            ended=unread.ended,
+            ended=ended,
             searched=sighting.searched,
             skipped=Skipped(
                 search=sighting.postponed,
@@ -163,11 +172,15 @@ class Observer:
         )
 
     def _find(
-        self, stages: FrameStages, predicted: Detections, time: float, is_cut: bool, watch: Stopwatch
+        self,
+        stages: FrameStages,
+        predicted: Detections,
+        time: float,
+        reason: SearchReason | None,
+        watch: Stopwatch,
     ) -> Sighting:
         """Follows the known faces, and searches the frame if there is a reason."""
         known, poor = len(predicted), POOR * stages.threshold
-        reason = self._cadence.reason(time, known=known, is_cut=is_cut)
         reason, postponed = self._within_budget(reason, time, known)
         found, still, columns = predicted, frozenset[int](), list[int]()
         if reason is None:

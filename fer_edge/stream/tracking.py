@@ -89,6 +89,16 @@ class Tracker:
         self.tracks, self._time = [], None
         return ended
 
+    def expire(self, time: float) -> tuple[int, ...]:
+        """Ends the faces that are gone at a time in seconds; returns their ids.
+
+        Before `predict`, because over a gap in the source no frame says that a face is hidden: whoever stands
+        at its place after the gap would be taken for it.
+        """
+        ended = tuple(track.id for track in self.tracks if time - track.seen_time > MAX_HIDDEN_S)
+        self.tracks = [track for track in self.tracks if time - track.seen_time <= MAX_HIDDEN_S]
+        return ended
+
     def predict(self, time: float) -> Detections:
         """Moves the known faces to a time in seconds; returns them in the order of `tracks`."""
         if self._time is not None:
@@ -123,10 +133,8 @@ class Tracker:
             _enter_pairs(costs, left, np.flatnonzero(~good).tolist(), columns)
         return columns
 
-    def update(
-        self, columns: list[int], found: Detections, time: float, start_threshold: float
-    ) -> tuple[list[int], tuple[int, ...]]:
-        """Moves the known faces to their detections, ends faces that are gone, and starts new ones.
+    def update(self, columns: list[int], found: Detections, time: float, start_threshold: float) -> list[int]:
+        """Moves the known faces to their detections, and starts new ones.
 
         Args:
             columns: the result of `match` for these detections.
@@ -136,7 +144,7 @@ class Tracker:
                 infinity: there are no new faces.
 
         Returns:
-            The detection of each face in `tracks`, -1 for none; and the ids of faces that are gone.
+            The detection of each face in `tracks`, -1 for none.
         """
         rows = list(zip(found.boxes.tolist(), found.landmarks, found.scores.tolist(), strict=True))
         for track, column in zip(self.tracks, columns, strict=True):
@@ -153,11 +161,7 @@ class Tracker:
         for column in new:
             self._last_id += 1
             self.tracks.append(Track(self._last_id, *rows[column], time))
-        shown = list(zip(self.tracks, [*columns, *new], strict=True))
-        kept = [(track, column) for track, column in shown if time - track.seen_time <= MAX_HIDDEN_S]
-        ended = tuple(track.id for track, _ in shown if time - track.seen_time > MAX_HIDDEN_S)
-        self.tracks = [track for track, _ in kept]
-        return [column for _, column in kept], ended
+        return [*columns, *new]
 
 
 def _enter_pairs(

@@ -70,16 +70,19 @@ def test_a_folder_with_a_damaged_picture_and_pictures_of_two_sizes(
     for name, size in (("1.png", (320, 256)), ("3.png", (160, 256)), ("4.png", (320, 256))):
         cv2.imwrite(str(folder / name), np.full((size[1], size[0], 3), 60, np.uint8))
     (folder / "2.png").write_bytes(b"no picture")
-    assert stream(folder, "--fps", 10, "--out", tmp_path / "out.avi") == 1
+    assert stream(folder, "--fps", 10, "--json", "--out", tmp_path / "out.avi") == 1
     output = capsys.readouterr()
-    assert output.out == "3 frames, 0 faces\n"
+    results = [json.loads(line) for line in output.out.splitlines()]
+    assert [(result["index"], result["time"]) for result in results] == [(0, 0.0), (2, 0.2), (3, 0.3)]
     (line,) = output.err.splitlines()
-    assert line.startswith(f"fer-edge: {folder / '2.png'} is not a picture")
+    assert line.startswith(f"fer-edge: frame 1 of {folder}: 2.png is not a picture")
     frames, fps = read_video(tmp_path / "out.avi")
     assert fps == 10.0
-    assert {frame.shape for frame in frames} == {(256, 320, 3)}
+    assert [frame.shape for frame in frames] == [(256, 320, 3)] * 4
+    # The first picture stays where the damaged one is missing.
+    np.testing.assert_allclose(frames[1].astype(int), frames[0], atol=2)
     # The narrow picture is in the middle, with black margins.
-    assert frames[1][128, ::40, 0] == pytest.approx([0, 0, 60, 60, 60, 60, 0, 0], abs=8)
+    assert frames[2][128, ::40, 0] == pytest.approx([0, 0, 60, 60, 60, 60, 0, 0], abs=8)
 
 
 class _ShortVideo(BaseHTTPRequestHandler):

@@ -12,6 +12,7 @@ from tiny import frame_with_cells
 
 import fer_edge.stream.sources.latest as latest
 from fer_edge import Recognizer, Stream
+from fer_edge.stream import EventRules
 
 FRAME = frame_with_cells((10, 7))
 PATIENCE_S = 20.0  # for what should be almost at once
@@ -108,6 +109,24 @@ def test_a_lost_camera_is_opened_again_and_faces_keep_their_ids(
     assert camera.opened == 2
 
 
+def test_faces_are_new_ones_where_a_camera_was_lost_for_longer_than_a_second(
+    camera: FakeCamera, open_stream: Callable[..., Stream], clock: FakeClock
+) -> None:
+    stream = open_stream(clock=clock, events=EventRules(appear_ms=0))
+    _give(camera, stream, FRAME)
+    assert next(stream).faces[0].id == 1
+    camera.frames.put(OSError("unplugged"))
+    _wait_for(lambda: camera.opened == 2)
+    clock.now += 30
+    _give(camera, stream, FRAME)
+    result = next(stream)
+    assert [face.id for face in result.faces] == [2]
+    assert [(event.kind, event.id, event.since) for event in result.events] == [
+        ("disappeared", 1, 0),
+        ("appeared", 2, 30),
+    ]
+
+
 def test_a_camera_that_ends_is_lost_too(camera: FakeCamera, open_stream: Callable[..., Stream]) -> None:
     stream = open_stream()
     _give(camera, stream, FRAME)
@@ -182,6 +201,20 @@ def test_pause_throws_frames_away_and_resume_goes_on(
     _give(camera, stream, FRAME)
     result = next(stream)
     assert (result.index, result.dropped) == (3, 0)
+
+
+@pytest.mark.parametrize(("seconds", "id"), [(0.9, 1), (1.1, 2), (600, 2)])
+def test_faces_are_new_ones_after_a_pause_of_more_than_a_second(
+    camera: FakeCamera, open_stream: Callable[..., Stream], clock: FakeClock, seconds: float, id: int
+) -> None:
+    stream = open_stream(clock=clock)
+    _give(camera, stream, FRAME)
+    assert next(stream).faces[0].id == 1
+    stream.pause()
+    clock.now += seconds
+    stream.resume()
+    _give(camera, stream, FRAME)
+    assert [face.id for face in next(stream).faces] == [id]
 
 
 def test_close_from_another_thread_ends_a_waiting_iteration_and_the_thread(

@@ -164,6 +164,52 @@ def test_files_that_are_no_video_and_folders_without_pictures(recognizer: Recogn
         next(stream)
 
 
+def test_frames_that_cannot_be_read_are_counted(recognizer: Recognizer, tmp_path: Path) -> None:
+    for number in (0, 2, 5):
+        write_picture(tmp_path / f"{number}.png", (10, 7))
+    (tmp_path / "1.png").write_text("no picture")
+    (tmp_path / "3.png").write_bytes(b"")
+    (tmp_path / "4.png").symlink_to(tmp_path / "missing")
+
+    class Camera:
+        """Fails in its first and third frame, and goes on."""
+
+        def __init__(self) -> None:
+            self.number = -1
+
+        def __iter__(self) -> "Camera":
+            return self
+
+        def __next__(self) -> np.ndarray:
+            self.number += 1
+            if self.number in (0, 2):
+                raise KeyError(self.number)
+            if self.number == 4:
+                raise StopIteration
+            return frame_with_cells((10, 7))
+
+    def read(source: Any) -> tuple[list[tuple[int, float]], list[str], int]:
+        shown, errors = [], []
+        with Stream(recognizer, source, fps=10) as stream:
+            while True:
+                try:
+                    result = next(stream, None)
+                except (ValueError, OSError, KeyError) as error:
+                    errors.append(str(error))
+                    continue
+                if result is None:
+                    return shown, errors, stream.info()["source"]["frames"]
+                shown.append((result.index, result.time))
+
+    shown, errors, frames = read(tmp_path)
+    assert (shown, frames) == ([(0, 0.0), (2, 0.2), (5, 0.5)], 6)
+    assert errors[0].startswith(f"frame 1 of {tmp_path}: 1.png is not a picture")
+    assert errors[1] == f"frame 3 of {tmp_path}: 3.png is empty (0 bytes)"
+    assert "4.png" in errors[2]
+    shown, errors, frames = read(Camera())
+    assert (shown, errors, frames) == ([(1, 0.1), (3, pytest.approx(0.3))], ["0", "2"], 4)
+
+
 def test_pictures_of_a_folder_are_upright_and_their_deep_samples_scaled(
     recognizer: Recognizer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -166,30 +166,6 @@ def test_after_a_bad_frame_the_next_one_can_be_asked_for(recognizer: Recognizer)
 
 
 @pytest.mark.parametrize(
-    ("times", "error", "message"),
-    [
-        ((1.0, 0.5), ValueError, "frame 1 of list: times must not run backwards, got 0.5 s after 1 s"),
-        (
-            (1.0, float("nan")),
-            ValueError,
-            "frame 1 of list: its time must be a finite number of seconds, got nan",
-        ),
-        ((1.0, float("inf")), ValueError, "must be a finite number of seconds, got inf"),
-        ((1.0, "later"), TypeError, "must be a finite number of seconds, got str"),
-        ((1.0, None, 0.1), ValueError, "times must not run backwards"),
-    ],
-)
-def test_wrong_times(
-    recognizer: Recognizer, times: tuple[Any, ...], error: type[Exception], message: str
-) -> None:
-    with (
-        Stream(recognizer, [(time, FRAME) for time in times], fps=100) as stream,
-        pytest.raises(error, match=message),
-    ):
-        list(stream)
-
-
-@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"detect_every": 0}, "detect_every must be 'auto' or a whole number of at least 1 frame, got 0"),

@@ -25,9 +25,10 @@ def _step(
 ) -> tuple[dict[int, float], tuple[int, ...]]:
     """Returns id -> x of the faces that are shown, and the ids that ended."""
     found = _faces(*faces)
+    ended = tracker.expire(time)
     predicted = tracker.predict(time)
     columns = tracker.match(predicted, found, THRESHOLD)
-    columns, ended = tracker.update(columns, found, time, THRESHOLD if search else np.inf)
+    columns = tracker.update(columns, found, time, THRESHOLD if search else np.inf)
     shown = {
         track.id: faces[column][0]
         for track, column in zip(tracker.tracks, columns, strict=True)
@@ -76,9 +77,18 @@ def test_a_face_hidden_for_half_a_second_keeps_its_id_and_one_for_longer_ends() 
         _step(tracker, number / 30, (400, 100, 50, 0.9))
     # It went on behind the board.
     assert _step(tracker, 1.5, (190, 100, 50, 0.9), (400, 100, 50, 0.9)) == ({1: 190, 2: 400}, ())
-    shown, ended = _step(tracker, 2.6, (400, 100, 50, 0.9))
-    assert (shown, ended) == ({2: 400}, (1,))
+    assert _step(tracker, 2.0, (400, 100, 50, 0.9)) == ({2: 400}, ())
+    assert _step(tracker, 2.6, (400, 100, 50, 0.9)) == ({2: 400}, (1,))
     assert _step(tracker, 2.7, (190, 100, 50, 0.9), (400, 100, 50, 0.9))[0] == {2: 400, 3: 190}
+
+
+def test_a_face_is_gone_after_a_gap_of_more_than_a_second() -> None:
+    for gap, shown in ((0.9, {1: 100}), (1.1, {2: 100}), (3600.0, {2: 100})):
+        tracker = Tracker()
+        for number in range(5):
+            _step(tracker, number / 10, (100, 100, 50, 0.9))
+        ended = () if 1 in shown else (1,)
+        assert _step(tracker, 0.4 + gap, (100, 100, 50, 0.9)) == (shown, ended)
 
 
 def test_crossing_faces_keep_their_ids_also_when_one_hides_the_other() -> None:

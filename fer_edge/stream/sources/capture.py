@@ -18,7 +18,10 @@ class Capture(Protocol):
     """An opened source. One thread reads it."""
 
     def read(self) -> Frame | None:
-        """Returns the next frame, or None at the end; ConnectionError: the source is lost."""
+        """Returns the next frame, or None at the end; ConnectionError: the source is lost.
+
+        After any other error that is not the last of the source, the frame after the wrong one comes.
+        """
 
     def close(self) -> None:
         """Releases the source."""

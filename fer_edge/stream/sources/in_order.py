@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from fer_edge.stream.sources.capture import Source
+from fer_edge.stream.sources.capture import Frame, Source
 from fer_edge.stream.sources.reader import Taken, Timekeeper
 
 
@@ -55,7 +55,7 @@ class InOrderReader:
 
     def _read(self) -> Taken | None:
         with self._reading:
-            frame = self._capture.read() if self._state == "reading" else None
+            frame = self._next_frame() if self._state == "reading" else None
             if frame is None and self._state == "reading":
                 self._state = "ended"
             if self._state == "closed":
@@ -63,8 +63,20 @@ class InOrderReader:
                 return None
         if frame is None:
             return None
-        index, self._frames = self._frames, self._frames + 1
+        index = self._frames - 1
         return Taken(frame.pixels, self._timekeeper.time_of(frame, index, self._clock()), index, 0)
+
+    def _next_frame(self) -> Frame | None:
+        """Reads and counts a frame; also one that cannot be read, so that the others keep their numbers."""
+        try:
+            frame = self._capture.read()
+        except ConnectionError:
+            raise  # the source is lost, which is no frame
+        except Exception:
+            self._frames += 1
+            raise
+        self._frames += frame is not None
+        return frame
 
     def pause(self) -> None:
         """Makes `take` wait until `resume`."""

@@ -31,17 +31,19 @@ class PictureFolder:
         ]
         if not found:
             raise FileNotFoundError(f"{folder} has no pictures ({', '.join(ENDINGS)})")
+        self._folder, self._count = folder, 0
         self._paths = sorted(found, key=lambda path: _natural(path.name), reverse=True)
 
     def read(self) -> Frame | None:
-        """Returns the next picture, or None at the end; ValueError: a file is not a picture."""
+        """Returns the next picture, or None at the end; ValueError, OSError: it cannot be read."""
         if not self._paths:
             return None
         path = self._paths.pop()
+        number, self._count = self._count, self._count + 1
         try:
             picture = read_picture(path)
         except ValueError as error:
-            raise ValueError(f"{path} {error}") from error
+            raise ValueError(f"frame {number} of {self._folder}: {path.name} {error}") from error
         for note in picture.notes:
             _logger.warning("%s %s", path, note)
         return Frame(picture.pixels, None)

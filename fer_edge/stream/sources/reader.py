@@ -9,6 +9,10 @@ from typing import Any, Protocol
 from fer_edge.arrays import U8
 from fer_edge.stream.sources.capture import Frame
 
+# 30,000 years. At this time float64 has steps of 0.1 ms; a larger one would not tell one frame from the next.
+# Seconds since 1970 are below it, milliseconds and nanoseconds since 1970 are above.
+MAX_TIME_S = 1e12
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -71,12 +75,12 @@ class Timekeeper:
 
         Raises:
             TypeError: the frame's own time is not a number.
-            ValueError: the time is not finite, or is before that of the last frame.
+            ValueError: the time is not finite, is beyond MAX_TIME_S, or is before that of the last frame.
         """
-        if frame.time is not None:
-            time = self._checked(frame.time, index)
-        else:
+        time = frame.time
+        if time is None:
             time = arrived - self._start if self._fps is None else index / self._fps
+        time = self._checked(time, index)
         if time < self._last:
             raise ValueError(
                 f"frame {index} of {self._name}: times must not run backwards, got {time:g} s after "
@@ -89,6 +93,15 @@ class Timekeeper:
         expected = f"frame {index} of {self._name}: its time must be a finite number of seconds"
         if not isinstance(time, Real) or isinstance(time, bool):
             raise TypeError(f"{expected}, got {type(time).__name__}")
-        if not math.isfinite(time):
-            raise ValueError(f"{expected}, got {float(time)!r}")
-        return float(time)
+        try:
+            seconds = float(time)
+        except OverflowError:  # an int that no float holds
+            seconds = math.inf
+        if not math.isfinite(seconds):
+            raise ValueError(f"{expected}, got {seconds!r}")
+        if abs(seconds) > MAX_TIME_S:
+            raise ValueError(
+                f"{expected} from {-MAX_TIME_S:g} to {MAX_TIME_S:g}, got {seconds:g}; convert milliseconds "
+                "or nanoseconds to seconds"
+            )
+        return seconds
