@@ -232,6 +232,18 @@ def test_settings_that_cannot_work(
 
 
 @pytest.mark.parametrize(
+    "arguments", [["predict", "", "a.jpg"], ["stream", ""], ["predict", "x", "--draw", ""]]
+)
+def test_an_empty_argument_is_not_the_current_folder(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert ": is empty; give a name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "arguments", ["", "predict", "predict --json --csv x", "predict x --threads two", "stream"]
 )
 def test_wrong_usage(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,7 +257,7 @@ def test_an_interrupt_is_130(predict: Predict, two: TwoPictures, monkeypatch: py
     def interrupt(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fer_edge.cli.predict.read_picture", interrupt)
+    monkeypatch.setattr("fer_edge.cli.predict.picture_of", interrupt)
     assert predict(two[0]).code == 130
 
 
