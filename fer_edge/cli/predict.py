@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         opencv()
         recognizer = recognizer_from_options(options, min_face_share=MIN_FACE_SHARE, max_faces=MAX_FACES)
         if options.draw is not None:
-            options.draw.mkdir(parents=True, exist_ok=True)
+            _make_folder(options.draw)
     except (ModelError, ImportError, ValueError, OSError) as error:
         print(f"fer-edge: {error}", file=sys.stderr)
         return 2
@@ -91,6 +91,15 @@ def run(options: argparse.Namespace) -> int:
             for path, copy in zip(paths, copies, strict=True)
         ]
     return 0 if all(done) and not failures else 1
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        is_taken = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = "a file has this name or that of a folder above it" if is_taken else message_of(error)
+        raise OSError(f"--draw must be a folder, and {shown(folder)} cannot be made: {reason}") from error
 
 
 def _report_from_options(options: argparse.Namespace, paths: Sequence[Path], labels: Sequence[str]) -> Report:
