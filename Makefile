@@ -27,7 +27,6 @@ help:
 	@echo "make lint    ruff, mypy, pyright, clang-format, hadolint"
 	@echo "make docs    the documentation site in build/site"
 	@echo "make wheels  the wheels of a release in dist/, for every Python, x86-64 and aarch64"
-	@echo "make lint    ruff, mypy, pyright, clang-format"
 	@echo "make faults  plant faults in the runtime, one at a time; each should fail a test (hours)"
 	@echo "make bench   times by stage, operation and scenario, with their context; needs a quiet machine"
 	@echo "make bench-documents   the same, and the tables of README and docs from it"

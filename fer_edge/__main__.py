@@ -1,33 +1,40 @@
-"""The process of `fer-edge`, also `python -m fer_edge`. Ctrl-C ends it with exit code 130 at any moment.
+"""The process of `fer-edge`, also `python -m fer_edge`. From `main` on, Ctrl-C ends it with exit code 130.
 
-This module imports nothing that takes time, because what Python does before `main` runs cannot be guarded.
+Before, while Python itself starts, a Ctrl-C shows Python's traceback. So that this ends as soon as possible,
+this module only imports what every Python process has loaded; `signal` would load `enum` and `functools`.
 """
 
+import _signal as signal  # type: ignore[import-not-found]
 import os
 import sys
-from collections.abc import Callable
-from types import FrameType
+
+# Not that of typing, as in fer_edge/__init__.py.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 INTERRUPTED = 130
 
 
-def main(command_line: Callable[[], int] | None = None) -> int:
+def main(command_line: "Callable[[], int] | None" = None) -> int:
     """Runs a command line, by default that of `fer-edge`, and returns the exit code of the process."""
-    command_line = command_line or _command_line
     try:
-        import signal
-
         # Where the caller ignores Ctrl-C (a background job of a shell script), it stays ignored.
-        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            return command_line()
-        signal.signal(signal.SIGINT, _on_interrupt)
-        try:
-            return command_line()
-        finally:
-            # The work is done and written; Python only frees its memory now.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _on_interrupt)
+            return _run(command_line or _command_line)
+        return (command_line or _command_line)()
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _run(command_line: "Callable[[], int]") -> int:
+    try:
+        return command_line()
+    finally:
+        # The work is done and written; Python only frees its memory now.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _command_line() -> int:
@@ -36,7 +43,7 @@ def _command_line() -> int:
     return cli.main()
 
 
-def _on_interrupt(signal_number: int, frame: FrameType | None) -> None:
+def _on_interrupt(signal_number: int, frame: "FrameType | None") -> None:
     """Raises KeyboardInterrupt, but ends the process during an import.
 
     An extension that is interrupted while it imports raises an ImportError instead, which reads as if a

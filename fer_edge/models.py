@@ -271,7 +271,8 @@ def path_of(name: str | os.PathLike[str]) -> Path:
 def load(name: str | os.PathLike[str], role: Role) -> ModelFile:
     """Loads a model by its embedded name or its path and checks its role."""
     if not isinstance(name, str | os.PathLike):
-        raise TypeError(f"a model must be given by name or path, got {type(name).__name__}")
+        setting = "model" if role == "expression" else role
+        raise TypeError(f"{setting} must be the name of a model or a path, got {name!r}")
     model = read(path_of(name))
     if model.spec.role != role:
         keyword = {"detector": "detector", "expression": "model"}

@@ -41,7 +41,7 @@ class Recognizer:
         backend: "onnxruntime", "openvino", "tensorrt" (Jetson, data centre) or "tensorrt-rtx" (desktop GPUs),
             see docs/deploy.md; "auto" takes a GPU only where it was measured to be faster (`info` says why
             not), and OpenVINO where it is installed and the processor has bfloat16.
-        threads: CPU threads of the engine; None: its default.
+        threads: CPU threads of the engine, 1 to 1024; None: its default.
         min_face: smallest face to find, in frame pixels; None: by min_face_share. Slightly smaller faces may
             be found too. It holds for frames of any size; the time grows with (longer side / min_face)^2.
         min_face_share: smallest face to find, as a share of the longer side of the frame, in (0, 1]. A
@@ -98,7 +98,7 @@ class Recognizer:
     ) -> None:
         # For pickling; taken first, while there are no other names.
         self._settings = {name: value for name, value in locals().items() if name != "self"}
-        check_settings(threads, min_face, threshold, max_faces, min_face_share)
+        check_settings(self._settings)
         self._model = model_for(backend, models.load(model, "expression"))
         self._detector_model = model_for(backend, models.load(detector, "detector"))
         limits = abstain.limits_from_settings(self._settings, self._model.spec)

@@ -31,7 +31,7 @@ def test_the_embedded_models_are_listed_by_name(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("name", [None, 3, b"face-luma"])
 def test_a_model_that_is_neither_name_nor_path(name: Any) -> None:
-    with pytest.raises(TypeError, match=f"by name or path, got {type(name).__name__}"):
+    with pytest.raises(TypeError, match=f"detector must be the name of a model or a path, got {name!r}"):
         models.load(name, "detector")
 
 

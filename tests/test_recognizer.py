@@ -161,7 +161,7 @@ def test_threshold_and_max_faces(make_recognizer: MakeRecognizer) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"threads": 0}, "threads must be None or a whole number of at least 1, got 0"),
+        ({"threads": 0}, "threads must be None or a whole number from 1 to 1024, got 0"),
         ({"min_face": 3}, "min_face must be None or at least 4 px, got 3"),
         ({"min_face": math.nan}, "min_face must be"),
         ({"threshold": 0}, "threshold must be None or between 0 and 1, got 0"),

@@ -176,25 +176,52 @@ def test_settings_at_the_ends_of_their_ranges(
         ({"threads": 1.0}, "threads must be"),
         ({"threads": -1}, "threads must be"),
         ({"threads": "1"}, "threads must be"),
+        ({"threads": True}, "threads must be None or a whole number from 1 to 1024, got True"),
+        ({"threads": 1025}, "threads must be"),
+        ({"threads": 10**30}, "threads must be"),
         ({"min_face": 3.99}, "min_face must be"),
         ({"min_face": math.inf}, "min_face must be"),
         ({"min_face": "20"}, "min_face must be"),
         ({"threshold": 1}, "threshold must be"),
         ({"threshold": "0.5"}, "threshold must be"),
-        ({"min_face_share": 0}, "min_face_share must be above 0 and at most 1, got 0"),
+        ({"min_face_share": 0}, "min_face_share must be a number above 0 and at most 1, got 0"),
         ({"min_face_share": 1.01}, "min_face_share must be"),
         ({"min_face_share": None}, "min_face_share must be"),
+        ({"min_face_share": True}, "min_face_share must be"),
+        ({"max_faces": True}, "max_faces must be"),
         ({"max_faces": 1.0}, "max_faces must be"),
         ({"max_faces": None}, "max_faces must be"),
         ({"min_confidence": -0.01}, "min_confidence must be"),
         ({"min_eye_px": math.nan}, "min_eye_px must be"),
         ({"min_sharpness": -1}, "min_sharpness must be"),
+        ({"backend": [1]}, r"backend must be one of auto, .*, got \[1\]"),
+        ({"backend": np.array(["auto", "auto"])}, "backend must be one of auto, .*, got array"),
+        ({"build": np.array([1, 2])}, "build must be one of background, block, never, got array"),
+        ({"build": None}, "build must be one of background, block, never, got None"),
+        ({"engines": ""}, "engines must be None or the path of a folder, got ''"),
     ],
 )
 def test_settings_beyond_their_ranges(
     make_recognizer: MakeRecognizer, settings: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
+        make_recognizer(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"engines": 1.5}, "engines must be None or the path of a folder, got 1.5"),
+        ({"fallback": math.nan}, "fallback must be True or False, got nan"),
+        ({"fallback": None}, "fallback must be True or False, got None"),
+        ({"model": 1.5}, "model must be the name of a model or a path, got 1.5"),
+        ({"detector": None}, "detector must be the name of a model or a path, got None"),
+    ],
+)
+def test_settings_of_a_wrong_kind(
+    make_recognizer: MakeRecognizer, settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
         make_recognizer(**settings)
 
 

@@ -1,5 +1,6 @@
 """Figures of the model card of tkfnet-nano, from docs/models/metrics and the shipped files."""
 
+from pathlib import Path
 from typing import Any
 
 from benchmarks.figures.expressions import read_metrics, share_with_interval
@@ -53,7 +54,7 @@ def temperatures() -> str:
         spec = models.read(models.WEIGHTS / file["file"]).spec
         rows.append(
             {
-                "file": f"`{spec.name}`",
+                "file": f"`{Path(file['file']).stem}`",
                 "temperature of the probabilities": f"{spec.temperature:.4f}",
                 "temperature of the confidence": f"{spec.confidence_temperature:.4f}",
                 "min_confidence": f"{spec.min_confidence:.4f}",

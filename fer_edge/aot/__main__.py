@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fer_edge.aot import manifest
 from fer_edge.aot.check import problems
+from fer_edge.cli.argument_types import nonempty_path
 from fer_edge.models import ModelError
 
 
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fer_edge.aot", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("folder", type=nonempty_path, metavar="DIR")
     folder: Path = parser.parse_args(arguments).folder
     if not folder.is_dir():
         parser.error(f"{folder} is not a folder")

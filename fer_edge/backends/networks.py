@@ -38,17 +38,10 @@ def networks_for(backend: str, request: Request) -> Networks:
     """Returns the networks on the engine of this name.
 
     Raises:
-        ValueError: the name is unknown, or a setting does not fit it.
         ImportError: the engine is not installed; the message has the command.
         ModelError: a network or plan cannot be used.
         DeviceError: the GPU cannot be used.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-    if request.build not in BUILDS:
-        raise ValueError(f"build must be one of {', '.join(BUILDS)}, got {request.build!r}")
-    if request.engines is not None and backend not in (*ON_GPU, "auto"):
-        raise ValueError(f"engines must be None with backend={backend!r}, got {str(request.engines)!r}")
     return BACKENDS[backend](request)
 
 

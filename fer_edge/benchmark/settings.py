@@ -8,6 +8,7 @@ from typing import get_args
 from fer_edge.benchmark.measure.loop import Limits
 from fer_edge.benchmark.result import Scenario
 from fer_edge.benchmark.work.peers.expression import PeerInput
+from fer_edge.settings import MAX_THREADS
 
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
 # Smallest number of queries by scenario, so that the percentile it is judged by is known. MLPerf's LoadGen
@@ -51,7 +52,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, values, low, high in (
-            ("threads", self.threads, 1, 1024),
+            ("threads", self.threads, 1, MAX_THREADS),
             ("batch", self.batches, 1, 1024),
             ("faces", self.faces, 0, MAX_FACES_DRAWN),
             ("frame", self.frame, 64, 8192),

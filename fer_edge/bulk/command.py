@@ -8,16 +8,18 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 
 from fer_edge import models
 from fer_edge.bulk.sources import files_from_arguments, parts_folder
+from fer_edge.cli.argument_types import nonempty, nonempty_path
 from fer_edge.cli.recognizer_options import add_recognizer_arguments
+from fer_edge.cli.standard_streams import prepare_streams
 from fer_edge.models import ModelError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a job and returns the exit code of the process: 0 each input has its rows, 2 it could not run."""
+    prepare_streams()
     options = _parser().parse_args(arguments)
     try:
         print(_run(options))
@@ -31,11 +33,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fer_edge.bulk", description=__doc__)
     parser.add_argument(
         "sources",
+        type=nonempty,
         nargs="+",
         metavar="SOURCE",
         help="picture, video, Parquet file of pictures, folder or quoted glob",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the results, a Parquet file")
+    parser.add_argument(
+        "--out", type=nonempty_path, required=True, metavar="FILE", help="the results, a Parquet file"
+    )
     parser.add_argument(
         "--column",
         default="image",

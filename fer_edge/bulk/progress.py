@@ -3,6 +3,8 @@
 import os
 import time
 
+from fer_edge.cli.standard_streams import MessageStream
+
 # Seconds between two texts.
 ON_TERMINAL_S, IN_LOG_S = 0.2, 30.0
 
@@ -19,7 +21,7 @@ class Progress:
         self._total, self._before, self._done = total, done, done
         self._is_terminal = os.isatty(2)
         # Of its own, because Ray's messages on stderr are dropped while it runs.
-        self._stream = os.fdopen(os.dup(2), "w", encoding="utf-8")
+        self._stream = MessageStream(os.fdopen(os.dup(2), "w", encoding="utf-8"))
         self._start = self._shown = time.monotonic()
 
     def step(self, count: int) -> None:

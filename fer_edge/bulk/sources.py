@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fer_edge.cli.pictures import VIDEOS, message_of, split_glob
+from fer_edge.cli.pictures import VIDEOS, is_of_macos, message_of, split_glob
 from fer_edge.pictures.headers.signatures import HEAD_BYTES, format_from_head, unreadable_format
 from fer_edge.pictures.read_picture import ENDINGS
 
@@ -15,7 +15,8 @@ def files_from_arguments(arguments: Sequence[str], *, without: Sequence[Path] = 
     """Returns the files without duplicates.
 
     A folder gives the pictures, videos and Parquet files in it and in its subfolders; links to folders are
-    not followed, and names that start with a dot are left out. A glob gives the files that it matches.
+    not followed, and names that start with a dot are left out. A glob gives the files that it matches,
+    without those of macOS (._NAME).
 
     Args:
         arguments: files, folders and globs (`**` for any depth).
@@ -49,8 +50,9 @@ def _files_from_argument(argument: str, outputs: set[Path]) -> Iterator[str]:
         yield argument
     elif _is_glob(argument):
         folder, pattern = split_glob(Path(argument))
-        matches = sorted(folder.glob(str(pattern)))
-        yield from (str(path) for path in matches if path.is_file() and not _is_within(path, outputs))
+        for path in sorted(folder.glob(str(pattern))):
+            if path.is_file() and not is_of_macos(path) and not _is_within(path, outputs):
+                yield str(path)
 
 
 def _files_from_folder(folder: str, outputs: set[Path]) -> Iterator[str]:

@@ -6,18 +6,17 @@ video had to be finished. An error is one line on stderr, never a traceback.
 """
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Sequence
 
 import fer_edge
 from fer_edge.cli import benchmark, build, doctor, engines, list_models, predict, stream
+from fer_edge.cli.standard_streams import discard_stdout, prepare_streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code. Wrong usage raises SystemExit(2), as in argparse."""
-    _prepare_streams()
+    prepare_streams()
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
@@ -27,31 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # `fer-edge ... | head` closes the pipe; this is no error worth a message.
-        _discard_stdout()
+        discard_stdout()
         return 1
     except OSError as error:
-        # Errors of files are handled where they are read and written, so this is the output: a full disk.
-        _discard_stdout()
+        # Errors of files are handled where they are read and written, and stderr has none, so this is stdout:
+        # a full disk.
+        discard_stdout()
         print(f"fer-edge: the output cannot be written: {error.strerror or error}", file=sys.stderr)
         return 1
     return code
-
-
-def _prepare_streams() -> None:
-    """Makes stdout and stderr usable: never None, one write a line, and no error for an unusual file name."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        # Closed by the caller (`>&-`).
-        if stream is None:
-            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
-        elif isinstance(stream, io.TextIOWrapper):
-            # By line also into a pipe or file, so that a program that is killed has lost no result.
-            stream.reconfigure(errors="backslashreplace", line_buffering=True)
-
-
-def _discard_stdout() -> None:
-    """Python flushes stdout at exit; what is left must not cause another error."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_edge.cli.argument_types import nonempty_path
 from fer_edge.models import ModelError
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_peers(parser)
     output = parser.add_argument_group("output")
     output.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the result, for --read and --compare"
+        "--json", type=nonempty_path, metavar="FILE", help="write the result, for --read and --compare"
     )
-    output.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
-    output.add_argument("--picture", type=Path, metavar="FILE.svg", help="write a bar chart")
+    output.add_argument("--markdown", type=nonempty_path, metavar="FILE", help="write the tables as Markdown")
+    output.add_argument("--picture", type=nonempty_path, metavar="FILE.svg", help="write a bar chart")
     output.add_argument(
         "--budget",
         type=float,
@@ -38,9 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FPS",
         help="say how many faces can be read at this rate (default: 30); measures EndToEnd only",
     )
-    output.add_argument("--read", type=Path, metavar="FILE", help="show a result of --json; measures nothing")
     output.add_argument(
-        "--compare", type=Path, nargs=2, metavar=("A", "B"), help="ratios of two results; measures nothing"
+        "--read", type=nonempty_path, metavar="FILE", help="show a result of --json; measures nothing"
+    )
+    output.add_argument(
+        "--compare",
+        type=nonempty_path,
+        nargs=2,
+        metavar=("A", "B"),
+        help="ratios of two results; measures nothing",
     )
     output.add_argument("--peers", action="store_true", help="list the peers that are installed")
 
@@ -59,8 +66,8 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "--faces", type=int, nargs="+", default=[0, 1, 4, 16], metavar="N", help="drawn (default: 0 1 4 16)"
     )
     what.add_argument("--frame", default="640x480", metavar="WxH", help="size of drawn frames (%(default)s)")
-    what.add_argument("--video", type=Path, help="use the first frames of a video instead")
-    what.add_argument("--photo", type=Path, help="use a picture instead")
+    what.add_argument("--video", type=nonempty_path, help="use the first frames of a video instead")
+    what.add_argument("--photo", type=nonempty_path, help="use a picture instead")
     what.add_argument("--seconds", type=float, default=3.0, help="smallest duration of a row (%(default)s)")
     what.add_argument("--queries", type=int, help="smallest number of queries (default: by scenario)")
     what.add_argument("--quick", action="store_true", help="a tenth of the queries, for a first look")
@@ -68,8 +75,12 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
 
 def _add_peers(parser: argparse.ArgumentParser) -> None:
     peers = parser.add_argument_group("peers, measured in the same run")
-    peers.add_argument("--yunet", type=Path, metavar="FILE", help="YuNet, by OpenCV's FaceDetectorYN")
-    peers.add_argument("--peer", type=Path, metavar="FILE", help="an expression network as ONNX, NCHW")
+    peers.add_argument(
+        "--yunet", type=nonempty_path, metavar="FILE", help="YuNet, by OpenCV's FaceDetectorYN"
+    )
+    peers.add_argument(
+        "--peer", type=nonempty_path, metavar="FILE", help="an expression network as ONNX, NCHW"
+    )
     peers.add_argument("--peer-size", type=int, default=224, help="side of its input in px (%(default)s)")
     peers.add_argument("--peer-channels", type=int, default=3, help="1 grey, 3 BGR (%(default)s)")
     peers.add_argument("--peer-mean", type=float, default=127.5, help="(pixel - mean) * scale (%(default)s)")

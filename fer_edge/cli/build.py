@@ -3,7 +3,6 @@
 import argparse
 import sys
 import time
-from pathlib import Path
 
 from fer_edge import models
 from fer_edge.backends.engines.key import WORKSPACE_MIB, Options
@@ -11,6 +10,7 @@ from fer_edge.backends.engines.plans import plan_for
 from fer_edge.backends.engines.plugins.registration import wanted as plugins_wanted
 from fer_edge.backends.engines.products import TARGET_NAMES, Target, target_for
 from fer_edge.backends.engines.progress import Progress
+from fer_edge.cli.argument_types import nonempty, nonempty_path
 from fer_edge.models import ModelError
 
 BAR = 24
@@ -21,7 +21,7 @@ LINE_EVERY_S = 15.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `build`."""
     parser.add_argument(
-        "models", nargs="+", metavar="MODEL", help="name of an embedded model, or an ONNX file"
+        "models", nargs="+", type=nonempty, metavar="MODEL", help="name of an embedded model, or an ONNX file"
     )
     parser.add_argument(
         "--for",
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "this machine. rtx and turing need no GPU here",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where to write; default: the user's cache"
+        "--out", type=nonempty_path, metavar="FOLDER", help="where to write; default: the user's cache"
     )
     parser.add_argument(
         "--workspace",

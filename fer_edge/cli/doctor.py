@@ -6,12 +6,12 @@ import platform
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Literal
 
 import fer_edge
 from fer_edge import models
 from fer_edge.backends.engines import storage
+from fer_edge.cli.argument_types import nonempty_path
 from fer_edge.cli.check import Check
 from fer_edge.cli.device_checks import device_checks
 from fer_edge.cli.repair_commands import REINSTALL, RESTORE
@@ -25,11 +25,14 @@ REQUIRED_MODELS = ("face-luma", "tkfnet-nano")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `doctor`."""
     parser.add_argument(
-        "--engines", type=Path, metavar="FOLDER", help="look for engines there, not in the user's cache"
+        "--engines",
+        type=nonempty_path,
+        metavar="FOLDER",
+        help="look for engines there, not in the user's cache",
     )
     parser.add_argument(
         "--root",
-        type=Path,
+        type=nonempty_path,
         metavar="FOLDER",
         help="only the GPU of another machine, from a copy of its files: see docs/jetson.md",
     )

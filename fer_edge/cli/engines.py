@@ -13,6 +13,7 @@ from pathlib import Path
 from fer_edge.backends.engines import storage
 from fer_edge.backends.engines.gpu import this_gpu
 from fer_edge.backends.engines.inventory import Entry, entries, folders_below, remove
+from fer_edge.cli.argument_types import nonempty_path
 from fer_edge.models import ModelError
 
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         action = actions.add_parser(name, help=text, description=text)
         action.add_argument(
-            "folder", nargs="?", type=Path, metavar="FOLDER", help="default: the user's cache"
+            "folder", nargs="?", type=nonempty_path, metavar="FOLDER", help="default: the user's cache"
         )
         action.set_defaults(action=name, json=False)
         if name == "list":

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_edge.arrays import U8
-from fer_edge.cli.pictures import is_video, message_of, pictures_from_arguments, shown
+from fer_edge.cli.argument_types import nonempty, nonempty_path
+from fer_edge.cli.pictures import is_video, message_of, picture_of, pictures_from_arguments, shown
 from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
 from fer_edge.cli.report import CsvReport, JsonReport, Report, TableReport
 from fer_edge.cli.video.predict_video import VideoPredictor, timeline_path
@@ -20,7 +21,6 @@ from fer_edge.cli.video.video_report import NoPictures, video_report_from_option
 from fer_edge.detection.scales import smallest_face_px
 from fer_edge.installation.import_opencv import opencv
 from fer_edge.models import ModelError
-from fer_edge.pictures.read_picture import read_picture
 from fer_edge.result import Face
 
 # Finer than the default of Recognizer: groups are photographed more often than filmed, and time matters less.
@@ -38,7 +38,11 @@ MIN_LONG_PX = 640
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `predict`."""
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="picture or video, folder of them, or quoted glob"
+        "paths",
+        nargs="+",
+        type=nonempty,
+        metavar="PATH",
+        help="picture or video, folder of them, quoted glob, or - for stdin",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
@@ -47,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--csv", action="store_true", help="print one CSV row per face, with all probabilities")
     parser.add_argument(
         "--draw",
-        type=Path,
+        type=nonempty_path,
         metavar="DIR",
         help="write annotated copies NAME-faces.jpg or .mp4 into DIR, and a timeline of each video",
     )
@@ -62,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         opencv()
         recognizer = recognizer_from_options(options, min_face_share=MIN_FACE_SHARE, max_faces=MAX_FACES)
         if options.draw is not None:
-            options.draw.mkdir(parents=True, exist_ok=True)
+            _make_folder(options.draw)
     except (ModelError, ImportError, ValueError, OSError) as error:
         print(f"fer-edge: {error}", file=sys.stderr)
         return 2
@@ -89,6 +93,15 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(done) and not failures else 1
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        is_taken = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = "a file has this name or that of a folder above it" if is_taken else message_of(error)
+        raise OSError(f"--draw must be a folder, and {shown(folder)} cannot be made: {reason}") from error
+
+
 def _report_from_options(options: argparse.Namespace, paths: Sequence[Path], labels: Sequence[str]) -> Report:
     if options.json:
         return JsonReport()
@@ -102,7 +115,7 @@ def _predict_one(
 ) -> bool:
     """Reads, processes and reports one picture; returns whether this succeeded."""
     try:
-        picture, notes = read_picture(path)
+        picture, notes = picture_of(path)
         for note in notes:
             print(f"fer-edge: {shown(path)}: {note}", file=sys.stderr)
         faces = recognizer(picture)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from fer_edge.arrays import U8
+from fer_edge.cli.argument_types import nonempty, nonempty_path
 from fer_edge.cli.live_page import PacedPage, add_web_arguments, page_from_options
 from fer_edge.cli.metrics import Metrics
 from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
@@ -46,11 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `stream`."""
     parser.add_argument(
         "source",
+        type=nonempty,
         metavar="SOURCE",
         help="index of a camera (0), device, video, folder of pictures, URL, or GStreamer pipeline",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per frame, one per line")
-    parser.add_argument("--out", type=Path, metavar="VIDEO", help="write an annotated video, with no sound")
+    parser.add_argument(
+        "--out", type=nonempty_path, metavar="VIDEO", help="write an annotated video, with no sound"
+    )
     parser.add_argument(
         "--fps",
         type=float,

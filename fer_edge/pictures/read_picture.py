@@ -1,6 +1,5 @@
 """The pixels of a picture file, as 8-bit BGR and upright, whatever its format and depth."""
 
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +16,6 @@ ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
     *(".gif", ".avif", ".avifs", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm", ".hdr"),
 )
-STDIN = Path("-")
 # 12 bits or fewer in samples of 16: the picture is almost black, unless its maximum is stated.
 _DIM, _MAX_16 = 1 << 12, (1 << 16) - 1
 
@@ -30,7 +28,7 @@ class Picture(NamedTuple):
 
 
 def read_picture(path: Path) -> Picture:
-    """Returns a picture as uint8 [H, W, 3] BGR, turned upright. `-` is stdin.
+    """Returns a picture as uint8 [H, W, 3] BGR, turned upright.
 
     Samples of more than 8 bits are scaled so that white is 255: by the maximum that the file states, else by
     that of the sample type. An alpha channel is dropped. A note says if only the first of several frames was
@@ -42,8 +40,7 @@ def read_picture(path: Path) -> Picture:
     """
     # Not cv2.imread: it cannot open names outside the system's code page and gives no reason for a failure.
     # Not numpy.fromfile: it cannot read a pipe.
-    data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
-    return picture_from_bytes(data, path.suffix)
+    return picture_from_bytes(path.read_bytes(), path.suffix)
 
 
 def picture_from_bytes(data: bytes, ending: str = "") -> Picture:

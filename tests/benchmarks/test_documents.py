@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.documents import BLOCK, DOCUMENTS, ROOT, with_figures
+from benchmarks.figures import model_card
 from fer_edge import Recognizer, models
 
 MODELS = ROOT / "docs" / "models"
@@ -44,6 +45,13 @@ def test_every_block_belongs_to_a_document_of_the_table() -> None:
     assert {name for name in found if BLOCK.search((ROOT / name).read_text(encoding="utf-8"))} == set(
         DOCUMENTS
     )
+
+
+def test_the_card_names_each_file_beside_its_temperatures() -> None:
+    rows = [line for line in model_card.temperatures().splitlines() if line.startswith("| `")]
+    for name, row in zip(("tkfnet-nano", "tkfnet-nano-float32"), rows, strict=True):
+        spec = models.load(name, "expression").spec
+        assert row.startswith(f"| `{name}` | {spec.temperature:.4f} | {spec.confidence_temperature:.4f} |")
 
 
 def test_the_docstring_of_recognizer_has_the_measured_shares() -> None:

@@ -1,5 +1,8 @@
 """Which files a job takes, and how they are divided into units."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,6 +38,23 @@ def test_globs(tree: Path) -> None:
     assert files_from_arguments(["in/**/*.[mp][pa]*"]) == ["in/sub/c.mp4", "in/sub/d.parquet"]
     Path("in/[1].png").touch()
     assert files_from_arguments(["in/[1].png"]) == ["in/[1].png"]
+
+
+def test_the_files_of_macos_are_no_inputs_unless_they_are_named(tree: Path) -> None:
+    Path("in/._b.png").touch()
+    assert files_from_arguments(["in/*.png"]) == ["in/.f.png", "in/b.png"]
+    assert files_from_arguments(["in/._b.png"]) == ["in/._b.png"]
+
+
+def test_progress_that_cannot_be_written_stops_nothing() -> None:
+    # The first step is shown at once in a log, because the last one was long ago.
+    code = (
+        "from fer_edge.bulk import progress\n"
+        "progress.IN_LOG_S = 0\n"
+        "with progress.Progress(2, 0) as shown: shown.step(1); shown.step(1); raise KeyboardInterrupt"
+    )
+    done = subprocess.run(["bash", "-c", f"'{sys.executable}' -c '{code}' 2>/dev/full"], check=False)
+    assert done.returncode in (130, -signal.SIGINT)
 
 
 def test_the_output_is_no_input(tree: Path) -> None:

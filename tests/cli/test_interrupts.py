@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment of `fer-edge`: exit code 130 and silence, also while the libraries are imported."""
+"""Ctrl-C in `fer-edge`: exit code 130 and silence from its first import on, also in those of libraries."""
 
 import os
 import signal
@@ -28,6 +28,22 @@ def count(event, arguments):
     elif seen == number:
         os.posix_spawn("/bin/sh", ["sh", "-c", f"sleep {delay}; kill -INT {os.getpid()}"], os.environ)
 sys.addaudithook(count)
+"""
+# Interrupts itself at the first import of fer_edge.__main__. Only some installations load the popped modules
+# at the start.
+AT_THE_FIRST_IMPORT = """
+import fer_edge
+for name in ("collections.abc", "types", "signal"):
+    sys.modules.pop(name, None)
+has_begun = False
+def interrupt(event, arguments):
+    global has_begun
+    if event == "import" and has_begun:
+        has_begun = False
+        os.kill(os.getpid(), 2)
+    elif event == "import" and arguments[0] == "fer_edge.__main__":
+        has_begun = True
+sys.addaudithook(interrupt)
 """
 # Writes a line as soon as main runs.
 SAYS_WHEN_MAIN_RUNS = """
@@ -61,6 +77,14 @@ def test_an_interrupted_import(arguments: list[str]) -> None:
     for number in range(1, len(names) + 1, len(names) // 12):
         done = _run_interrupted(number, 0, arguments)
         assert (done.returncode, done.stdout, done.stderr) == (130, "", ""), names[number - 1]
+
+
+def test_no_import_comes_before_the_handling_of_ctrl_c(arguments: list[str]) -> None:
+    script = SCRIPT.format(start=AT_THE_FIRST_IMPORT)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize("extension", ["_multiarray_umath", "onnxruntime_pybind11_state"])

@@ -84,6 +84,20 @@ def test_a_glob_selects_files_only_and_a_name_itself(folder: Path) -> None:
     assert failures == []
 
 
+def test_the_files_of_macos_are_no_pictures_unless_they_are_named(folder: Path) -> None:
+    for name in ("._a.jpg", "sub/._c.jpg"):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    for argument, expected in (
+        ("[._a]*.jpg", ["a.jpg"]),
+        ("sub/*", ["sub/c.jpg"]),
+        ("sub/**/*.jpg", ["sub/c.jpg", "sub/deep/d.jpg"]),
+        ("._a.jpg", ["._a.jpg"]),
+    ):
+        files, failures = pictures_from_arguments([argument])
+        assert [str(path) for path in files] == expected
+        assert failures == []
+
+
 def test_a_folder_is_read_by_content_too(tmp_path: Path) -> None:
     for name, head in (
         ("scan.jfif", b"\xff\xd8\xff\xe0"),

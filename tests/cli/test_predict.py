@@ -199,7 +199,10 @@ def test_draw_into_a_file_is_refused_before_any_work(predict: Predict, two: TwoP
     done = predict("--draw", two[1], two[0])
     assert done.code == 2
     assert done.out == ""
-    assert "File exists" in done.err
+    expected = f"fer-edge: --draw must be a folder, and {two[1]} cannot be made: a file has this name or that"
+    assert done.err.startswith(expected)
+    below = predict("--draw", two[1] / "drawn", two[0])
+    assert (below.code, below.err) == (2, done.err.replace(str(two[1]), str(two[1] / "drawn")))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,11 @@ def test_draw_into_a_file_is_refused_before_any_work(predict: Predict, two: TwoP
             ["--backend", "tpu"],
             "backend must be one of auto, onnxruntime, openvino, tensorrt, tensorrt-rtx, got 'tpu'",
         ),
-        (["--threads", "0"], "threads must be None or a whole number of at least 1, got 0"),
+        (["--threads", "0"], "threads must be None or a whole number from 1 to 1024, got 0"),
+        (
+            ["--threads", "3000000000"],
+            "threads must be None or a whole number from 1 to 1024, got 3000000000",
+        ),
         (["--min-face", "1"], "min_face must be None or at least 4 px, got 1.0"),
         (["--threshold", "2"], "threshold must be None or between 0 and 1, got 2.0"),
         (["--model", "nonsense"], "model 'nonsense' is no file, nor an embedded model"),
@@ -232,6 +239,18 @@ def test_settings_that_cannot_work(
 
 
 @pytest.mark.parametrize(
+    "arguments", [["predict", "", "a.jpg"], ["stream", ""], ["predict", "x", "--draw", ""]]
+)
+def test_an_empty_argument_is_not_the_current_folder(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert ": is empty; give a name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "arguments", ["", "predict", "predict --json --csv x", "predict x --threads two", "stream"]
 )
 def test_wrong_usage(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,7 +264,7 @@ def test_an_interrupt_is_130(predict: Predict, two: TwoPictures, monkeypatch: py
     def interrupt(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fer_edge.cli.predict.read_picture", interrupt)
+    monkeypatch.setattr("fer_edge.cli.predict.picture_of", interrupt)
     assert predict(two[0]).code == 130
 
 

@@ -132,7 +132,7 @@ def test_a_lost_source_is_1(stream: Stream, capsys: Output, tmp_path: Path) -> N
         ("{folder}/empty --fps 0", "--fps must be 1 to 240 frames per second, got 0"),
         ("{video} --reconnect -1", "reconnect_s must be at least 0, got -1.0"),
         ("{video} --metrics 70000", "--metrics must be a port, 0 to 65535, got 70000"),
-        ("{video} --threads 0", "threads must be None or a whole number of at least 1, got 0"),
+        ("{video} --threads 0", "threads must be None or a whole number from 1 to 1024, got 0"),
     ],
 )
 def test_what_cannot_start_is_2_and_one_line(

@@ -44,6 +44,30 @@ def test_closed_streams_are_silent(form: str, two: tuple[Path, Path], tmp_path: 
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.parametrize("stderr", ["2>/dev/full", "2> >(exec true)"])
+def test_messages_that_cannot_be_written_are_dropped(
+    stderr: str, two: tuple[Path, Path], tmp_path: Path
+) -> None:
+    done = _run("{predict} --json " + stderr, tmp_path / "none.jpg", *two)
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert ["error" in record for record in records] == [True, False, False]
+    assert done.returncode == 1
+
+
+def test_wrong_usage_is_2_where_it_cannot_be_said() -> None:
+    # Python ends with 120 if it cannot flush stderr.
+    assert _run("{predict} 2>/dev/full", "--none").returncode == 2
+
+
+def test_a_stream_goes_on_where_its_messages_cannot_be_written(two: tuple[Path, Path]) -> None:
+    folder = two[0].parent
+    (folder / "a.png").write_bytes(b"is no picture")
+    command = f"'{sys.executable}' -m fer_edge stream '{folder}' --json 2>/dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert [json.loads(line)["index"] for line in done.stdout.splitlines()] == [0, 1]
+
+
 def test_a_stopped_process_has_lost_no_result(two: tuple[Path, Path], tmp_path: Path) -> None:
     waiting = tmp_path / "camera.png"
     os.mkfifo(waiting)
@@ -64,6 +88,29 @@ def test_a_picture_from_stdin(two: tuple[Path, Path]) -> None:
         done = _run(f"cat '{two[0]}' | {{predict}} --json", name)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["file"] == name
+
+
+def test_a_closed_stdin_is_one_line(two: tuple[Path, Path]) -> None:
+    done = _run("{predict} --json <&-", "-", two[0])
+    assert done.returncode == 1
+    assert done.stderr.startswith("fer-edge: -: stdin is closed; ")
+    assert len(done.stderr.splitlines()) == 1
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert ["error" in record for record in records] == [True, False]
+
+
+def test_a_file_named_as_stdin(
+    two: tuple[Path, Path], installed: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    two[0].rename(folder / "-")
+    monkeypatch.chdir(folder)
+    # Reading it would fail.
+    monkeypatch.setattr(sys, "stdin", None)
+    for argument in ("./-", ".", "?", str(folder / "-")):
+        assert main(["predict", "--json", argument]) == 0
+        assert json.loads(capsys.readouterr().out)["file"] == str(folder / "-")
 
 
 def test_a_copy_that_cannot_be_written_is_not_the_inputs_fault(

@@ -124,6 +124,7 @@ def test_kinds_of_sources(source: Any, kind: str, is_live: bool) -> None:
     ("source", "error", "message"),
     [
         (None, TypeError, "source must be the index of a camera, .* got None"),
+        ("", ValueError, "source must be the index of a camera, .* got ''"),
         (True, TypeError, "got True"),
         (1.5, TypeError, "got float"),
         (

@@ -36,6 +36,7 @@ def source_from(source: Any, *, live: bool | None, fps: float | None) -> Source:
 
     Raises:
         TypeError: the argument is none of the known kinds.
+        ValueError: it is an empty text.
         FileNotFoundError: a path does not exist.
     """
     if isinstance(source, bool) or source is None:
@@ -51,6 +52,9 @@ def source_from(source: Any, *, live: bool | None, fps: float | None) -> Source:
 
 def _source_from_text(text: str | bytes, live: bool | None, fps: float | None) -> Source:
     text = os.fsdecode(text)
+    if not text:
+        # It would be the current folder.
+        raise ValueError(f"{_EXPECTED}, got ''")
     if _CAMERA.fullmatch(text):
         return _camera(text, live)
     if _URL.match(text):
