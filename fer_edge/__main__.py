@@ -49,11 +49,18 @@ def _on_interrupt(signal_number: int, frame: "FrameType | None") -> None:
     An extension that is interrupted while it imports raises an ImportError instead, which reads as if a
     package were missing.
     """
+    if is_importing(frame):
+        os._exit(INTERRUPTED)
+    raise KeyboardInterrupt
+
+
+def is_importing(frame: "FrameType | None") -> bool:
+    """Whether a frame is part of an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
-            os._exit(INTERRUPTED)
+            return True
         frame = frame.f_back
-    raise KeyboardInterrupt
+    return False
 
 
 if __name__ == "__main__":

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from fer_edge.__main__ import is_importing
+
 # As a shell reports a process that SIGTERM ended.
 TERMINATED = 128 + signal.SIGTERM
+# Until the next look whether an import has ended, which nothing else tells.
+AGAIN_S = 0.005
 
 
 @contextmanager
@@ -27,6 +31,11 @@ def graceful_stop() -> Iterator[None]:
     handled = [number for number in numbers if before[number] is not signal.SIG_IGN]
 
     def stop(number: int, frame: FrameType | None) -> None:
+        # An extension that is interrupted while it imports raises an ImportError.
+        if is_importing(frame):
+            signal.signal(signal.SIGALRM, lambda _, later: stop(number, later))
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+            return
         for other in handled:
             signal.signal(other, signal.SIG_IGN)
         if number == signal.SIGTERM:
@@ -41,5 +50,6 @@ def graceful_stop() -> Iterator[None]:
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number in handled:
             signal.signal(number, before[number])
