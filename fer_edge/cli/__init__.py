@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_stdout()
         return 1
     except OSError as error:
-        # Errors of files are handled where they are read and written, so this is the output: a full disk.
+        if error.filename is not None:
+            print(f"fer-edge: {error.filename} cannot be used: {error.strerror}", file=sys.stderr)
+            return 1
+        # Without a name it is the output: a full disk.
         _discard_stdout()
         print(f"fer-edge: the output cannot be written: {error.strerror or error}", file=sys.stderr)
         return 1
