@@ -102,9 +102,8 @@ def plan_from_onnx(
         memory = build_with_progress(bindings, build, report, cancelled)
         plan = bytes(memoryview(check(bindings, memory, f"{model.path} cannot be built")))
         _check_header(plan, key)
-        if target.this_gpu:
-            _inspect(bindings, plan, model)
-        built = _description(network, counts, target.this_gpu, time.monotonic() - start)
+        inspected = target.this_gpu and _inspect(bindings, plan, computed, model)
+        built = _description(network, counts, inspected, time.monotonic() - start)
         return NewPlan(plan, built, _timing_cache(config) if target.product.times_kernels else None)
 
 
@@ -215,12 +214,13 @@ def _check_header(plan: bytes, key: Key) -> None:
         )
 
 
-def _inspect(bindings: Bindings, plan: bytes, model: ModelFile) -> None:
-    """Loads the plan as its user will, and reads the precisions off it."""
+def _inspect(bindings: Bindings, plan: bytes, computed: dict[str, str], model: ModelFile) -> bool:
+    """Loads the plan as its user will, and reads the precisions off it; returns whether it shows them."""
     runtime = make_runtime(bindings)
     engine = runtime.deserialize_cuda_engine(plan)
     inspector = check(bindings, engine, "the new plan cannot be loaded").create_engine_inspector()
-    confirm_engine(inspector.get_engine_information(bindings.LayerInformationFormat.JSON), model.precision)
+    information = inspector.get_engine_information(bindings.LayerInformationFormat.JSON)
+    return confirm_engine(information, computed, model.precision)
 
 
 def _description(network: Network, precisions: dict[str, int], inspected: bool, seconds: float) -> Built:

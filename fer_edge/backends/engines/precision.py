@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from fer_edge.backends.engines.surface import PRECISIONS, Bindings, Layer, Network
 from fer_edge.models import ModelError
@@ -20,6 +21,10 @@ _INSPECTED = (
     (re.compile(r"\b(BFloat16|BF16)\b", re.IGNORECASE), "bfloat16"),
     (re.compile(r"\bInt8\b", re.IGNORECASE), "int8"),
 )
+# Types of the inspector's layers that multiply: CaskConvolution, gemm, MatrixMultiply, ...
+_PRODUCT = re.compile(r"conv|gemm|matmul|matrix_?multiply|fully_?connected", re.IGNORECASE)
+# In "Metadata": from which nodes of the file a layer was made.
+_NODE = re.compile(r"\[ONNX Layer: ([^\]]+)\]")
 _SHOWN = 3
 
 
@@ -58,10 +63,8 @@ def confirm_network(stored: Mapping[str, str], computed: Mapping[str, str], prec
         if computed.get(name) != wanted
     ]
     if wrong:
-        rest = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise ModelError(
-            f"each layer must compute in the precision of its weights: {'; '.join(wrong[:_SHOWN])}{rest}; "
-            "export the file again"
+            f"each layer must compute in the precision of its weights: {_shown(wrong)}; export the file again"
         )
     counts = Counter(computed[name] for name in stored)
     if precision not in counts:
@@ -69,24 +72,77 @@ def confirm_network(stored: Mapping[str, str], computed: Mapping[str, str], prec
     return dict(counts)
 
 
-def confirm_engine(information: str, precision: str) -> None:
-    """Reads the inspector's JSON; raises ModelError if the finished engine contradicts the precision.
+def confirm_engine(information: str, computed: Mapping[str, str], precision: str) -> bool:
+    """Compares the inspector's JSON with the network, layer by layer.
 
-    An engine of one layer hides what it computes in, so it cannot contradict.
+    A layer contradicts if the inspector shows the types of its tensors or weights, and none is the one that
+    the network computes it in. Fused layers and formats that depend on the input hide their types.
+
+    Args:
+        information: of the finished engine, in JSON.
+        computed: layer of the network -> precision (`layer_precisions`).
+        precision: of the file.
+
+    Returns:
+        Whether the inspector shows the types of a convolution or matrix product.
+
+    Raises:
+        ModelError: the finished engine contradicts.
     """
     layers = [layer for layer in json.loads(information)["Layers"] if isinstance(layer, dict)]
-    found = {
-        kind
-        for layer in layers
-        for tensor in (*layer.get("Inputs", ()), *layer.get("Outputs", ()))
-        for pattern, kind in _INSPECTED
-        if pattern.search(tensor.get("Format/Datatype", ""))
-    }
+    found = {kind for layer in layers for kind in _kinds(layer)}
     lower = found - {"float32"}
-    if (precision == "float32" and lower) or (precision not in found and len(layers) > 1):
+    if (precision == "float32" and lower) or (found and precision not in found and len(layers) > 1):
         raise ModelError(
             f"the engine's layers must compute in {precision}, the inspector found {', '.join(sorted(found))}"
         )
+    products = [layer for layer in layers if _PRODUCT.search(layer.get("LayerType", "")) and _kinds(layer)]
+    if wrong := _contradictions(products, computed, precision):
+        raise ModelError(
+            f"the engine must compute as its file says: {_shown(wrong)}; use another version of TensorRT, or "
+            "a file of another precision"
+        )
+    return bool(products)
+
+
+def _contradictions(products: list[Any], computed: Mapping[str, str], precision: str) -> list[str]:
+    """The layers that the inspector shows in another precision than the network."""
+    named = {node for layer in products for node in _nodes(layer)}
+    # Layers that the inspector names otherwise: so many of them may compute in another type than the file's.
+    others = Counter(kind for node, kind in computed.items() if node not in named and kind != precision)
+    wrong = []
+    for layer in products:
+        kinds = _kinds(layer)
+        wanted = {computed[node] for node in _nodes(layer) if node in computed}
+        if not wanted and precision not in kinds and (other := next((k for k in kinds if others[k]), None)):
+            others[other] -= 1
+        elif not kinds & (wanted or {precision}):
+            types = " and ".join(sorted(wanted or {precision}))
+            wrong.append(
+                f"{layer.get('Name', 'a layer')} must compute in {types}, the inspector shows "
+                f"{', '.join(sorted(kinds))}"
+            )
+    return wrong
+
+
+def _kinds(layer: Any) -> set[str]:
+    """The types of a layer's tensors and weights, as far as the inspector shows them."""
+    texts = [
+        tensor.get("Format/Datatype", "") for tensor in (*layer.get("Inputs", ()), *layer.get("Outputs", ()))
+    ]
+    if isinstance(weights := layer.get("Weights"), dict):
+        texts.append(weights.get("Type", ""))
+    return {kind for text in texts for pattern, kind in _INSPECTED if pattern.search(text)}
+
+
+def _nodes(layer: Any) -> set[str]:
+    """The layers of the network that one of the engine was made from."""
+    return {*layer.get("Name", "").split(" + "), *_NODE.findall(layer.get("Metadata", ""))}
+
+
+def _shown(wrong: list[str]) -> str:
+    rest = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    return "; ".join(wrong[:_SHOWN]) + rest
 
 
 def _computes_in(layer: Layer, dequantized: set[str]) -> str:
