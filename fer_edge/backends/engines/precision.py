@@ -13,6 +13,7 @@ from typing import Any
 
 from fer_edge.backends.engines.surface import PRECISIONS, Bindings, Layer, Network
 from fer_edge.models import ModelError
+from fer_edge.onnx_file import numbered
 
 # Text of the engine inspector ("Half", "Row major linear FP16 format") -> precision.
 _INSPECTED = (
@@ -23,13 +24,13 @@ _INSPECTED = (
 )
 # Types of the inspector's layers that multiply: CaskConvolution, gemm, MatrixMultiply, ...
 _PRODUCT = re.compile(r"conv|gemm|matmul|matrix_?multiply|fully_?connected", re.IGNORECASE)
-# In "Metadata": from which nodes of the file a layer was made.
-_NODE = re.compile(r"\[ONNX Layer: ([^\]]+)\]")
+# In a layer's metadata: from which node of the file it was made, and by which functions: "a | b (F)".
+_NODE = re.compile(r"\[ONNX Layer: ([^\]|]+?)(?: \|[^\]]*)?\]")
 _SHOWN = 3
 
 
 def layer_precisions(bindings: Bindings, network: Network) -> dict[str, str]:
-    """The precision of each convolution and matrix product of a strongly typed network, by layer name.
+    """The precision of each convolution and matrix product of a strongly typed network, by node of the file.
 
     A layer computes in int8 if all that it multiplies was dequantized from int8; TensorRT fuses the two. If
     only its weights were, it computes in the float type of its output.
@@ -37,12 +38,23 @@ def layer_precisions(bindings: Bindings, network: Network) -> dict[str, str]:
     kinds = bindings.LayerType
     products = (kinds.CONVOLUTION, kinds.DECONVOLUTION, kinds.MATRIX_MULTIPLY)
     layers = [network.get_layer(i) for i in range(network.num_layers)]
-    dequantized = {
-        layer.get_output(0).name
-        for layer in layers
-        if layer.type == kinds.DEQUANTIZE and _input_precision(layer) == "int8"
-    }
-    return {layer.name: _computes_in(layer, dequantized) for layer in layers if layer.type in products}
+    dequantized: set[str] = set()
+    for layer in layers:
+        # The parser reshapes the weights of a matrix product after they were dequantized.
+        reshaped = (
+            layer.type == kinds.SHUFFLE and (source := layer.get_input(0)) and source.name in dequantized
+        )
+        if reshaped or (layer.type == kinds.DEQUANTIZE and _input_precision(layer) == "int8"):
+            dequantized.add(layer.get_output(0).name)
+    names: Counter[str] = Counter()
+    computed = {}
+    for layer in layers:
+        if layer.type in products:
+            # TensorRT gives the nodes of a function that is called twice other names, with a number.
+            name = next(iter(_NODE.findall(layer.metadata)), layer.name)
+            names[name] += 1
+            computed[numbered(name, names[name])] = _computes_in(layer, dequantized)
+    return computed
 
 
 def confirm_network(stored: Mapping[str, str], computed: Mapping[str, str], precision: str) -> dict[str, int]:

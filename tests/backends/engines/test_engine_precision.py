@@ -112,7 +112,13 @@ def test_layers_of_another_precision_are_named() -> None:
         _layer("conv", "CaskConvolution", FP16, FP16),
         # The conversion that follows is part of the layer.
         _layer("conv + cast", "CaskConvolution", FP16, FP32),
-        _layer("conv_myl0_3", "conv", "Half", "Half", Metadata="[ONNX Layer: conv]\x1e[ONNX Layer: relu]"),
+        _layer(
+            "conv_myl0_3",
+            "conv",
+            "Half",
+            "Half",
+            Metadata="[ONNX Layer: conv | a (Block)]\x1e[ONNX Layer: b]",
+        ),
         # Inputs of many sizes have no fixed format.
         _layer("conv", "CaskConvolution", HIDDEN, HIDDEN, Weights={"Type": "Half", "Count": 9}),
     ],
