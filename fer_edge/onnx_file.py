@@ -10,15 +10,20 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 MODEL_GRAPH, MODEL_METADATA, MODEL_FUNCTIONS = 7, 14, 25
 GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
-NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OPERATOR = 1, 2, 3, 4
+NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 3, 4, 5, 7
+ATTRIBUTE_NAME, ATTRIBUTE_INT = 1, 3
+FUNCTION_NAME, FUNCTION_INPUT, FUNCTION_NODE, FUNCTION_DOMAIN = 1, 4, 7, 10
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME = 1, 2, 8
 ENTRY_KEY, ENTRY_VALUE = 1, 2
 PRECISIONS = {1: "float32", 2: "int8", 3: "int8", 10: "float16", 16: "bfloat16"}
 # Operators whose weights are nearly all of a network's.
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+# Operators whose output holds the values of their first input.
+SAME_VALUES = ("Cast", "DequantizeLinear", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -62,35 +67,80 @@ def without_functions(data: bytes) -> bytes:
 
 
 def weight_precisions_from_onnx(data: bytes) -> dict[str, str]:
-    """Returns the data type in which the weights of each convolution and matrix product are stored.
+    """Returns the data type in which the weights of each convolution and matrix product are multiplied.
 
     Keys are names of nodes; a node without a name is "node_of_" and its first output, as TensorRT's parser
-    names it. Weights may be behind a DequantizeLinear node. Raises ValueError if the bytes are not a complete
-    ONNX model.
+    names it. The nodes of a function count as often as it is called; the second of a name is "NAME (2)".
+    Weights may be behind a DequantizeLinear node, which leaves them int8, a Cast, or a change of shape.
+    Raises ValueError if the bytes are not a complete ONNX model.
     """
-    types: dict[str, str] = {}  # constant tensor -> data type
-    products: list[tuple[str, list[str]]] = []  # name of a node, its inputs
-    for graph in (value for number, value in _fields(memoryview(data)) if number == MODEL_GRAPH):
-        if not isinstance(graph, memoryview):
+    functions, graphs = {}, []
+    for number, value in _fields(memoryview(data)):
+        if number == MODEL_GRAPH and not isinstance(value, memoryview):
             raise ValueError("is not an ONNX model")
+        if number == MODEL_GRAPH and isinstance(value, memoryview):
+            graphs.append(value)
+        elif number == MODEL_FUNCTIONS and isinstance(value, memoryview):
+            function = _function_from_message(value)
+            functions[function.key] = function
+    names: Counter[str] = Counter()
+    precisions = {}
+    for graph in graphs:
         # Initializers may come after the nodes.
-        for number in (GRAPH_INITIALIZER, GRAPH_NODE):
-            for found, message in _fields(graph):
-                if found != number or not isinstance(message, memoryview):
-                    continue
-                if number == GRAPH_INITIALIZER:
-                    types.update([_type_of_initializer(message)])
-                    continue
-                name, operator, inputs, outputs = _node_from_message(message)
-                if operator == "DequantizeLinear" and inputs[0] in types:
-                    types[outputs[0]] = types[inputs[0]]
-                elif operator in PRODUCTS:
-                    products.append((name or f"node_of_{outputs[0]}", inputs))
-    return {
-        name: next(types[i] for i in inputs[:2] if i in types)
-        for name, inputs in products
-        if types.keys() & inputs[:2]
-    }
+        types = dict(map(_type_of_initializer, _messages(graph, GRAPH_INITIALIZER)))
+        for name, kind in _products(
+            [*map(_node_from_message, _messages(graph, GRAPH_NODE))], types, functions
+        ):
+            names[name] += 1
+            if kind:
+                precisions[numbered(name, names[name])] = kind
+    return precisions
+
+
+def numbered(name: str, count: int) -> str:
+    """The name of the first, second, ... node of a name."""
+    return name if count == 1 else f"{name} ({count})"
+
+
+class _Node(NamedTuple):
+    name: str
+    operator: str
+    domain: str
+    inputs: list[str]
+    outputs: list[str]
+    to: int  # data type that a Cast casts to, else 0
+
+
+class _Function(NamedTuple):
+    key: tuple[str, str]  # domain and operator of the nodes that call it
+    inputs: list[str]
+    nodes: list[_Node]
+
+
+def _products(
+    nodes: list[_Node], types: dict[str, str], functions: dict[tuple[str, str], _Function]
+) -> Iterator[tuple[str, str]]:
+    """Yields the name of each product and the type of its weights, "" if it has none.
+
+    Args:
+        nodes: in their order.
+        types: constant tensor -> data type; tensors that are made from constants are added.
+        functions: that nodes may call.
+    """
+    for node in nodes:
+        if (function := functions.get((node.domain, node.operator))) is not None:
+            inner = {
+                name: types[i] for name, i in zip(function.inputs, node.inputs, strict=False) if i in types
+            }
+            # A function never calls itself.
+            others = {key: other for key, other in functions.items() if key != function.key}
+            yield from _products(function.nodes, inner, others)
+        elif node.operator in PRODUCTS:
+            kind = next((types[i] for i in node.inputs[:2] if i in types), "")
+            yield node.name or f"node_of_{node.outputs[0]}", kind
+        elif node.operator in SAME_VALUES and node.inputs and node.inputs[0] in types:
+            cast = PRECISIONS.get(node.to, "unknown") if node.operator == "Cast" else types[node.inputs[0]]
+            types[node.outputs[0]] = cast
 
 
 def _type_of_initializer(message: memoryview) -> tuple[str, str]:
@@ -103,13 +153,45 @@ def _type_of_initializer(message: memoryview) -> tuple[str, str]:
     return name, PRECISIONS.get(kind, "unknown")
 
 
-def _node_from_message(message: memoryview) -> tuple[str, str, list[str], list[str]]:
-    """Name, operator, inputs and outputs."""
-    texts: dict[int, list[str]] = {NODE_INPUT: [], NODE_OUTPUT: [], NODE_NAME: [], NODE_OPERATOR: []}
+def _node_from_message(message: memoryview) -> _Node:
+    texts = _texts(message, NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OPERATOR, NODE_DOMAIN)
+    to = 0
+    for attribute in _messages(message, NODE_ATTRIBUTE):
+        fields = dict(_fields(attribute))
+        number = fields.get(ATTRIBUTE_INT)
+        if _texts(attribute, ATTRIBUTE_NAME)[ATTRIBUTE_NAME] == ["to"] and isinstance(number, int):
+            to = number
+    return _Node(
+        "".join(texts[NODE_NAME]),
+        "".join(texts[NODE_OPERATOR]),
+        "".join(texts[NODE_DOMAIN]),
+        texts[NODE_INPUT],
+        texts[NODE_OUTPUT],
+        to,
+    )
+
+
+def _function_from_message(message: memoryview) -> _Function:
+    texts = _texts(message, FUNCTION_NAME, FUNCTION_INPUT, FUNCTION_DOMAIN)
+    key = "".join(texts[FUNCTION_DOMAIN]), "".join(texts[FUNCTION_NAME])
+    nodes = [_node_from_message(node) for node in _messages(message, FUNCTION_NODE)]
+    return _Function(key, texts[FUNCTION_INPUT], nodes)
+
+
+def _texts(message: memoryview, *wanted: int) -> dict[int, list[str]]:
+    """The texts in the fields of these numbers."""
+    texts: dict[int, list[str]] = {number: [] for number in wanted}
     for number, value in _fields(message):
         if number in texts and isinstance(value, memoryview):
             texts[number].append(bytes(value).decode())
-    return "".join(texts[NODE_NAME]), "".join(texts[NODE_OPERATOR]), texts[NODE_INPUT], texts[NODE_OUTPUT]
+    return texts
+
+
+def _messages(message: memoryview, wanted: int) -> Iterator[memoryview]:
+    """The messages in the fields of this number."""
+    for number, value in _fields(message):
+        if number == wanted and isinstance(value, memoryview):
+            yield value
 
 
 def _entry_from_message(message: memoryview) -> tuple[str, str]:

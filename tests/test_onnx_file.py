@@ -216,3 +216,41 @@ def test_a_model_without_its_functions() -> None:
     model.ClearField("functions")
     model.domain = "after"
     assert onnx.ModelProto.FromString(without_functions(data)) == model
+
+
+def test_weights_of_functions() -> None:
+    def node(operator: str, inputs: list[str], output: str, **attributes: object) -> onnx.NodeProto:
+        return helper.make_node(operator, inputs, [output], name=f"Block.{output}", **attributes)
+
+    block = helper.make_function(
+        "mine",
+        "Block",
+        ["x", "w", "v"],
+        ["y"],
+        [
+            node("Unsqueeze", ["w", "axes"], "kernel"),
+            node("Conv", ["x", "kernel"], "conv"),
+            node("Cast", ["v"], "wide", to=TensorProto.FLOAT),
+            node("MatMul", ["conv", "wide"], "product"),
+            # No weights: both vary.
+            node("MatMul", ["product", "conv"], "scores"),
+            # A function that calls itself is no model; it must not end the process.
+            helper.make_node("Block", ["x"], ["z"], domain="mine"),
+        ],
+        [helper.make_opsetid("", 18)],
+    )
+    calls = [
+        helper.make_node("Block", ["x", "w", "w"], ["a"], name="one", domain="mine"),
+        helper.make_node("Block", ["a", "v", "w"], ["b"], name="two", domain="mine"),
+        helper.make_node("Block", ["a", "v", "w"], ["c"], domain="of somebody else"),
+        helper.make_node("MatMul", ["b", "w"], ["y"], name="Block.scores"),
+    ]
+    model = onnx.load_from_string(_graph(*calls, w=HALVES, v=HALVES.astype(np.float32)))
+    model.functions.append(block)
+    assert weight_precisions_from_onnx(model.SerializeToString()) == {
+        "Block.conv": "float16",
+        "Block.product": "float32",
+        "Block.conv (2)": "float32",
+        "Block.product (2)": "float32",
+        "Block.scores (3)": "float16",
+    }

@@ -63,7 +63,7 @@ class GpuNetworks:
             for model in (request.expression, request.detector):
                 plan = plan_of(model, product, request, gpu, cancelled)
                 self._opened.append(TrtBackend(session, model, bindings, plan, gpu))
-                warm_up(self._opened[-1], model)
+                warm_up(self._opened[-1], model, self._opened[-1].takes)
                 if cancelled.is_set():
                     raise CancelledError("the Recognizer was closed")
         except BaseException:

@@ -3,6 +3,9 @@
 Work that comes again is a CUDA graph: the expression network for each batch size, the detector for each input
 size that came twice. A batch between two sizes is padded up. NVIDIA: a context must not be changed after it
 was captured, so each graph has a context of its own.
+
+An engine for an accelerator takes one input size only. A smaller input is padded up to it, as the letterbox
+of the detector pads an input to the next multiple.
 """
 
 from collections import OrderedDict
@@ -78,7 +81,7 @@ class TrtBackend:
         device_plane = plane if isinstance(plane, DevicePlane) else self._session.plane(plane_on_host(plane))
         given = self._works.mine().input
         with self._session.exclusive():
-            given.reserve((len(matrices), 1, *sides))
+            given.reserve((len(matrices), 1, *self._padded(sides)))
             self._session.sample(device_plane, matrices, given, sampling)
 
     def sampled(self) -> F32:
@@ -88,6 +91,10 @@ class TrtBackend:
         if mark is not None:
             self._session.wait_for(mark)
         return given.host
+
+    def takes(self, shape: Shape) -> bool:
+        """Whether the engine was built for an input of this shape."""
+        return self._profile(shape) is not None
 
     def changed(self) -> None:
         self._works.mine().input.changed()
@@ -164,6 +171,18 @@ class TrtBackend:
         self._graphs[shape] = execution
         return execution
 
+    def _padded(self, sides: tuple[int, int]) -> tuple[int, int]:
+        """The sides of an input that holds one of these sides: larger ones only if there is one size."""
+        fixed = self._fixed_sides()
+        return fixed if fixed and sides[0] <= fixed[0] and sides[1] <= fixed[1] else sides
+
+    def _fixed_sides(self) -> tuple[int, int] | None:
+        """The height and width of every input, if there is one size only."""
+        (smallest, largest), *others = ((p.min[-2:], p.max[-2:]) for p in self._profiles)
+        if others or smallest != largest:
+            return None
+        return largest[0], largest[1]
+
     def _profile(self, shape: Shape) -> int | None:
         """The profile for an input shape."""
         return next((i for i, profile in enumerate(self._profiles) if profile.contains(shape)), None)
@@ -172,7 +191,8 @@ class TrtBackend:
         profile = self._profile(shape)
         if profile is None:
             ranges = "; ".join(f"{list(p.min)} to {list(p.max)}" for p in self._profiles)
-            raise ModelError(f"{self._plan.path} takes inputs of {ranges}, got {list(shape)}; build it again")
+            fix = "build it without --dla" if self._fixed_sides() else "build it again"
+            raise ModelError(f"{self._plan.path} takes inputs of {ranges}, got {list(shape)}; {fix}")
         return profile
 
     def _require_engine(self) -> Engine:

@@ -1,5 +1,7 @@
 """The first run of a network. It moves lazy initialization out of the first call and checks the outputs."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fer_edge.backends.base import Backend
@@ -16,8 +18,11 @@ EXPRESSION_BATCH = 2
 Shape = tuple[int, ...]
 
 
-def warm_up(backend: Backend, model: ModelFile) -> None:
-    """Runs on inputs of zeros; raises ModelError if the outputs do not fit the role of the model."""
+def warm_up(backend: Backend, model: ModelFile, takes: Callable[[Shape], bool] = lambda shape: True) -> None:
+    """Runs on inputs of zeros; raises ModelError if the outputs do not fit the role of the model.
+
+    ``takes`` says which inputs of a detector an engine was built for; the others are left out.
+    """
     spec = model.spec
     if spec.role == "expression":
         outputs: list[Shape] = [(EXPRESSION_BATCH, len(spec.labels))]
@@ -26,6 +31,8 @@ def warm_up(backend: Backend, model: ModelFile) -> None:
         _run(backend, model, (EXPRESSION_BATCH, 1, spec.size, spec.size), outputs)
         return
     for height, width in DETECTOR_INPUTS:
+        if not takes((1, 1, height, width)):
+            continue
         maps: list[Shape] = [(1, DETECTOR_CHANNELS, height // s, width // s) for s in DETECTOR_STRIDES]
         _run(backend, model, (1, 1, height, width), maps)
 

@@ -29,8 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         discard_stdout()
         return 1
     except OSError as error:
-        # Errors of files are handled where they are read and written, and stderr has none, so this is stdout:
-        # a full disk.
+        if error.filename is not None:
+            print(f"fer-edge: {error.filename} cannot be used: {error.strerror}", file=sys.stderr)
+            return 1
+        # Without a name it is stdout, because stderr has no errors: a full disk.
         discard_stdout()
         print(f"fer-edge: the output cannot be written: {error.strerror or error}", file=sys.stderr)
         return 1

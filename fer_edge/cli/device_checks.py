@@ -10,9 +10,9 @@ from pathlib import Path
 from fer_edge.backends.engines.products import TENSORRT, TENSORRT_RTX, Product, version_numbers
 from fer_edge.cli.check import Check
 from fer_edge.cli.jetson_checks import is_supported, jetson_checks, jetson_tensorrt, unsupported
-from fer_edge.cli.repair_commands import install_extra
 from fer_edge.device.files import Files
 from fer_edge.device.machine import Machine
+from fer_edge.installation.extras import install_extra
 
 # Pattern of the GPU's name -> target of `fer-edge build`, "" if the GPU is too old. GPUs of data centres have
 # other names and take "this". Source: the support matrix of TensorRT for RTX, see products.py.
@@ -34,8 +34,11 @@ MODELS = "face-luma tkfnet-nano-float32"
 SMALL_MEMORY_GIB, SMALL_WORKSPACE_MIB = 5.0, 512
 
 
-def device_checks(machine: Machine, engines: Path | None) -> Iterator[Check]:
-    """The findings on a machine; `engines` is the folder of its engines, None if it is not known."""
+def device_checks(machine: Machine, engines: Path | None, *, here: bool = True) -> Iterator[Check]:
+    """The findings on a machine; `engines` is the folder of its engines, None if it is not known.
+
+    ``here`` says whether it is the machine that looks, with this installation.
+    """
     if not machine.has_gpu:
         yield Check("gpu", "ok", "no NVIDIA GPU; the CPU answers")
         return
@@ -46,12 +49,11 @@ def device_checks(machine: Machine, engines: Path | None) -> Iterator[Check]:
     else:
         yield from jetson_checks(machine)
     yield from _toolkit_checks(machine)
-    product = _product_check(machine, target)
+    product = _product_check(machine, target, here)
     yield product
     if product.state == "ok":
-        yield _pycuda(machine)
-        if engines is not None:
-            yield _engines(machine, engines, target)
+        yield _pycuda(machine, here)
+        yield _engines(machine, engines, target)
 
 
 def _target(machine: Machine) -> str:
@@ -83,7 +85,7 @@ def _toolkit_checks(machine: Machine) -> Iterator[Check]:
         yield Check("cuda", "ok", machine.cuda)
 
 
-def _product_check(machine: Machine, target: str) -> Check:
+def _product_check(machine: Machine, target: str, here: bool) -> Check:
     if machine.board is not None:
         return jetson_tensorrt(machine)
     if not target:
@@ -91,7 +93,7 @@ def _product_check(machine: Machine, target: str) -> Check:
     if target == "this":
         return _installed(machine, TENSORRT, ("tensorrt",), "pip install --upgrade 'tensorrt>=10.3,<12'")
     names = ("tensorrt-rtx-cu13-bindings", "tensorrt-rtx")
-    return _installed(machine, TENSORRT_RTX, names, install_extra("rtx"))
+    return _installed(machine, TENSORRT_RTX, names, install_extra("rtx", here=here))
 
 
 def _installed(machine: Machine, product: Product, names: tuple[str, ...], fix: str) -> Check:
@@ -103,10 +105,10 @@ def _installed(machine: Machine, product: Product, names: tuple[str, ...], fix: 
     return Check(product.name, "ok", version)
 
 
-def _pycuda(machine: Machine) -> Check:
+def _pycuda(machine: Machine, here: bool) -> Check:
     if version := machine.distributions.get("pycuda"):
         return Check("pycuda", "ok", version)
-    fix = install_extra("gpu")
+    fix = install_extra("gpu", here=here)
     detail = "not installed; engines can be built but not run"
     if not machine.cuda:
         detail += "; its installation needs the headers of CUDA, which are not here"
@@ -115,13 +117,16 @@ def _pycuda(machine: Machine) -> Check:
     return Check("pycuda", "absent", detail, fix)
 
 
-def _engines(machine: Machine, folder: Path, target: str) -> Check:
-    files = Files(folder)
-    # The user's cache has a folder for each kind of machine.
-    found = files.matching("*.plan") + files.matching("*/*.plan")
-    if found:
-        return Check("engines", "ok", f"{len(found)} in {folder}; fer-edge engines verify checks them")
+def _engines(machine: Machine, folder: Path | None, target: str) -> Check:
+    if folder is not None:
+        files = Files(folder)
+        # The user's cache has a folder for each kind of machine.
+        found = files.matching("*.plan") + files.matching("*/*.plan")
+        if found:
+            return Check("engines", "ok", f"{len(found)} in {folder}; fer-edge engines verify checks them")
     command = f"fer-edge build {MODELS} --for {target}"
     if machine.memory_gib is not None and machine.memory_gib < SMALL_MEMORY_GIB:
         command += f" --workspace {SMALL_WORKSPACE_MIB}"
+    if folder is None:
+        return Check("engines", "absent", "not looked for; --engines FOLDER says where they are", command)
     return Check("engines", "absent", f"none in {folder}", f"{command} --out {folder}")

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         if not options.root.is_dir():
             print(f"fer-edge: {options.root} is no folder", file=sys.stderr)
             return 2
-        _show(device_checks(read_machine(options.root), options.engines))
+        _show(device_checks(read_machine(options.root), options.engines, here=False))
         return 0
     print(f"fer-edge {fer_edge.__version__} in {models.WEIGHTS.parent}")
     states = _show(_checks())

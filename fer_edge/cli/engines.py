@@ -1,12 +1,12 @@
 """List, verify or prune built engines, in FOLDER or in the user's cache.
 
-`verify` and `list` exit with 1 if an engine is damaged or does not fit this machine; `prune` deletes those.
+`verify` and `list` exit with 1 if an engine is damaged or does not fit this machine; `prune` deletes those,
+and exits with 1 if something wrong is left. A folder into which another process builds is left for later.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,20 +41,29 @@ def run(options: argparse.Namespace) -> int:
         print(f"fer-edge: {root} is no folder", file=sys.stderr)
         return 2
     try:
-        found = list(_entries(root))
-        return _prune(found) if options.action == "prune" else _show(found, options)
+        folders = folders_below(root) if root.is_dir() else []
+        return _prune(folders) if options.action == "prune" else _show(folders, options)
     except ModelError as error:
         print(f"fer-edge: {error}", file=sys.stderr)
         return 1
 
 
-def _entries(root: Path) -> Iterator[Entry]:
+def _entries(folders: list[Path]) -> tuple[list[Entry], list[Path]]:
+    """What lies in the folders, and those that another process has locked: of these only what is whole."""
     gpu = this_gpu()
-    for folder in folders_below(root) if root.is_dir() else ():
-        yield from entries(folder, gpu)
+    found, busy = [], []
+    for folder in folders:
+        with storage.undisturbed(folder) as free:
+            found += [entry for entry in entries(folder, gpu) if free or not entry.problem]
+            if not free:
+                busy.append(folder)
+    return found, busy
 
 
-def _show(found: list[Entry], options: argparse.Namespace) -> int:
+def _show(folders: list[Path], options: argparse.Namespace) -> int:
+    found, busy = _entries(folders)
+    for folder in busy:
+        print(f"fer-edge: {storage.in_use(folder)}", file=sys.stderr)
     if options.json:
         print(json.dumps([_record(entry) for entry in found], indent=2))
     for entry in () if options.json else found:
@@ -63,17 +72,35 @@ def _show(found: list[Entry], options: argparse.Namespace) -> int:
     wrong = sum(1 for entry in found if entry.problem)
     if options.action == "verify":
         print(f"{len(found) - wrong} as they were built, {wrong} not")
-    return 1 if wrong else 0
+    return 1 if wrong or busy else 0
 
 
-def _prune(found: list[Entry]) -> int:
-    for entry in found:
-        if entry.problem and entry.ours:
-            remove(entry)
-            print(f"deleted {_line(entry)}")
-        elif entry.problem:
-            print(f"kept, because no sidecar says whose it is: {_line(entry)}")
-    return 0
+def _prune(folders: list[Path]) -> int:
+    done = [_prune_folder(folder) for folder in folders]
+    return 0 if all(done) else 1
+
+
+def _prune_folder(folder: Path) -> bool:
+    """Deletes what is wrong; returns whether nothing wrong is left."""
+    gpu, kept = this_gpu(), 0
+    # A folder in order is not written to, not even a lock.
+    if not any(entry.problem for entry in entries(folder, gpu)):
+        return True
+    try:
+        with storage.locked_at_once(folder):
+            for entry in [entry for entry in entries(folder, gpu) if entry.problem]:
+                if entry.ours:
+                    remove(entry)
+                    print(f"deleted {_line(entry)}")
+                else:
+                    kept += 1
+                    why = "kept, because no sidecar says whose it is; delete it yourself, or build it again"
+                    print(f"fer-edge: {why}: {_line(entry)}", file=sys.stderr)
+    except ModelError as error:
+        # The other folders are pruned.
+        print(f"fer-edge: {error}", file=sys.stderr)
+        return False
+    return not kept
 
 
 def _record(entry: Entry) -> dict[str, object]:

@@ -7,6 +7,7 @@ import pytest
 from fer_edge.backends.engines import products
 from fer_edge.backends.engines.progress import Progress
 from fer_edge.cli import build, main
+from fer_edge.installation.extras import install_extra
 
 Output = pytest.CaptureFixture[str]
 
@@ -35,7 +36,7 @@ def test_numbers_out_of_range(wrong: list[str], capsys: Output) -> None:
 
 @pytest.mark.usefixtures("nothing_installed")
 @pytest.mark.parametrize(
-    ("target", "fix"), [("rtx", "pip install 'fer_edge[rtx]'"), ("this", "it is part of JetPack")]
+    ("target", "fix"), [("rtx", install_extra("rtx")), ("this", "it is part of JetPack")]
 )
 def test_a_missing_product_is_one_line_with_the_fix(target: str, fix: str, capsys: Output) -> None:
     assert main(["build", "face-luma", "tkfnet-nano-float32", "--for", target]) == 2

@@ -11,7 +11,6 @@ from recorded_machines import NAMES, write_file, write_machine
 
 from fer_edge.cli import main
 from fer_edge.cli.device_checks import device_checks
-from fer_edge.cli.repair_commands import install_extra
 from fer_edge.device.machine import read_machine
 
 STATUS = "var/lib/dpkg/status"
@@ -88,7 +87,7 @@ def test_an_orin_nano_whose_fastest_mode_is_15_watts(examine: Examine, engines: 
     assert found["clocks"].state == "slow"
     assert _fixes(found) == {
         "clocks": CLOCKS,
-        "pycuda": install_extra("gpu"),
+        "pycuda": "pip install 'fer_edge[gpu]'",
         "engines": f"{BUILD} this --out {engines}",
     }
 
@@ -264,18 +263,18 @@ SITE = "usr/local/lib/python3.12/dist-packages"
 def test_a_desktop_from_nothing_to_engines(examine: Examine, engines: Path) -> None:
     found = examine("desktop-rtx-4090")
     assert [found[name].detail for name in ("gpu", "driver")] == ["NVIDIA GeForce RTX 4090", "580.95.05"]
-    assert _fixes(found) == {"tensorrt-rtx": install_extra("rtx")}
+    assert _fixes(found) == {"tensorrt-rtx": "pip install 'fer_edge[rtx]'"}
     product = {f"{SITE}/tensorrt_rtx_cu13_bindings-1.7.1.116.dist-info/METADATA": ""}
     found = examine("desktop-rtx-4090", product)
     assert found["tensorrt-rtx"] == ("ok", "1.7.1.116", "")
     assert _fixes(found) == {
-        "pycuda": f"sudo apt install nvidia-cuda-toolkit && {install_extra('gpu')}",
+        "pycuda": "sudo apt install nvidia-cuda-toolkit && pip install 'fer_edge[gpu]'",
         "engines": f"{BUILD} rtx --out {engines}",
     }
     toolkit = {"usr/local/cuda/version.json": '{"cuda": {"name": "CUDA SDK", "version": "13.0.2"}}'}
     found = examine("desktop-rtx-4090", product | toolkit)
     assert found["cuda"].detail == "13.0.2"
-    assert found["pycuda"].fix == install_extra("gpu")
+    assert found["pycuda"].fix == "pip install 'fer_edge[gpu]'"
     (engines / "face-luma.plan").touch()
     found = examine("desktop-rtx-4090", product | {f"{SITE}/pycuda-2024.1-py3.12.egg-info/PKG-INFO": ""})
     assert _fixes(found) == {}
@@ -307,7 +306,7 @@ def test_cards_and_products_that_do_not_fit(examine: Examine) -> None:
     assert examine("desktop-rtx-4090", old)["tensorrt-rtx"] == (
         "absent",
         "1.2.0.54 is not supported, 1.7 or later and below 2 is; the CPU answers",
-        install_extra("rtx"),
+        "pip install 'fer_edge[rtx]'",
     )
     old = {INFORMATION: "Model: \t\t NVIDIA L4\n", f"{SITE}/tensorrt-10.2.0.dist-info/METADATA": ""}
     assert examine("desktop-rtx-4090", old)["tensorrt"].fix == "pip install --upgrade 'tensorrt>=10.3,<12'"
@@ -331,11 +330,22 @@ def test_a_desktop_without_a_driver_or_with_an_old_one(examine: Examine) -> None
 def test_a_gpu_under_windows(examine: Examine) -> None:
     found = examine("no-nvidia", {"usr/lib/wsl/lib/libcuda.so.1": ""})
     assert found["gpu"].detail == found["driver"].detail == "that of Windows"
-    assert found["tensorrt-rtx"].fix == install_extra("rtx")
+    assert found["tensorrt-rtx"].fix == "pip install 'fer_edge[rtx]'"
 
 
 def test_a_machine_without_nvidia(examine: Examine) -> None:
     assert examine("no-nvidia") == {"gpu": ("ok", NO_GPU, "")}
+
+
+def test_without_a_folder_of_engines_the_next_command_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_machine("agx-orin-jetpack-6.2.2", tmp_path)
+    assert main(["doctor", "--root", str(root)]) == 0
+    assert capsys.readouterr().out.endswith(
+        "  absent   engines      not looked for; --engines FOLDER says where they are\n"
+        f"{'':24}fix: {BUILD} this\n"
+    )
 
 
 def test_an_empty_folder_and_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

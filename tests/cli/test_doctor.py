@@ -204,7 +204,8 @@ def test_the_commands_that_fix_fit_the_kind_of_installation(checkout: bool, tmp_
         command, restore = f"pip install -e {tmp_path}", f"git -C {tmp_path} restore fer_edge/weights"
     code = (
         "from fer_edge.cli import doctor, repair_commands as commands\n"
-        "print(commands.IN_CHECKOUT, commands.REINSTALL, commands.RESTORE, commands.install_extra('gpu'), "
+        "from fer_edge.installation.extras import install_extra\n"
+        "print(commands.IN_CHECKOUT, commands.REINSTALL, commands.RESTORE, install_extra('gpu'), "
         "doctor.SUMS, sep='|')"
     )
     done = subprocess.run(

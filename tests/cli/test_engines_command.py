@@ -1,11 +1,13 @@
 """`fer-edge engines list | verify | prune` on folders of plans."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from made_plans import RTX_HEADER, make_plan
 
+from fer_edge.backends.engines import storage
 from fer_edge.cli import main
 
 Output = pytest.CaptureFixture[str]
@@ -46,7 +48,7 @@ def test_a_tampered_plan(folder: Path, capsys: Output) -> None:
     assert captured.err.splitlines() == lines[:1]
     assert _engines("prune", folder) == 0
     assert capsys.readouterr().out == f"deleted {lines[0]}\n"
-    assert sorted(path.name for path in folder.iterdir()) == ["other.json", "other.plan"]
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "other.json", "other.plan"]
     assert _engines("verify", folder) == 0
 
 
@@ -61,9 +63,60 @@ def test_the_list_as_json(folder: Path, capsys: Output) -> None:
 
 def test_a_plan_of_somebody_else_is_not_deleted(folder: Path, capsys: Output) -> None:
     (folder / "theirs.plan").write_bytes(RTX_HEADER)
-    assert _engines("prune", folder) == 0
-    assert capsys.readouterr().out.startswith("kept, because no sidecar says whose it is: ")
+    assert _engines("prune", folder) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "fer-edge: kept, because no sidecar says whose it is; delete it yourself, or build it again: "
+        f"{folder}/theirs.plan: {folder}/theirs.json does not exist\n"
+    )
     assert (folder / "theirs.plan").exists()
+
+
+@pytest.fixture
+def half_written(folder: Path) -> Iterator[Path]:
+    """A folder in which a build has written all but the sidecar of "other"."""
+    plan = make_plan(folder, "other").path
+    plan.with_suffix(".json").rename(folder / "other.json.partial")
+    with storage.locked(folder):
+        yield folder
+
+
+@pytest.mark.parametrize("action", ["list", "verify"])
+def test_a_running_build_is_no_damage(half_written: Path, action: str, capsys: Output) -> None:
+    assert _engines(action, half_written) == 1
+    captured = capsys.readouterr()
+    assert captured.err == (
+        f"fer-edge: another process is building into {half_written}; try again when it has ended\n"
+    )
+    assert len(captured.out.splitlines()) == 1
+    assert "other" not in captured.out
+    assert action == "list" or captured.out == "1 as they were built, 0 not\n"
+
+
+def test_a_running_build_is_not_pruned(half_written: Path, tmp_path: Path, capsys: Output) -> None:
+    before = sorted(half_written.iterdir())
+    (make_plan(tmp_path / "later").path.parent / "face.plan").write_bytes(b"damaged")
+    # The other folders below are pruned.
+    assert _engines("prune", tmp_path) == 1
+    captured = capsys.readouterr()
+    assert captured.err == (
+        f"fer-edge: another process is building into {half_written}; try again when it has ended\n"
+    )
+    assert captured.out.startswith(f"deleted {tmp_path}/later/face.plan: ")
+    assert sorted(half_written.iterdir()) == before
+
+
+def test_a_folder_in_order_is_not_written_to(folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    assert _engines("prune", folder) == 0
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("action", ["list", "verify", "prune"])
+def test_a_folder_that_this_user_may_not_read(locked: Path, action: str, capsys: Output) -> None:
+    assert _engines(action, locked) == 1
+    assert capsys.readouterr().err == f"fer-edge: {locked} cannot be used: Permission denied\n"
 
 
 @pytest.mark.parametrize("action", ["list", "verify", "prune"])

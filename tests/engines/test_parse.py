@@ -14,12 +14,16 @@ from networks import NETWORKS, PRECISIONS, WITH_BLOCKS, converted, plain_float32
 
 from export.precisions.tensors import tensors_of
 from fer_edge import models
+from fer_edge.backends.engines.precision import confirm_network, layer_precisions
 from fer_edge.models import ModelSpec
+from fer_edge.onnx_file import weight_precisions_from_onnx
 
 pytestmark = pytest.mark.engines
 
 Parse = Callable[[Path], Any]
 Build = Callable[[Any], bytes]
+# Products of two results.
+WITHOUT_WEIGHTS = {"TokenAttention.scores", "TokenAttention.mixed"}
 PLAN_TAG = 0x74727476  # the first four bytes of a plan of TensorRT for RTX, little endian
 
 
@@ -87,6 +91,10 @@ def test_without_a_plugin_the_parser_takes_the_functions_of_a_fused_file(
     layers = [network.get_layer(k).type for k in range(network.num_layers)]
     assert tensorrt.LayerType.PLUGIN_V3 not in layers
     assert len(layers) > len(onnx.load(path).graph.node)
+    # Every weight inside the functions is compared with its layer.
+    stored, computed = weight_precisions_from_onnx(path.read_bytes()), layer_precisions(tensorrt, network)
+    confirm_network(stored, computed, {"fp32": "float32", "fp16": "float16", "int8-trt": "int8"}[precision])
+    assert computed.keys() - stored.keys() == (WITHOUT_WEIGHTS if name == "conv-cut" else set())
     if name == "tkfnet-nano-float32":
         assert build(network)
 

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_edge.installation.extras import install_extra
+
 LIBRARY = "libcuda.so.1"
 # CU_STREAM_NON_BLOCKING of cuda.h, for which pycuda has no name.
 NON_BLOCKING = 1
-_INSTALL = "pip install 'fer_edge[gpu]' (its build needs the CUDA headers, see docs/deploy.md)"
+_INSTALL = f"{install_extra('gpu')} (its build needs the CUDA headers, see docs/deploy.md)"
 
 
 class DeviceError(RuntimeError):

@@ -66,7 +66,7 @@ def write(path: Path, data: bytes, maker: Maker) -> None:
     """Stores a blob; the caller holds the folder's lock. Raises ModelError if it cannot be written."""
     record = Record(format=FORMAT, sha256=hashlib.sha256(data).hexdigest(), maker=maker)
     sidecar = _sidecar(path)
-    sidecar.unlink(missing_ok=True)
+    storage.delete(sidecar)
     storage.write(path, data)
     storage.write(sidecar, (json.dumps(asdict(record), indent=1) + "\n").encode())
 

@@ -9,7 +9,9 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fer_edge.backends.engines.key import Key, Options
@@ -20,6 +22,7 @@ from fer_edge.backends.engines.precision import confirm_engine, confirm_network,
 from fer_edge.backends.engines.products import Target, load
 from fer_edge.backends.engines.progress import Progress, build_with_progress
 from fer_edge.backends.engines.sidecar import Binding, Built
+from fer_edge.backends.engines.storage import LOOK_EVERY_S
 from fer_edge.backends.engines.surface import (
     PRECISIONS,
     Bindings,
@@ -78,7 +81,8 @@ def plan_from_onnx(
         KeyboardInterrupt: Ctrl-C was pressed.
     """
     bindings = load(target.product)
-    with _one_at_a_time:
+    cancelled = cancelled or threading.Event()
+    with _turn(cancelled):
         reasons_of(bindings)
         start = time.monotonic()
         builder = make_builder(bindings)
@@ -95,13 +99,24 @@ def plan_from_onnx(
             config.progress_monitor = monitor
             return builder.build_serialized_network(network, config)
 
-        memory = build_with_progress(bindings, build, report, cancelled or threading.Event())
+        memory = build_with_progress(bindings, build, report, cancelled)
         plan = bytes(memoryview(check(bindings, memory, f"{model.path} cannot be built")))
         _check_header(plan, key)
-        if target.this_gpu:
-            _inspect(bindings, plan, model)
-        built = _description(network, counts, target.this_gpu, time.monotonic() - start)
+        inspected = target.this_gpu and _inspect(bindings, plan, computed, model)
+        built = _description(network, counts, inspected, time.monotonic() - start)
         return NewPlan(plan, built, _timing_cache(config) if target.product.times_kernels else None)
+
+
+@contextmanager
+def _turn(cancelled: threading.Event) -> Iterator[None]:
+    """Waits until no other thread builds; raises CancelledError if ``cancelled`` is set meanwhile."""
+    while not _one_at_a_time.acquire(timeout=LOOK_EVERY_S):
+        if cancelled.is_set():
+            raise CancelledError("the build was cancelled")
+    try:
+        yield
+    finally:
+        _one_at_a_time.release()
 
 
 class _Parsed:
@@ -199,12 +214,13 @@ def _check_header(plan: bytes, key: Key) -> None:
         )
 
 
-def _inspect(bindings: Bindings, plan: bytes, model: ModelFile) -> None:
-    """Loads the plan as its user will, and reads the precisions off it."""
+def _inspect(bindings: Bindings, plan: bytes, computed: dict[str, str], model: ModelFile) -> bool:
+    """Loads the plan as its user will, and reads the precisions off it; returns whether it shows them."""
     runtime = make_runtime(bindings)
     engine = runtime.deserialize_cuda_engine(plan)
     inspector = check(bindings, engine, "the new plan cannot be loaded").create_engine_inspector()
-    confirm_engine(inspector.get_engine_information(bindings.LayerInformationFormat.JSON), model.precision)
+    information = inspector.get_engine_information(bindings.LayerInformationFormat.JSON)
+    return confirm_engine(information, computed, model.precision)
 
 
 def _description(network: Network, precisions: dict[str, int], inspected: bool, seconds: float) -> Built:

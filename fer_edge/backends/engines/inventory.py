@@ -1,7 +1,6 @@
 """What lies in a folder of plans: each plan with what it is, and everything that is wrong."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +70,8 @@ def entries(folder: Path, gpu: Gpu | None) -> Iterator[Entry]:
 
 def remove(entry: Entry) -> None:
     """Deletes the files of an entry; raises ModelError if one cannot be deleted."""
-    try:
-        for path in entry.files:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise ModelError(f"cannot delete {error.filename}: {os.strerror(error.errno or 0)}") from error
+    for path in entry.files:
+        storage.delete(path)
 
 
 def _is_of_plan(path: Path) -> bool:

@@ -39,7 +39,11 @@ def read_plan(folder: Path, name: str, wanted: Key | None = None) -> Plan:
         ModelError: others can write into the folder.
     """
     path, record = folder / f"{name}.plan", folder / f"{name}.json"
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except PermissionError as error:
+        raise ModelError(f"{folder} cannot be read: {error.strerror}") from error
+    if not there:
         raise UnusablePlanError(f"{folder} does not exist")
     storage.require_private(folder)
     try:
@@ -72,7 +76,7 @@ def write_plan(folder: Path, name: str, plan: bytes, sidecar: Sidecar) -> Plan:
     """Stores a plan; the caller holds the lock. Without a sidecar there is no plan, so it comes last."""
     path, record = folder / f"{name}.plan", folder / f"{name}.json"
     # An old sidecar beside a new plan would look like damage, if the process ended in between.
-    record.unlink(missing_ok=True)
+    storage.delete(record)
     storage.write(path, plan)
     storage.write(record, sidecar.to_json().encode())
     return Plan(plan, sidecar, path)
@@ -84,9 +88,10 @@ def read_kernels(plan: Plan, gpu: Gpu | None) -> bytes:
 
 
 def write_kernels(plan: Plan, gpu: Gpu | None, kernels: bytes) -> None:
-    """Keeps compiled kernels beside their plan; raises ModelError if the folder cannot be written."""
+    """Keeps compiled kernels beside their plan; raises ModelError if the folder is in use or read-only."""
     storage.prepare(plan.path.parent)
-    with storage.locked(plan.path.parent):
+    # They only save time, so nobody waits for another process's build to keep them.
+    with storage.locked_at_once(plan.path.parent):
         blobs.write(plan.path.with_suffix(blobs.KERNELS), kernels, _kernels_maker(plan, gpu))
 
 

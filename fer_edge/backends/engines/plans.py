@@ -63,10 +63,10 @@ def plan_for(
     try:
         return read_plan(folder, name, key)
     except UnusablePlanError as error:
-        _prepare(folder, error)
+        _prepare(folder, name, error)
         # Before the lock, so that a process that has to wait has said why.
         _announce(error, model, target, folder)
-    with storage.locked(folder):
+    with storage.locked(folder, cancelled):
         try:
             # Another process has built it meanwhile.
             return read_plan(folder, name, key)
@@ -117,9 +117,9 @@ def _build(
     return plan
 
 
-def _prepare(folder: Path, reason: UnusablePlanError) -> None:
+def _prepare(folder: Path, name: str, reason: UnusablePlanError) -> None:
     try:
-        storage.prepare(folder)
+        storage.prepare(folder, (f"{name}.plan", f"{name}.json"))
     except ModelError as error:
         raise ModelError(f"{reason}; it must be built again, but {error}") from error
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from fer_edge.backends.engines.gpu import Gpu
 from fer_edge.backends.engines.surface import Bindings
+from fer_edge.installation.extras import install_extra
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ TENSORRT_RTX = Product(
     plan_tag=0x74727476,
     least=(1, 7),
     below=(2,),
-    install="pip install 'fer_edge[rtx]'",
+    install=install_extra("rtx"),
     times_kernels=False,
     # int8 is for the weights of matrix products only:
     # https://docs.nvidia.com/deeplearning/tensorrt-rtx/latest/getting-started/support-matrix.html

@@ -43,6 +43,7 @@ class LayerTypes(Protocol):
     DECONVOLUTION: Member
     MATRIX_MULTIPLY: Member
     DEQUANTIZE: Member
+    SHUFFLE: Member
 
 
 class FieldTypes(Protocol):
@@ -86,6 +87,7 @@ class Tensor(Protocol):
 
 class Layer(Protocol):
     name: str
+    metadata: str
     type: Member
     num_inputs: int
     num_outputs: int

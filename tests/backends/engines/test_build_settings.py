@@ -3,6 +3,8 @@
 The builder and its config are doubles: they only record what they are told.
 """
 
+import threading
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -92,3 +94,13 @@ def test_the_accelerator_does_not_compute_in_float32(half: ModelFile) -> None:
     model = replace(half, precision="float32")
     with pytest.raises(ModelError, match="is float32, the accelerator computes in float16 or int8"):
         build._use_dla(BINDINGS, SimpleNamespace(num_DLA_cores=2), Config(), Options(dla_core=0), model)  # type: ignore[arg-type]
+
+
+def test_a_cancelled_build_does_not_wait_for_another_of_this_process() -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with build._turn(threading.Event()), pytest.raises(CancelledError), build._turn(cancelled):
+        pass
+    # The turn was given back.
+    with build._turn(cancelled):
+        pass

@@ -1,5 +1,6 @@
 """Products and targets. Installations are doubles: modules that only have a version."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from made_plans import ORIN, RTX_4090, TURING
 
 from fer_edge.backends.engines import products
 from fer_edge.backends.engines.products import TENSORRT, TENSORRT_RTX, load, target_for, version_numbers
+from fer_edge.installation.extras import install_extra
 
 
 @pytest.fixture
@@ -63,7 +65,9 @@ def test_either_package_of_tensorrt_for_rtx_will_do(install) -> None:
 
 def test_a_missing_product(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "_module", lambda product: None)
-    with pytest.raises(ImportError, match=r"tensorrt-rtx is not installed; pip install 'fer_edge\[rtx\]'"):
+    with pytest.raises(
+        ImportError, match=re.escape(f"tensorrt-rtx is not installed; {install_extra('rtx')}")
+    ):
         load(TENSORRT_RTX)
 
 

@@ -5,7 +5,9 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,37 @@ def test_one_process_waits_for_another(
             assert holder.wait(10) == (-signal.SIGKILL if end == "killed" else 0)
     finally:
         signal.signal(signal.SIGALRM, previous)
+
+
+def test_a_cancelled_build_does_not_wait(private: Path, holder: subprocess.Popen[str]) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(CancelledError), storage.locked(private, cancelled):
+        pass
+    assert holder.poll() is None
+
+
+def test_what_does_not_wait_for_another_process(private: Path, holder: subprocess.Popen[str]) -> None:
+    with storage.undisturbed(private) as free:
+        assert not free
+    message = f"another process is building into {private}; try again when it has ended"
+    with pytest.raises(ModelError, match=message), storage.locked_at_once(private):
+        pass
+    holder.kill()
+    holder.wait()
+    with storage.undisturbed(private) as free:
+        assert free
+        # A build would have to wait for the reader.
+        with pytest.raises(ModelError, match=message), storage.locked_at_once(private):
+            pass
+
+
+def test_a_folder_in_the_place_of_a_file_is_seen_before_a_build(private: Path) -> None:
+    (private / "face.json").mkdir()
+    with pytest.raises(ModelError, match=r"/face\.json must be a file, it is a folder; move it away"):
+        storage.prepare(private, ("face.plan", "face.json"))
+    with pytest.raises(ModelError, match=r"cannot delete .*/face\.json: Is a directory"):
+        storage.delete(private / "face.json")
 
 
 def test_nobody_waits_for_a_free_lock(private: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,11 +29,11 @@ from fer_edge.models import ModelFile
 VERSION = "1.7.1.116"
 
 
-def write_engine(folder: Path, model: ModelFile) -> Plan:
+def write_engine(folder: Path, model: ModelFile, options: Options = Options()) -> Plan:  # noqa: B008, frozen
     """Writes the plan of a model for desktop GPUs, as `fer-edge build` does."""
     folder.mkdir(mode=0o700, exist_ok=True)
     onnx = model.path.read_bytes()
-    key = key_for(model, target_for("rtx"), VERSION, None, Options())
+    key = key_for(model, target_for("rtx"), VERSION, None, options)
     profiles = json.dumps([[p.min, p.max] for p in key.profiles]).encode()
     plan = RTX_HEADER + struct.pack("<I", len(profiles)) + profiles + onnx
     session = open_session(onnx)
@@ -146,7 +146,7 @@ class Context:
         self._engine, self._config = engine, config
         self._profile = 0
         self._addresses: dict[str, int] = {}
-        self._shape: tuple[int, ...] = ()
+        self.input_shape: tuple[int, ...] = ()
         self.recorded = False
         engine.module.contexts.append(self)
 
@@ -159,7 +159,7 @@ class Context:
         assert not self.recorded, "a recorded context must not change"
         assert name == self._engine.session.get_inputs()[0].name
         smallest, largest = self._engine.profiles[self._profile]
-        self._shape = tuple(shape)
+        self.input_shape = tuple(shape)
         return all(a <= side <= b for a, side, b in zip(smallest, shape, largest, strict=True))
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
@@ -170,7 +170,7 @@ class Context:
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         names = [output.name for output in self._engine.session.get_outputs()]
-        return tuple(self._run(np.zeros(self._shape, np.float32))[names.index(name)].shape)
+        return tuple(self._run(np.zeros(self.input_shape, np.float32))[names.index(name)].shape)
 
     def infer_shapes(self) -> list[str]:
         values = (*self._engine.session.get_inputs(), *self._engine.session.get_outputs())
@@ -181,7 +181,7 @@ class Context:
         if module.refuses or (module.refuses_recording and module.driver.streams[stream_handle].recorder):
             self._engine.logger.log(module.ILogger.ERROR, "the kernel was refused")
             return False
-        driver, shape, addresses = module.driver, self._shape, dict(self._addresses)
+        driver, shape, addresses = module.driver, self.input_shape, dict(self._addresses)
         driver.note("execute_async_v3", recordable=True)
         stream = driver.streams[stream_handle]
         self.recorded = self.recorded or bool(stream.recorder)

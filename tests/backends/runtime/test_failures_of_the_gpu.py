@@ -1,6 +1,7 @@
 """A GPU that fails: one clear error, or with fallback=True the CPU's answer for the same frame."""
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from test_recognizer_on_gpu import frame_with_faces
 from fer_edge import ModelError, Recognizer
 from fer_edge.backends import networks
 from fer_edge.backends.cuda.device import DeviceError
+from fer_edge.installation.extras import install_extra
 
 Make = Callable[..., Recognizer]
 # What a frame does on the GPU once its graphs exist.
@@ -174,7 +176,9 @@ def test_a_gpu_backend_without_pycuda(
 
     monkeypatch.delitem(sys.modules, "pycuda.driver")
     monkeypatch.delitem(sys.modules, "pycuda")
-    with pytest.raises(ImportError, match=r"the GPU runtime needs pycuda .*pip install 'fer_edge\[gpu\]'"):
+    with pytest.raises(
+        ImportError, match=rf"the GPU runtime needs pycuda .*{re.escape(install_extra('gpu'))}"
+    ):
         make_recognizer(backend="tensorrt-rtx")
 
 

@@ -170,7 +170,7 @@ def test_a_plan_cannot_be_inspected_without_a_gpu(built: Path, tensorrt: ModuleT
     with pytest.raises(
         ModelError, match="the new plan cannot be loaded: there is no GPU, or its driver is older"
     ):
-        build._inspect(build.load(TENSORRT_RTX), plan.data, model)
+        build._inspect(build.load(TENSORRT_RTX), plan.data, {}, model)
 
 
 def test_a_build_says_nothing_on_the_terminal_but_that_it_starts(
