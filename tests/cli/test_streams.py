@@ -65,7 +65,7 @@ def test_a_stream_goes_on_where_its_messages_cannot_be_written(two: tuple[Path, 
     command = f"'{sys.executable}' -m fer_edge stream '{folder}' --json 2>/dev/full"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert [json.loads(line)["index"] for line in done.stdout.splitlines()] == [0, 1]
+    assert [json.loads(line)["index"] for line in done.stdout.splitlines()] == [1, 2]
 
 
 def test_a_stopped_process_has_lost_no_result(two: tuple[Path, Path], tmp_path: Path) -> None:
