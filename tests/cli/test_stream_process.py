@@ -46,9 +46,11 @@ def test_a_stopped_process_finishes_its_video(
     process = start("--out", tmp_path / "out.mp4")
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(5)]
+    assert process.stderr is not None
     process.send_signal(number)
-    rest, errors = process.communicate(timeout=60)
-    assert process.returncode == code
+    # Not communicate(), which would lose what readline() has buffered.
+    rest, errors = process.stdout.read(), process.stderr.read()
+    assert process.wait(timeout=60) == code
     assert errors == ""
     records = [json.loads(line) for line in [*lines, *rest.splitlines()]]
     assert len(records) < FRAMES
