@@ -32,7 +32,7 @@ def problems(args: argparse.Namespace) -> list[str]:
         raise ModelError(f"{args.file} must have the role, size and labels of {args.reference}")
     artefact = Artefact(path, spec, precision_of(proto), flavour_of(proto))
     pictures = pictures_from_folder(args.data, spec).certificate()
-    measured = certificate.measure(artefact, reference, pictures, args.backend)
+    measured = certificate.measure(artefact, reference, pictures, args.backend, args.engines)
     content = certificate.certificate(artefact, reference, pictures, measured, args.backend)
     print(f"{certificate.summary(artefact, measured)} (on {args.backend})")
     if args.out:
@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("reference", help="its float32 file, or an embedded model")
     parser.add_argument("--data", type=Path, required=True, help="pictures, as for export.convert")
     parser.add_argument("--backend", choices=BACKENDS, default=GRAPH, help="what computes FILE")
+    parser.add_argument("--engines", type=Path, help="folder of engines (default: the user's cache)")
     parser.add_argument("--certificate", type=Path, help="of export.convert; its hashes must be these files'")
     parser.add_argument("--out", type=Path, help="where to write this measurement as a certificate")
     args = parser.parse_args()

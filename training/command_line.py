@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fer_edge.backends.cuda.device import DeviceError
 from fer_edge.models import ModelError
 
 
@@ -14,5 +15,5 @@ def exit_on_error(parser: argparse.ArgumentParser) -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, OSError, ImportError, ModelError) as error:
+    except (ValueError, OSError, ImportError, ModelError, DeviceError) as error:
         parser.error(str(error))

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from export.certificates.differences import Differences
-from export.certificates.networks import open_network
+from export.certificates.networks import GRAPH, open_network
 from export.certificates.pictures import Pictures
 from fer_edge.context import context
 from fer_edge.models import ModelSpec, Role
@@ -70,14 +71,18 @@ class Artefact:
         return LIMITS[self.spec.role][self.precision]
 
 
-def measure(artefact: Artefact, reference: Path, pictures: Pictures, backend: str) -> Differences:
-    """Runs both files on the pictures: the reference as its graph says, the artefact on the backend."""
-    networks = open_network(reference, "graph"), open_network(artefact.path, backend)
-    try:
-        return pictures.differences(*networks)
-    finally:
-        for network in networks:
-            network.close()
+def measure(
+    artefact: Artefact, reference: Path, pictures: Pictures, backend: str, engines: Path | None = None
+) -> Differences:
+    """Runs both files on the pictures: the reference as its graph says, the artefact on the backend.
+
+    `engines` as for `open_network`.
+    """
+    with (
+        closing(open_network(reference, GRAPH)) as exact,
+        closing(open_network(artefact.path, backend, engines)) as measured,
+    ):
+        return pictures.differences(exact, measured)
 
 
 def certificate(

@@ -14,6 +14,7 @@ from fer_edge.arrays import F32
 from fer_edge.backends import LOADERS, opener_for
 from fer_edge.backends.base import Backend
 from fer_edge.backends.cpu_sampling import SamplesOnCpu
+from fer_edge.backends.engines.products import PRODUCTS
 from fer_edge.backends.ort import DEFAULT_THREADS, PROVIDER, open_session, session_options
 from fer_edge.models import read
 
@@ -21,7 +22,7 @@ from fer_edge.models import read
 # of products in 16 bits, which overflow with weights of 8 bits: an S8S8 file then changes three times as many
 # labels as its graph says. Q/DQ pairs in float32 are as exact as TensorRT's sums in 32 bits.
 GRAPH = "graph"
-BACKENDS = (GRAPH, *LOADERS)
+BACKENDS = (GRAPH, *LOADERS, *PRODUCTS)
 
 
 class OnnxNetwork(SamplesOnCpu):
@@ -59,10 +60,18 @@ class OnnxNetwork(SamplesOnCpu):
         return {"backend": GRAPH, "version": onnxruntime.__version__, "provider": PROVIDER}
 
 
-def open_network(path: Path, backend: str) -> Backend:
-    """Opens a file on a backend of `BACKENDS`; raises ModelError if it cannot run it."""
+def open_network(path: Path, backend: str, engines: Path | None = None) -> Backend:
+    """Opens a file on a backend of `BACKENDS`; raises ModelError if it cannot run it, and as `GpuNetwork`.
+
+    `engines` is the folder of engines for GPUs; None: the user's cache.
+    """
     if backend == GRAPH:
         return OnnxNetwork(path.read_bytes(), as_graph=True)
+    if backend in PRODUCTS:
+        # Not before it is needed: pycuda is installed where there is a GPU.
+        from export.certificates.gpu_network import GpuNetwork
+
+        return GpuNetwork(backend, read(path), engines)
     return opener_for(backend)(read(path), None)
 
 
