@@ -1,4 +1,4 @@
-"""A double of the runtime half of TensorRT for RTX: its engines are ONNX files that ONNX Runtime runs.
+"""A double of the runtime half of both TensorRTs: their engines are ONNX files that ONNX Runtime runs.
 
 So what comes out of the whole path equals the CPU's results, unless the path is wrong. A plan is a real
 header, the profiles, and the ONNX file. The double refuses what NVIDIA's documentation forbids: shapes
@@ -17,25 +17,37 @@ from typing import Any
 import numpy as np
 import pytest
 from driver_double import Driver
-from made_plans import RTX_HEADER
+from made_plans import ORIN, RTX_HEADER, tensorrt_header
 
-from fer_edge.backends.engines.key import Options, key_for
+from fer_edge.backends.engines.key import Key, Options, key_for
 from fer_edge.backends.engines.plan_files import Plan, write_plan
 from fer_edge.backends.engines.products import target_for
 from fer_edge.backends.engines.sidecar import Binding, Built, sidecar_for
 from fer_edge.backends.ort import open_session
 from fer_edge.models import ModelFile
 
-VERSION = "1.7.1.116"
+VERSION, JETSON_VERSION = "1.7.1.116", "10.3.0.30"
+# As long as the other.
+JETSON_HEADER = tensorrt_header(10, 3, 0, 30).ljust(len(RTX_HEADER), b"\0")
 
 
 def write_engine(folder: Path, model: ModelFile, options: Options = Options()) -> Plan:  # noqa: B008, frozen
     """Writes the plan of a model for desktop GPUs, as `fer-edge build` does."""
+    key = key_for(model, target_for("rtx"), VERSION, None, options)
+    return _write(folder, model, key, RTX_HEADER)
+
+
+def write_engine_for_jetson(folder: Path, model: ModelFile) -> Plan:
+    """Writes the plan of a model for ORIN."""
+    key = key_for(model, target_for("this", "tensorrt"), JETSON_VERSION, ORIN, Options())
+    return _write(folder, model, key, JETSON_HEADER)
+
+
+def _write(folder: Path, model: ModelFile, key: Key, header: bytes) -> Plan:
     folder.mkdir(mode=0o700, exist_ok=True)
     onnx = model.path.read_bytes()
-    key = key_for(model, target_for("rtx"), VERSION, None, options)
     profiles = json.dumps([[p.min, p.max] for p in key.profiles]).encode()
-    plan = RTX_HEADER + struct.pack("<I", len(profiles)) + profiles + onnx
+    plan = header + struct.pack("<I", len(profiles)) + profiles + onnx
     session = open_session(onnx)
     built = Built(
         inputs=tuple(_binding(value) for value in session.get_inputs()),
@@ -53,7 +65,7 @@ def _binding(value: Any) -> Binding:
 
 
 class TensorRT(ModuleType):
-    """Stands in for the module tensorrt_rtx_bindings."""
+    """Stands in for the module tensorrt_rtx_bindings, or for tensorrt."""
 
     DynamicShapesKernelSpecializationStrategy = SimpleNamespace(EAGER="eager")
 
@@ -62,11 +74,11 @@ class TensorRT(ModuleType):
 
         INTERNAL_ERROR, ERROR, WARNING, INFO = 0, 1, 2, 3
 
-    def __init__(self, driver: Driver) -> None:
-        super().__init__("tensorrt_rtx_bindings")
-        self.__version__ = VERSION
+    def __init__(self, driver: Driver, name: str = "tensorrt_rtx_bindings", version: str = VERSION) -> None:
+        super().__init__(name)
+        self.__version__ = version
         self.__file__ = __file__
-        self.__spec__ = ModuleSpec("tensorrt_rtx_bindings", None)
+        self.__spec__ = ModuleSpec(name, None)
         self.driver = driver
         self.contexts: list[Context] = []
         self.compiled: list[str] = []
@@ -89,11 +101,12 @@ class Runtime:
 
     def deserialize_cuda_engine(self, plan: bytes) -> "Engine | None":
         assert self._module.driver.stack, "TensorRT would make a context of its own"
-        return Engine(self._module, self._logger, plan)
+        kind = Engine if self._module.__name__ == "tensorrt" else RtxEngine
+        return kind(self._module, self._logger, plan)
 
 
 class Engine:
-    """ICudaEngine."""
+    """ICudaEngine, whose kernels were compiled when it was built."""
 
     def __init__(self, module: TensorRT, logger: Any, plan: bytes) -> None:
         self.module, self.logger = module, logger
@@ -102,10 +115,18 @@ class Engine:
         self.profiles = json.loads(plan[start : start + length])
         self.session = open_session(plan[start + length :])
 
+    def create_execution_context(self) -> "Context":
+        self.module.driver.note("create_execution_context")
+        return Context(self, None)
+
+
+class RtxEngine(Engine):
+    """ICudaEngine of TensorRT for RTX, which compiles kernels when it runs."""
+
     def create_runtime_config(self) -> "RuntimeConfig":
         return RuntimeConfig()
 
-    def create_execution_context(self, config: "RuntimeConfig") -> "Context":
+    def create_execution_context(self, config: "RuntimeConfig") -> "Context":  # type: ignore[override]
         assert config.cache is not None
         self.module.driver.note("create_execution_context")
         return Context(self, config)
@@ -142,7 +163,7 @@ class RuntimeCache:
 class Context:
     """IExecutionContext."""
 
-    def __init__(self, engine: Engine, config: RuntimeConfig) -> None:
+    def __init__(self, engine: Engine, config: RuntimeConfig | None) -> None:
         self._engine, self._config = engine, config
         self._profile = 0
         self._addresses: dict[str, int] = {}
@@ -185,10 +206,10 @@ class Context:
         driver.note("execute_async_v3", recordable=True)
         stream = driver.streams[stream_handle]
         self.recorded = self.recorded or bool(stream.recorder)
-        strategy = self._config.dynamic_shapes_kernel_specialization_strategy
-        if str(shape) not in self._config.cache.shapes:
-            self._config.cache.shapes.append(str(shape))
-            module.compiled.append(f"{strategy} {shape}")
+        config = self._config
+        if config is not None and str(shape) not in config.cache.shapes:
+            config.cache.shapes.append(str(shape))
+            module.compiled.append(f"{config.dynamic_shapes_kernel_specialization_strategy} {shape}")
         input_name, *names = addresses
         driver.require(addresses[input_name], 4 * math.prod(shape))
 
