@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fer_edge.aot import manifest
 from fer_edge.aot.check import problems
-from fer_edge.cli.argument_types import nonempty_path
+from fer_edge.argument_types import nonempty_path
 from fer_edge.models import ModelError
 
 

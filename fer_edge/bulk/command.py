@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from fer_edge import models
+from fer_edge.argument_types import nonempty, nonempty_path
 from fer_edge.bulk.sources import files_from_arguments, parts_folder
-from fer_edge.cli.argument_types import nonempty, nonempty_path
 from fer_edge.cli.recognizer_options import add_recognizer_arguments
 from fer_edge.cli.standard_streams import prepare_streams
 from fer_edge.models import ModelError

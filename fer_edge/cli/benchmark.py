@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_edge.cli.argument_types import nonempty_path
+from fer_edge.argument_types import nonempty_path
 from fer_edge.models import ModelError
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ import sys
 import time
 
 from fer_edge import models
+from fer_edge.argument_types import nonempty, nonempty_path
 from fer_edge.backends.engines.key import WORKSPACE_MIB, Options
 from fer_edge.backends.engines.plans import plan_for
 from fer_edge.backends.engines.plugins.registration import wanted as plugins_wanted
 from fer_edge.backends.engines.products import TARGET_NAMES, Target, target_for
 from fer_edge.backends.engines.progress import Progress
-from fer_edge.cli.argument_types import nonempty, nonempty_path
 from fer_edge.models import ModelError
 
 BAR = 24

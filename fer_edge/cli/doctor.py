@@ -10,8 +10,8 @@ from typing import Literal
 
 import fer_edge
 from fer_edge import models
+from fer_edge.argument_types import nonempty_path
 from fer_edge.backends.engines import storage
-from fer_edge.cli.argument_types import nonempty_path
 from fer_edge.cli.check import Check
 from fer_edge.cli.device_checks import device_checks
 from fer_edge.cli.repair_commands import REINSTALL, RESTORE

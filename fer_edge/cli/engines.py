@@ -10,10 +10,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from fer_edge.argument_types import nonempty_path
 from fer_edge.backends.engines import storage
 from fer_edge.backends.engines.gpu import this_gpu
 from fer_edge.backends.engines.inventory import Entry, entries, folders_below, remove
-from fer_edge.cli.argument_types import nonempty_path
 from fer_edge.models import ModelError
 
 

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_edge.argument_types import nonempty, nonempty_path
 from fer_edge.arrays import U8
-from fer_edge.cli.argument_types import nonempty, nonempty_path
 from fer_edge.cli.pictures import is_video, message_of, picture_of, pictures_from_arguments, shown
 from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
 from fer_edge.cli.report import CsvReport, JsonReport, Report, TableReport

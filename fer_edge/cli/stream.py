@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from fer_edge.argument_types import nonempty, nonempty_path
 from fer_edge.arrays import U8
-from fer_edge.cli.argument_types import nonempty, nonempty_path
 from fer_edge.cli.live_page import PacedPage, add_web_arguments, page_from_options
 from fer_edge.cli.metrics import Metrics
 from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
