@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,6 +34,15 @@ def _wait_until_gone(processes: list[int]) -> None:
         time.sleep(INTERVAL_S)
 
 
+def _kill_all_readers(picture: PictureInPipe, job: subprocess.Popen[str]) -> int:
+    """Kills each process that reads the picture until the job ends; returns their number."""
+    kills = 0
+    while (reader := picture.wait_for_reader(job)) is not None:
+        picture.kill_reader(reader)
+        kills += 1
+    return kills
+
+
 def test_killed_workers(folder: Path, models: tuple[object, ...], tmp_path: Path) -> None:
     # Two pictures in pipes: the reader of the first is killed once, that of the second each time.
     once, always = PictureInPipe(tmp_path / "once.png"), PictureInPipe(tmp_path / "always.png")
@@ -43,12 +53,12 @@ def test_killed_workers(folder: Path, models: tuple[object, ...], tmp_path: Path
         assert reader is not None
         assert listening_addresses(descendants(job.pid)) == LOOPBACK
         once.kill_reader(reader)
-        assert once.wait_for_reader(job) is not None
-        once.serve((folder / "7.png").read_bytes())
-        kills = 0
-        while (reader := always.wait_for_reader(job)) is not None:
-            always.kill_reader(reader)
-            kills += 1
+        # At the same time, because it may be the other worker that has to read the first again.
+        with ThreadPoolExecutor(1) as pool:
+            killed = pool.submit(_kill_all_readers, always, job)
+            assert once.wait_for_reader(job) is not None
+            once.serve((folder / "7.png").read_bytes())
+            kills = killed.result()
         output, errors = job.communicate()
     assert (job.returncode, messages(errors)) == (0, [])
     # Three times alone; before that in its block, which may have waited for the other one that was killed.
