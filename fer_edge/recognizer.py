@@ -122,11 +122,8 @@ class Recognizer:
         held.callback(self._networks.close)
         self._calls = RunningCalls(release=held.close)
         # A relative path would be another file after os.chdir.
-        self._settings |= {
-            "model": models.absolute(model),
-            "detector": models.absolute(detector),
-            "engines": folder,
-        }
+        absolute = {"model": models.absolute(model), "detector": models.absolute(detector), "engines": folder}
+        self._settings |= absolute
 
     def __call__(self, frame: Picture, *, layout: Layout | None = None) -> list[Face]:
         """Returns the faces of a frame with their expressions, best detector score first; may be empty.
