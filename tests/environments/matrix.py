@@ -62,8 +62,8 @@ class Rows:
         self.bounds, self.folder = bounds, folder
         self.python = version_of(python)
         self.tests: dict[str, int] = {}
-        self._package = f"fer_edge[opencv,test] @ {package.as_uri()}"
         self._environment = Environment(folder / "venv", python)
+        self._package = f"fer_edge[opencv,test] @ {self._wheel(package).as_uri()}"
         # The first row. What follows takes the other packages as they are.
         self._installed = ""
         self._exchange(LOWEST)
@@ -80,6 +80,14 @@ class Rows:
         took, pip = time.monotonic() - installed, installed - start
         print(f"  {count} tests passed in {took:.0f} s, after {pip:.0f} s of pip", flush=True)
         self.tests[f"{name}, Python {self.python}"] = count
+
+    def _wheel(self, package: Path) -> Path:
+        """The wheel of a source distribution; pip's cache may have that of an older one with the same path."""
+        if package.suffix == ".whl":
+            return package
+        wheels = self.folder / "wheel"
+        self._environment.pip("wheel", "--no-cache-dir", "--no-deps", "--wheel-dir", wheels, package)
+        return next(wheels.glob("*.whl"))
 
     def _exchange(self, name: str) -> None:
         """Installs the libraries of a row, unless they are installed."""
