@@ -1,5 +1,6 @@
 """One network on an NVIDIA GPU, for measuring; a Recognizer has two of them and a frame."""
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Event
 
@@ -28,17 +29,13 @@ class GpuNetwork(TrtBackend):
 
     def __init__(self, product: str, model: ModelFile, engines: Path | None) -> None:
         bindings, request = load(PRODUCTS[product]), Request(model, model, None, engines, "block", False)
-        self._own_session = Session()
-        try:
+        with ExitStack() as stack:
+            session = stack.enter_context(closing(Session()))
             gpu = this_gpu()
             plan = plan_of(model, PRODUCTS[product], request, gpu, Event())
-            super().__init__(self._own_session, model, bindings, plan, gpu)
-        except BaseException:
-            self._own_session.close()
-            raise
+            super().__init__(session, model, bindings, plan, gpu)
+            self._session_of_its_own = stack.pop_all()
 
     def close(self) -> None:
-        try:
+        with self._session_of_its_own:
             super().close()
-        finally:
-            self._own_session.close()
