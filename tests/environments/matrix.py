@@ -82,7 +82,7 @@ class Rows:
         self.tests[f"{name}, Python {self.python}"] = count
 
     def _wheel(self, package: Path) -> Path:
-        """The wheel of a source distribution; pip's cache may have that of an older one with the same path."""
+        """The wheel of a source distribution. Not from pip's cache, which may have that of an older one."""
         if package.suffix == ".whl":
             return package
         wheels = self.folder / "wheel"
