@@ -13,10 +13,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from tensorrt_classes import CLASSES, LATER, ONLY_IN, OVERRIDDEN
 
 from fer_edge.backends.engines import surface
 from fer_edge.backends.engines.products import TENSORRT, load, version_numbers
-from fer_edge.backends.engines.surface import CLASSES, LATER, ONLY_IN, OVERRIDDEN, PRECISIONS, Bindings
+from fer_edge.backends.engines.surface import PRECISIONS, Bindings
 
 pytestmark = pytest.mark.engines
 

@@ -1,0 +1,113 @@
+"""The classes behind the protocols of fer_edge.backends.engines.surface, and what a product lacks of them."""
+
+from fer_edge.backends.engines.surface import (
+    BuilderConfig,
+    BuilderFlags,
+    ComputeCapabilities,
+    CudaEngine,
+    DeviceTypes,
+    DimensionOperations,
+    EngineBuilder,
+    EngineRuntime,
+    ExecutionContext,
+    FieldTypes,
+    HostMemory,
+    InformationFormats,
+    Inspector,
+    Layer,
+    LayerTypes,
+    MemoryPools,
+    Network,
+    NetworkFlags,
+    Parser,
+    ParserError,
+    PluginRegistry,
+    RuntimeCache,
+    RuntimeConfig,
+    Severities,
+    ShapeProfile,
+    SpecializationStrategies,
+    Tensor,
+    TensorFormats,
+    TimingCache,
+    Verbosities,
+)
+
+# Protocol -> its class in the API.
+CLASSES: dict[type, str] = {
+    NetworkFlags: "NetworkDefinitionCreationFlag",
+    BuilderFlags: "BuilderFlag",
+    MemoryPools: "MemoryPoolType",
+    Verbosities: "ProfilingVerbosity",
+    DeviceTypes: "DeviceType",
+    LayerTypes: "LayerType",
+    InformationFormats: "LayerInformationFormat",
+    FieldTypes: "PluginFieldType",
+    DimensionOperations: "DimensionOperation",
+    TensorFormats: "TensorFormat",
+    PluginRegistry: "IPluginRegistry",
+    Severities: "ILogger",
+    ComputeCapabilities: "ComputeCapability",
+    Tensor: "ITensor",
+    Layer: "ILayer",
+    Network: "INetworkDefinition",
+    ParserError: "ParserError",
+    Parser: "OnnxParser",
+    ShapeProfile: "IOptimizationProfile",
+    HostMemory: "IHostMemory",
+    TimingCache: "ITimingCache",
+    BuilderConfig: "IBuilderConfig",
+    EngineBuilder: "Builder",
+    Inspector: "EngineInspector",
+    CudaEngine: "ICudaEngine",
+    SpecializationStrategies: "DynamicShapesKernelSpecializationStrategy",
+    RuntimeCache: "IRuntimeCache",
+    RuntimeConfig: "IRuntimeConfig",
+    ExecutionContext: "IExecutionContext",
+    EngineRuntime: "Runtime",
+}
+# Product -> (class, member) that the other product lacks; a class of its own is (class, "").
+ONLY_IN: dict[str, frozenset[tuple[str, str]]] = {
+    "tensorrt-rtx": frozenset(
+        {
+            ("ComputeCapability", ""),
+            ("IBuilderConfig", "num_compute_capabilities"),
+            ("IBuilderConfig", "set_compute_capability"),
+            ("DynamicShapesKernelSpecializationStrategy", ""),
+            ("IRuntimeCache", ""),
+            ("IRuntimeConfig", "dynamic_shapes_kernel_specialization_strategy"),
+            ("IRuntimeConfig", "create_runtime_cache"),
+            ("IRuntimeConfig", "set_runtime_cache"),
+        }
+    ),
+    "tensorrt": frozenset(),
+}
+# (class, member) that TensorRT 10.3 lacks and later versions have. Only TensorRT for RTX is asked for these.
+LATER = frozenset({("ICudaEngine", "create_runtime_config"), ("IRuntimeConfig", "")})
+# What our subclasses override or set, and what we read of the objects that plugins are given.
+OVERRIDDEN = {
+    "ILogger": ("log",),
+    "IProgressMonitor": ("phase_start", "phase_finish", "step_complete"),
+    "IPluginV3": ("get_capability_interface", "clone"),
+    "IPluginV3OneCore": ("plugin_name", "plugin_namespace", "plugin_version"),
+    "IPluginV3OneBuild": (
+        "num_outputs",
+        "get_output_data_types",
+        "get_output_shapes",
+        "supports_format_combination",
+        "configure_plugin",
+        "get_workspace_size",
+    ),
+    "IPluginV3OneRuntime": (
+        "on_shape_change",
+        "enqueue",
+        "attach_to_context",
+        "get_fields_to_serialize",
+    ),
+    "IPluginCreatorV3One": ("name", "plugin_namespace", "plugin_version", "field_names", "create_plugin"),
+    "PluginField": ("name", "data"),
+    "PluginTensorDesc": ("dims", "type", "format"),
+    "DynamicPluginTensorDesc": ("desc", "max"),
+    "IExprBuilder": ("operation", "constant"),
+    "DimsExprs": ("__getitem__", "__setitem__", "__len__"),
+}
