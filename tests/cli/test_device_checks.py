@@ -1,73 +1,18 @@
-"""`fer-edge doctor` on the files of Jetsons, of a desktop with an RTX card and of a machine without a GPU."""
+"""`fer-edge doctor` on the files of Jetsons and of a machine without a GPU."""
 
-import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import mkdtemp
-from typing import NamedTuple
 
 import pytest
-from recorded_machines import NAMES, write_file, write_machine
+from doctor_findings import BUILD, NO_GPU, Examine, fixes
+from recorded_machines import NAMES, write_machine
 
 from fer_edge.cli import main
 from fer_edge.cli.device_checks import device_checks
 from fer_edge.device.machine import read_machine
 
 STATUS = "var/lib/dpkg/status"
-BUILD = "fer-edge build face-luma tkfnet-nano-float32 --for"
 CLOCKS = "sudo jetson_clocks"
-NO_GPU = "no NVIDIA GPU; the CPU answers"
 FLASH = "flash JetPack 6.1 or later: https://developer.nvidia.com/embedded/jetpack"
-
-
-class Finding(NamedTuple):
-    """A finding as printed."""
-
-    state: str
-    detail: str
-    fix: str
-
-
-Examine = Callable[..., dict[str, Finding]]
-
-
-@pytest.fixture
-def engines(tmp_path: Path) -> Path:
-    """An empty folder of engines."""
-    folder = tmp_path / "engines"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def examine(tmp_path: Path, engines: Path, capsys: pytest.CaptureFixture[str]) -> Examine:
-    """Runs doctor on a recorded machine, with some files changed; None removes a file."""
-
-    def run(name: str, changes: Mapping[str, str | None] | None = None) -> dict[str, Finding]:
-        root = write_machine(name, Path(mkdtemp(dir=tmp_path)))
-        for path, content in (changes or {}).items():
-            if content is None:
-                (root / path).unlink()
-                if not list((root / path).parent.iterdir()):
-                    (root / path).parent.rmdir()
-            else:
-                write_file(root, path, content)
-        assert main(["doctor", "--root", str(root), "--engines", str(engines)]) == 0
-        found: dict[str, Finding] = {}
-        for line in capsys.readouterr().out.splitlines():
-            if fix := re.fullmatch(r" {24}fix: (.+)", line):
-                last = list(found)[-1]
-                found[last] = found[last]._replace(fix=fix[1])
-            else:
-                found[line[11:23].rstrip()] = Finding(line[2:9].rstrip(), line[24:], "")
-        return found
-
-    return run
-
-
-def _fixes(found: Mapping[str, Finding]) -> dict[str, str]:
-    assert all((finding.fix != "") == (finding.state != "ok") for finding in found.values())
-    return {name: finding.fix for name, finding in found.items() if finding.fix}
 
 
 def test_an_orin_nano_whose_fastest_mode_is_15_watts(examine: Examine, engines: Path) -> None:
@@ -85,7 +30,7 @@ def test_an_orin_nano_whose_fastest_mode_is_15_watts(examine: Examine, engines: 
         "engines": f"none in {engines}",
     }
     assert found["clocks"].state == "slow"
-    assert _fixes(found) == {
+    assert fixes(found) == {
         "clocks": CLOCKS,
         "pycuda": "pip install 'fer_edge[gpu]'",
         "engines": f"{BUILD} this --out {engines}",
@@ -108,7 +53,7 @@ def test_an_orin_on_which_everything_is_done(examine: Examine, engines: Path) ->
     for name in ("face-luma.plan", "tkfnet-nano-float32.plan"):
         (engines / "tensorrt-10.3.0-orin" / name).touch()
     found = examine("agx-orin-jetpack-6.2.2")
-    assert _fixes(found) == {}
+    assert fixes(found) == {}
     assert found["power mode"].detail == "MAXN (mode 0), the fastest of this board"
     assert found["clocks"].detail == "locked: CPU 2201 MHz, GPU 1300 MHz"
     assert found["pycuda"].detail == "2026.1"
@@ -130,7 +75,7 @@ def test_thors(examine: Examine) -> None:
     assert found["clocks"].detail == "not locked: CPU 972 to 2601 MHz, GPU 315 to 1575 MHz"
     found = examine("thor-jetpack-7.2")
     assert found["jetpack"].detail == "7.2 (Jetson Linux 39.2.0); the package nvidia-jetpack is not installed"
-    assert _fixes(found) == {
+    assert fixes(found) == {
         "clocks": CLOCKS,
         "tensorrt": "sudo apt update && sudo apt install nvidia-jetpack",
     }
@@ -255,84 +200,6 @@ def test_a_container_that_hides_the_device_tree(examine: Examine) -> None:
     )
 
 
-INFORMATION = "proc/driver/nvidia/gpus/0000:01:00.0/information"
-VERSION = "proc/driver/nvidia/version"
-SITE = "usr/local/lib/python3.12/dist-packages"
-
-
-def test_a_desktop_from_nothing_to_engines(examine: Examine, engines: Path) -> None:
-    found = examine("desktop-rtx-4090")
-    assert [found[name].detail for name in ("gpu", "driver")] == ["NVIDIA GeForce RTX 4090", "580.95.05"]
-    assert _fixes(found) == {"tensorrt-rtx": "pip install 'fer_edge[rtx]'"}
-    product = {f"{SITE}/tensorrt_rtx_cu13_bindings-1.7.1.116.dist-info/METADATA": ""}
-    found = examine("desktop-rtx-4090", product)
-    assert found["tensorrt-rtx"] == ("ok", "1.7.1.116", "")
-    assert _fixes(found) == {
-        "pycuda": "sudo apt install nvidia-cuda-toolkit && pip install 'fer_edge[gpu]'",
-        "engines": f"{BUILD} rtx --out {engines}",
-    }
-    toolkit = {"usr/local/cuda/version.json": '{"cuda": {"name": "CUDA SDK", "version": "13.0.2"}}'}
-    found = examine("desktop-rtx-4090", product | toolkit)
-    assert found["cuda"].detail == "13.0.2"
-    assert found["pycuda"].fix == "pip install 'fer_edge[gpu]'"
-    (engines / "face-luma.plan").touch()
-    found = examine("desktop-rtx-4090", product | {f"{SITE}/pycuda-2024.1-py3.12.egg-info/PKG-INFO": ""})
-    assert _fixes(found) == {}
-
-
-@pytest.mark.parametrize(
-    ("name", "product", "build"),
-    [
-        ("NVIDIA GeForce RTX 2080 Ti", "tensorrt_rtx_cu13_bindings-1.7.1.116", "turing"),
-        ("Quadro RTX 4000", "tensorrt_rtx_cu13_bindings-1.7.1.116", "turing"),
-        ("NVIDIA RTX 2000 Ada Generation", "tensorrt_rtx-1.7.1.116", "rtx"),
-        ("NVIDIA H100 80GB HBM3", "tensorrt-10.16.0", "this"),
-        ("NVIDIA A100-SXM4-40GB", "tensorrt-11.4.0", "this"),
-    ],
-)
-def test_the_product_and_target_of_a_card(
-    examine: Examine, engines: Path, name: str, product: str, build: str
-) -> None:
-    changes = {INFORMATION: f"Model: \t\t {name}\n", f"{SITE}/{product}.dist-info/METADATA": ""}
-    found = examine("desktop-rtx-4090", changes)
-    assert found["gpu"].detail == name
-    assert found["engines"].fix == f"{BUILD} {build} --out {engines}"
-
-
-def test_cards_and_products_that_do_not_fit(examine: Examine) -> None:
-    found = examine("desktop-rtx-4090", {INFORMATION: "Model: \t\t NVIDIA GeForce GTX 1080\n"})
-    assert found["tensorrt"][:2] == ("absent", "no supported version runs on this GPU; the CPU answers")
-    old = {f"{SITE}/tensorrt_rtx_cu13_bindings-1.2.0.54.dist-info/METADATA": ""}
-    assert examine("desktop-rtx-4090", old)["tensorrt-rtx"] == (
-        "absent",
-        "1.2.0.54 is not supported, 1.7 or later and below 2 is; the CPU answers",
-        "pip install 'fer_edge[rtx]'",
-    )
-    old = {INFORMATION: "Model: \t\t NVIDIA L4\n", f"{SITE}/tensorrt-10.2.0.dist-info/METADATA": ""}
-    assert examine("desktop-rtx-4090", old)["tensorrt"].fix == "pip install --upgrade 'tensorrt>=10.3,<12'"
-
-
-def test_a_desktop_without_a_driver_or_with_an_old_one(examine: Examine) -> None:
-    install = "sudo ubuntu-drivers install && sudo reboot"
-    found = examine("desktop-rtx-4090", {VERSION: None, INFORMATION: None})
-    # The sound device of the card is not a GPU.
-    assert found["gpu"].detail == "NVIDIA GPU"
-    assert found["driver"] == ("absent", "not installed or not loaded; the CPU answers", install)
-    line = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024\n"
-    found = examine("desktop-rtx-4090", {VERSION: line, "etc/os-release": "ID=arch\n"})
-    assert found["driver"] == (
-        "absent",
-        "550.54.14 is too old for TensorRT for RTX, which needs 580; the CPU answers",
-        "install the driver from https://www.nvidia.com/drivers",
-    )
-
-
-def test_a_gpu_under_windows(examine: Examine) -> None:
-    found = examine("no-nvidia", {"usr/lib/wsl/lib/libcuda.so.1": ""})
-    assert found["gpu"].detail == found["driver"].detail == "that of Windows"
-    assert found["tensorrt-rtx"].fix == "pip install 'fer_edge[rtx]'"
-
-
 def test_a_machine_without_nvidia(examine: Examine) -> None:
     assert examine("no-nvidia") == {"gpu": ("ok", NO_GPU, "")}
 
@@ -357,4 +224,4 @@ def test_an_empty_folder_and_none(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize("name", NAMES)
 def test_all_findings_have_a_next_command(examine: Examine, name: str) -> None:
-    _fixes(examine(name))
+    fixes(examine(name))
