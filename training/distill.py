@@ -12,13 +12,13 @@ start with the same ``--out`` continues after the last complete view.
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -26,10 +26,43 @@ from fer_edge.atomic_file import atomic_write
 from training.command_line import exit_on_error
 from training.data.crops import MEAN, SCALE, crop_matrices, normalised, sample
 from training.data.split import LABELS, Split, load_prepared
+from training.evaluation.predictors import predictor_from_file
 from training.loop.augment import AugmentRanges, BatchRng, photometric, random_matrices
 from training.loop.checkpoint import model_from_checkpoint
 
 BATCH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """The side of a network's inputs in px, and its answers: normalised [n, 1, S, S] -> logits [n, 8]."""
+
+    size: int
+    logits: Callable[[Tensor], Tensor]
+
+
+def teacher_from_file(path: Path, device: torch.device) -> Teacher:
+    """Opens a checkpoint, or an exported file on the runtime's backend.
+
+    Raises:
+        ValueError: no checkpoint of training.train, or an ONNX file for other crops.
+        ModelError: the ONNX file is missing, corrupt or has no spec.
+    """
+    if path.suffix == ".onnx":
+        predictor = predictor_from_file(path)
+
+        def answers(x: Tensor) -> Tensor:
+            return torch.from_numpy(predictor.logits(x.cpu().numpy())).to(x.device)
+
+        return Teacher(predictor.size, answers)
+    module = model_from_checkpoint(path).to(device, memory_format=torch.channels_last)
+
+    def logits(x: Tensor) -> Tensor:
+        # Many CPUs compute bfloat16 more slowly than float32.
+        with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
+            return module(x).float()
+
+    return Teacher(module.size, logits)
 
 
 def distorted(
@@ -47,7 +80,7 @@ def distorted(
 
 
 @torch.no_grad()
-def teacher_probabilities(teachers: list[nn.Module], views: Tensor) -> Tensor:
+def teacher_probabilities(teachers: Sequence[Teacher], views: Tensor) -> Tensor:
     """Mean probabilities [n, 8] of the teachers, each at its own input size, over view and mirrored view."""
     total = torch.zeros(len(views), len(LABELS), device=views.device)
     for teacher in teachers:
@@ -57,10 +90,7 @@ def teacher_probabilities(teachers: list[nn.Module], views: Tensor) -> Tensor:
             luma = F.interpolate(luma, side, mode="bilinear", antialias=True, align_corners=False)
         x = normalised(luma)
         for view in (x, x.flip(3)):
-            # Many CPUs compute bfloat16 more slowly than float32.
-            with torch.autocast("cuda", torch.bfloat16, enabled=views.is_cuda):
-                logits = teacher(view)
-            total += logits.float().softmax(1)
+            total += teacher.logits(view).softmax(1)
     return total / (2 * len(teachers))
 
 
@@ -77,9 +107,7 @@ def make_views(
     teacher.npy f16 [V, n, 8], votes.npy f32 [n, 8] (zeros where there are no votes), rows.npy.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    networks = [
-        model_from_checkpoint(path).to(device, memory_format=torch.channels_last) for path in teachers
-    ]
+    networks = [teacher_from_file(path, device) for path in teachers]
     ranges = AugmentRanges().scaled(aug_strength)
     settings = {
         "teachers": [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers],
@@ -141,7 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder that training.prepare wrote")
     parser.add_argument(
-        "--teachers", type=Path, nargs="+", required=True, help="checkpoints of training.train"
+        "--teachers", type=Path, nargs="+", required=True, help="checkpoints, or files exported from them"
     )
     parser.add_argument(
         "--unlabelled", type=Path, help="folder that training.cut_faces wrote: faces without votes"
