@@ -8,7 +8,7 @@ LINTERS := numpy ruff==0.17.6 mypy==2.4.1 clang-format==23.1.5 'pyright[nodejs]=
 # Its annotations are what tests/typing checks ours against.
 LINTERS += opencv-python-headless==5.0.0.93
 
-.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench bench-documents documents soak test-cuda bench-cuda clean test-browser test-bulk docs wheels test-openvino
+.PHONY: help demo test test-fast test-fuzz test-compile test-engines test-pycuda test-isa test-matrix test-installs test-frozen lint faults bench bench-documents documents soak test-cuda bench-cuda clean test-browser test-bulk docs wheels test-openvino environments
 help:
 	@echo "make demo    set up, then label the expression on a real photo"
 	@echo "make test    set up, then run the tests"
@@ -57,9 +57,11 @@ demo: .venv/demo.stamp
 	@$(COPY_ASTRONAUT)
 	.venv/bin/fer-edge predict $(ASTRONAUT) --draw $(DEMO)/annotated
 
+# A test that hangs fails after so many seconds, with its stack.
+RUN_TESTS := -m pytest --timeout 300
 # One worker for each core, each with one thread.
 WORKERS ?= auto
-PYTEST := $(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
+PYTEST := $(PY) $(RUN_TESTS) --numprocesses $(WORKERS) --dist worksteal
 # Without the tests that need what only another verb installs.
 INSTALLED := not engines and not browser and not openvino
 test: .venv/test.stamp
@@ -93,7 +95,7 @@ ENGINES_PIP := $(ENGINES_PY) -m pip --disable-pip-version-check --quiet install 
 	@touch $@
 
 test-engines: .venv-engines/stamp
-	$(ENGINES_PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup -m engines tests/engines
+	$(ENGINES_PY) $(RUN_TESTS) --numprocesses $(WORKERS) --dist loadgroup -m engines tests/engines
 
 # pycuda is a source distribution. It is built with the headers of NVIDIA's wheels, without optimization, and runs on a
 # double of the driver: tests/with_pycuda.
@@ -114,7 +116,7 @@ PYCUDA_PIP := $(PYCUDA_PY) -m pip --disable-pip-version-check --quiet install
 	@touch $@
 
 test-pycuda: .venv-pycuda/stamp
-	CUDA_HOME=$(CURDIR)/$(PYCUDA_CUDA) $(PYCUDA_PY) -m pytest -m engines tests/with_pycuda
+	CUDA_HOME=$(CURDIR)/$(PYCUDA_CUDA) $(PYCUDA_PY) $(RUN_TESTS) -m engines tests/with_pycuda
 
 # The driver only: the browser is the one of the system.
 .venv/browser.stamp: Makefile .venv/test.stamp
@@ -123,7 +125,8 @@ test-pycuda: .venv-pycuda/stamp
 
 test-browser: .venv/browser.stamp
 	$(PY) -m tests.browser.chromium
-	$(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile -m browser tests/browser
+	$(PY) $(RUN_TESTS) --numprocesses $(WORKERS) --dist loadfile -m browser tests/browser
+
 # Ray and pyarrow, and the schema of Triton's configurations, in an environment of its own on top of .venv. Of
 # tritonclient only that one module is used; its other requirements are older than what .venv has.
 BULK_PY := .venv-bulk/bin/python
@@ -137,7 +140,8 @@ BULK_PIP := $(BULK_PY) -m pip --disable-pip-version-check --quiet install
 	@touch $@
 
 test-bulk: .venv-bulk/stamp
-	$(BULK_PY) -m pytest tests/bulk
+	$(BULK_PY) $(RUN_TESTS) tests/bulk
+
 # OpenVINO in an environment of its own, because backend="auto" takes it where it is installed.
 OPENVINO_PY := .venv-openvino/bin/python
 .venv-openvino/stamp: Makefile .venv/test.stamp
@@ -148,13 +152,13 @@ OPENVINO_PY := .venv-openvino/bin/python
 	@touch $@
 
 test-openvino: .venv-openvino/stamp
-	$(OPENVINO_PY) -m pytest -m openvino tests/backends
+	$(OPENVINO_PY) $(RUN_TESTS) -m openvino tests/backends
 
 test-isa: .venv/test.stamp
 	$(PY) -m tests.kernels.run_isa
 
 # The package as users get it: a wheel, built from the source distribution.
-# One folder for each Python: make test-matrix PYTHON=python3.13
+# One folder for each Python: make test-matrix PYTHON=python3.13; some of the rows: make test-matrix ROWS="lowest newest"
 ENVIRONMENTS := build/environments/$(subst /,_,$(PYTHON))
 BUILDER := $(ENVIRONMENTS)/builder/bin/python
 PACKAGED := $(SOURCES) MANIFEST.in README.md $(shell find fer_edge csrc -type f -not -name '*.so' -not -name '*.pyc')
@@ -166,7 +170,7 @@ $(ENVIRONMENTS)/wheel.stamp: $(PACKAGED)
 	@touch $@
 
 test-matrix: $(ENVIRONMENTS)/wheel.stamp
-	$(BUILDER) -m tests.environments.matrix $(ENVIRONMENTS)/dist/*.whl
+	$(BUILDER) -m tests.environments.matrix $(ENVIRONMENTS)/dist/*.whl $(if $(ROWS),--rows $(ROWS))
 
 test-installs: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
 	@$(COPY_ASTRONAUT)
@@ -184,6 +188,10 @@ test-frozen: $(ENVIRONMENTS)/wheel.stamp .venv/test.stamp
 
 docs: .venv-docs/stamp
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --config-file documentation/mkdocs.yml
+
+# What the other verbs install and build first, for .ci/run: pip and compilers use one core, so two at a time.
+environments: .venv/test.stamp .venv/browser.stamp .venv-engines/stamp .venv-pycuda/stamp .venv-bulk/stamp \
+  .venv-openvino/stamp .venv-docs/stamp $(ENVIRONMENTS)/wheel.stamp
 
 # The wheels of a release, for each Python and architecture; then those that this machine can run are tried.
 # make wheels PYTHONS=3.11 MACHINES=x86_64 builds one.

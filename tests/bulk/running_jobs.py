@@ -57,24 +57,44 @@ class PictureInPipe:
                 self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
                 break
             time.sleep(INTERVAL_S)
-        else:
-            return None
-        while not (readers := [pid for pid in _processes_with(self.path) if pid != os.getpid()]):
+        while job.poll() is None:
+            if readers := [pid for pid in _processes_with(self.path) if pid != os.getpid()]:
+                return readers[0]
             time.sleep(INTERVAL_S)
-        return readers[0]
+        return None
 
     def serve(self, content: bytes) -> None:
         """Gives the picture to the reader."""
         os.set_blocking(self._writer, True)
-        os.write(self._writer, content)
-        os.close(self._writer)
+        try:
+            os.write(self._writer, content)
+        finally:
+            os.close(self._writer)
+
+    def serve_all(self, content: bytes, job: subprocess.Popen[str]) -> None:
+        """Gives the picture to each reader until the job ends: one whose process is killed is read again."""
+        while (reader := self.wait_for_reader(job)) is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.serve(content)
+            self._wait_until_closed(reader)
+
+    def kill_all(self, job: subprocess.Popen[str]) -> int:
+        """Kills each process that waits for the picture until the job ends; returns their number."""
+        kills = 0
+        while (reader := self.wait_for_reader(job)) is not None:
+            self.kill_reader(reader)
+            kills += 1
+        return kills
 
     def kill_reader(self, reader: int) -> None:
         """Kills the process that waits for the picture."""
         os.kill(reader, signal.SIGKILL)
-        while Path(f"/proc/{reader}/fd").exists() and reader in _processes_with(self.path):
-            time.sleep(INTERVAL_S)
+        self._wait_until_closed(reader)
         os.close(self._writer)
+
+    def _wait_until_closed(self, reader: int) -> None:
+        while reader in _processes_with(self.path):
+            time.sleep(INTERVAL_S)
 
 
 def _processes_with(path: Path) -> list[int]:

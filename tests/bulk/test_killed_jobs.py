@@ -34,35 +34,23 @@ def _wait_until_gone(processes: list[int]) -> None:
         time.sleep(INTERVAL_S)
 
 
-def _kill_all_readers(picture: PictureInPipe, job: subprocess.Popen[str]) -> int:
-    """Kills each process that reads the picture until the job ends; returns their number."""
-    kills = 0
-    while (reader := picture.wait_for_reader(job)) is not None:
-        picture.kill_reader(reader)
-        kills += 1
-    return kills
-
-
 def test_killed_workers(folder: Path, models: tuple[object, ...], tmp_path: Path) -> None:
     # Two pictures in pipes: the reader of the first is killed once, that of the second each time.
     once, always = PictureInPipe(tmp_path / "once.png"), PictureInPipe(tmp_path / "always.png")
     sources = (once.path, folder / "1.png", always.path, folder / "2.png", folder / "3.png", folder)
     out = tmp_path / "results.parquet"
-    with started_job(*sources, "--out", out, *models, *WORKERS) as job:
+    # The job is outside the pool's exit: when the test fails, its end also ends the two threads.
+    with ThreadPoolExecutor(2) as pool, started_job(*sources, "--out", out, *models, *WORKERS) as job:
         reader = once.wait_for_reader(job)
         assert reader is not None
         assert listening_addresses(descendants(job.pid)) == LOOPBACK
         once.kill_reader(reader)
-        # At the same time, because it may be the other worker that has to read the first again.
-        with ThreadPoolExecutor(1) as pool:
-            killed = pool.submit(_kill_all_readers, always, job)
-            assert once.wait_for_reader(job) is not None
-            once.serve((folder / "7.png").read_bytes())
-            kills = killed.result()
+        pool.submit(once.serve_all, (folder / "7.png").read_bytes(), job)
+        kills = pool.submit(always.kill_all, job)
         output, errors = job.communicate()
     assert (job.returncode, messages(errors)) == (0, [])
     # Three times alone; before that in its block, which may have waited for the other one that was killed.
-    assert 4 <= kills <= 6
+    assert 4 <= kills.result() <= 6
     assert output.startswith(f"{out}: 11 inputs, ")
     assert output.count("\n") == 1
     results = read(out)

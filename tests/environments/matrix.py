@@ -1,6 +1,6 @@
 """The tests of the runtime with the lowest and the newest libraries that the package allows.
 
-    python -m tests.environments.matrix WHEEL
+    python -m tests.environments.matrix WHEEL [--rows lowest other-python]
 
 Each Python has one virtual environment, in which pip exchanges the libraries from row to row. On the Python
 that runs this the wheel is installed; on another Python of this machine, if there is one, the source
@@ -20,7 +20,10 @@ from tests.environments.fresh import Environment, lower_bounds, run
 from tests.environments.pythons import other_python, version_of
 
 ROOT = Path(__file__).parents[2]
-LOWEST, NUMPY_2, NUMPY_1, NEWEST = "lowest", "lowest with the newest NumPy", "NumPy 1.26", "newest"
+LOWEST, NUMPY_2, NUMPY_1, NEWEST = "lowest", "lowest-but-numpy", "numpy-1.26", "newest"
+# The lowest libraries on another Python of this machine.
+OTHER_PYTHON = "other-python"
+ROWS = (LOWEST, NUMPY_2, NUMPY_1, NEWEST, OTHER_PYTHON)
 # NumPy 1.26 has wheels up to this Python.
 NUMPY_1_PYTHON = (3, 12)
 # What runs on the libraries. Not run: what is no part of the runtime; tests/backends/engines, which work on
@@ -109,9 +112,11 @@ class Rows:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("wheel", type=Path)
-    wheel = parser.parse_args().wheel.resolve()
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
+    arguments = parser.parse_args()
+    wheel = arguments.wheel.resolve()
     (source,) = wheel.parent.glob("*.tar.gz")
-    folder, other = wheel.parents[1] / "matrix", other_python()
+    folder, other = wheel.parents[1] / "matrix", other_python() if OTHER_PYTHON in arguments.rows else None
     with ThreadPoolExecutor() as pool:
         # pip uses one core.
         mine = pool.submit(Rows, Path(sys.executable), wheel, lower_bounds(wheel), folder)
@@ -120,16 +125,18 @@ def main() -> None:
         )
         rows = mine.result()
         other_rows = others and others.result()
-    for name in (LOWEST, NUMPY_2, NUMPY_1, NEWEST):
-        if name == NUMPY_1 and sys.version_info[:2] > NUMPY_1_PYTHON:
+    for name in (name for name in ROWS if name in arguments.rows):
+        if name == OTHER_PYTHON and other_rows:
+            other_rows.run(LOWEST)
+        elif name == OTHER_PYTHON:
+            print(f"{name}: this machine has none that the package supports", flush=True)
+        elif name == NUMPY_1 and sys.version_info[:2] > NUMPY_1_PYTHON:
             print(f"{name}: there are no wheels for Python {rows.python}", flush=True)
         else:
             rows.run(name)
-    if other_rows:
-        other_rows.run(LOWEST)
-    else:
-        print("no row of another Python: this machine has none that the package supports", flush=True)
     counts = rows.tests | (other_rows.tests if other_rows else {})
+    if not counts:
+        raise SystemExit("no row can run on this machine")
     if len(set(counts.values())) != 1:
         raise SystemExit(f"the rows run different numbers of tests: {counts}")
 
@@ -149,7 +156,7 @@ def _run_tests(environment: Environment, folder: Path) -> int:
     results = folder / "results.xml"
     # Old and new releases of the libraries deprecate different things.
     chosen = "not slow and not fuzz and not openvino"
-    options = ("-n", 2, "--dist", "worksteal", "-m", chosen, "-W", "default", *left_out)
+    options = ("-n", 2, "--dist", "worksteal", "--timeout", 300, "-m", chosen, "-W", "default", *left_out)
     run(environment.command("pytest"), *options, f"--junitxml={results}", *tests, cwd=folder)
     suite = ElementTree.parse(results).getroot()[0]
     skipped = [case.get("name") for case in suite.iter("testcase") if case.find("skipped") is not None]

@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
+from fer_edge import models
 from training import distill
 from training import train as module
 from training.data.crops import normalised
@@ -185,6 +187,17 @@ def test_views_hold_the_teachers_probabilities(views: Path, whole_run: Path, pre
     expected = (teacher(x).softmax(1) + teacher(x.flip(3)).softmax(1)).detach().numpy() / 2
     # The views are labelled in bfloat16 and stored in float16.
     np.testing.assert_allclose(stored.teacher[1, :16], expected, atol=0.03)
+
+
+def test_an_exported_file_is_a_teacher(prepared: Path, tmp_path: Path):
+    split = load_prepared(prepared, "train").take(slice(16))
+    network = models.WEIGHTS / "tkfnet-nano-float32.onnx"
+    make_views([split], [network], tmp_path, 1, 64, 0.5)
+    x = normalised(torch.from_numpy(np.load(tmp_path / "images.npy")[0])[:, None])
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    logits = [session.run(["logits"], {"input": view.numpy()})[0] for view in (x, x.flip(3))]
+    expected = torch.from_numpy(np.stack(logits)).softmax(2).mean(0)
+    np.testing.assert_allclose(np.load(tmp_path / "teacher.npy")[0], expected, atol=1e-3)
 
 
 @pytest.mark.slow
