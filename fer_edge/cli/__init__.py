@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 
 import fer_edge
-from fer_edge.cli import benchmark, build, doctor, engines, list_models, predict, stream
+from fer_edge.cli import benchmark, build, engines, list_models, predict, stream
+from fer_edge.cli.doctor import command as doctor
 from fer_edge.cli.standard_streams import discard_stdout, prepare_streams
 
 

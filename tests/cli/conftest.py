@@ -11,7 +11,7 @@ from doctor_findings import Examine, Finding, findings
 from tiny import write_picture
 
 from fer_edge import models
-from fer_edge.cli import doctor
+from fer_edge.cli.doctor import command as doctor
 
 
 @pytest.fixture

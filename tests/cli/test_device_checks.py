@@ -7,7 +7,7 @@ from doctor_findings import BUILD, NO_GPU, Examine, fixes
 from recorded_machines import NAMES, write_machine
 
 from fer_edge.cli import main
-from fer_edge.cli.device_checks import device_checks
+from fer_edge.cli.doctor.device_checks import device_checks
 from fer_edge.device.machine import read_machine
 
 STATUS = "var/lib/dpkg/status"

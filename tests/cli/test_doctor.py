@@ -16,7 +16,8 @@ import pytest
 
 import fer_edge
 from fer_edge import models, ops
-from fer_edge.cli import doctor, main
+from fer_edge.cli import main
+from fer_edge.cli.doctor import command as doctor
 
 Output = pytest.CaptureFixture[str]
 
@@ -203,7 +204,7 @@ def test_the_commands_that_fix_fit_the_kind_of_installation(checkout: bool, tmp_
         (tmp_path / "pyproject.toml").touch()
         command, restore = f"pip install -e {tmp_path}", f"git -C {tmp_path} restore fer_edge/weights"
     code = (
-        "from fer_edge.cli import doctor, repair_commands as commands\n"
+        "from fer_edge.cli.doctor import command as doctor, repair_commands as commands\n"
         "from fer_edge.installation.extras import install_extra\n"
         "print(commands.IN_CHECKOUT, commands.REINSTALL, commands.RESTORE, install_extra('gpu'), "
         "doctor.SUMS, sep='|')"

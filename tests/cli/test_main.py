@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import fer_edge
-from fer_edge.cli import doctor, list_models, main, predict, stream
+from fer_edge.cli import list_models, main, predict, stream
+from fer_edge.cli.doctor import command as doctor
 
 Output = pytest.CaptureFixture[str]
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recorded_machines import NAMES, write_machine
 
-from fer_edge.cli.device_checks import device_checks
+from fer_edge.cli.doctor.device_checks import device_checks
 from fer_edge.device.files import Files
 from fer_edge.device.machine import read_machine
 

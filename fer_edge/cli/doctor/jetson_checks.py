@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from fer_edge.backends.engines.products import TENSORRT, Product, version_numbers
-from fer_edge.cli.check import Check
+from fer_edge.cli.doctor.check import Check
 from fer_edge.device.debian_packages import upstream_version
 from fer_edge.device.machine import Machine
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fer_edge.backends.engines.products import TENSORRT, TENSORRT_RTX, Product, version_numbers
-from fer_edge.cli.check import Check
-from fer_edge.cli.jetson_checks import is_supported, jetson_checks, jetson_tensorrt, unsupported
+from fer_edge.cli.doctor.check import Check
+from fer_edge.cli.doctor.jetson_checks import is_supported, jetson_checks, jetson_tensorrt, unsupported
 from fer_edge.device.files import Files
 from fer_edge.device.machine import Machine
 from fer_edge.installation.extras import install_extra

@@ -1,0 +1,1 @@
+"""`fer-edge doctor`: the checks of the installation, of the GPU and of a Jetson."""
