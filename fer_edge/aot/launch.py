@@ -29,6 +29,7 @@ from fer_edge.aot.manifest import (
     blocks_from_grid,
     read,
 )
+from fer_edge.installation.extras import install_extra
 from fer_edge.models import ModelError
 
 _LOG = logging.getLogger("fer_edge")
@@ -292,7 +293,7 @@ def _pycuda_driver() -> Any:
         return importlib.import_module("pycuda.driver")
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"compiled kernels need pycuda ({error}); pip install 'fer_edge[aot]' (its build needs the CUDA "
+            f"compiled kernels need pycuda ({error}); {install_extra('aot')} (its build needs the CUDA "
             "headers)"
         ) from error
     except ImportError as error:

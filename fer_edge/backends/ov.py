@@ -16,6 +16,7 @@ import numpy as np
 from fer_edge.arrays import F32
 from fer_edge.backends.cpu_sampling import SamplesOnCpu
 from fer_edge.buffers import ThreadBuffer
+from fer_edge.installation.extras import install_extra
 from fer_edge.models import ModelError, ModelFile
 from fer_edge.processor import has_bfloat16
 from fer_edge.running_calls import CLOSED
@@ -45,9 +46,7 @@ def _without_telemetry() -> Any:
             raise ImportError(f"{next(iter(module.__path__))} is another folder of that name")
         return module
     except ImportError as error:
-        raise ImportError(
-            f"openvino cannot be imported ({error}); pip install 'fer_edge[openvino]'"
-        ) from error
+        raise ImportError(f"openvino cannot be imported ({error}); {install_extra('openvino')}") from error
     finally:
         if hidden is None:
             del sys.modules[TELEMETRY]

@@ -14,6 +14,7 @@ from fer_edge.argument_types import nonempty, nonempty_path
 from fer_edge.bulk.sources import files_from_arguments, parts_folder
 from fer_edge.cli.recognizer_options import add_recognizer_arguments
 from fer_edge.cli.standard_streams import prepare_streams
+from fer_edge.installation.extras import install_extra
 from fer_edge.models import ModelError
 
 
@@ -70,7 +71,7 @@ def _count(text: str) -> int:
 def _run(options: argparse.Namespace) -> str:
     """Runs the job and returns its summary."""
     if find_spec("pyarrow") is None:
-        raise ImportError("bulk jobs need pyarrow and Ray: pip install 'fer_edge[bulk]'")
+        raise ImportError(f"bulk jobs need pyarrow and Ray: {install_extra('bulk')}")
     from fer_edge.bulk.job import Job
 
     start = time.monotonic()

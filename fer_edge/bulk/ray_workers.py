@@ -17,6 +17,7 @@ import pyarrow as pa
 from fer_edge.bulk.recognize import UnitRecognizer, failed
 from fer_edge.bulk.units import Unit
 from fer_edge.cli.stop_signals import graceful_stop
+from fer_edge.installation.extras import install_extra
 from fer_edge.models import ModelError
 
 # A unit whose worker dies is done again this many times, before its inputs are done one by one.
@@ -58,7 +59,7 @@ def ray_session(address: str | None, cpus: int) -> Iterator[int]:
         import ray
         import ray.data
     except ImportError as error:
-        raise ImportError(f"bulk jobs need Ray: pip install 'fer_edge[bulk]' ({error})") from error
+        raise ImportError(f"bulk jobs need Ray: {install_extra('bulk')} ({error})") from error
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if address is None:
         options |= {"num_cpus": cpus, "num_gpus": 0, "include_dashboard": False}

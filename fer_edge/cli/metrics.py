@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from fer_edge.installation.extras import install_extra
+
 if TYPE_CHECKING:
     from fer_edge.stream.result import StreamResult
 
@@ -29,7 +31,7 @@ class Metrics:
             import prometheus_client as prometheus
         except ImportError as error:
             raise ImportError(
-                f"--metrics needs prometheus_client ({error}); pip install 'fer_edge[metrics]'"
+                f"--metrics needs prometheus_client ({error}); {install_extra('metrics')}"
             ) from error
         # Not the global registry: a program may use it for its own metrics.
         registry = prometheus.CollectorRegistry()

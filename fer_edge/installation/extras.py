@@ -1,8 +1,8 @@
 """The command that adds an extra, for this installation or another."""
 
-from fer_edge import models
+from pathlib import Path
 
-ROOT = models.WEIGHTS.parent.parent
+ROOT = Path(__file__).parents[2]
 IN_CHECKOUT = (ROOT / "pyproject.toml").exists()
 
 

@@ -11,10 +11,12 @@ kernels.active()                                       # the implementations tha
 Needs `pip install 'fer_edge[kernels]'`; the runtime (`fer_edge.Recognizer`) never imports it.
 """
 
+from fer_edge.installation.extras import install_extra as _install_extra
+
 try:
     import torch as _torch  # noqa: F401
 except ModuleNotFoundError as error:
-    raise ImportError("fer_edge.kernels needs PyTorch; pip install 'fer_edge[kernels]'") from error
+    raise ImportError(f"fer_edge.kernels needs PyTorch; {_install_extra('kernels')}") from error
 
 from .dispatch import active
 from .fold import fold_dcif, fold_multi_branch

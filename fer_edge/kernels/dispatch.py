@@ -17,6 +17,8 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from fer_edge.installation.extras import install_extra
+
 Kernels = Literal["auto", "triton", "cuda", "reference"]
 OPERATIONS = ("multi_branch_attention", "dcif", "filter_and_pool", "token_attention", "warp_normalize")
 IMPLEMENTATIONS = ("triton", "cuda", "reference")
@@ -86,7 +88,7 @@ def _refusal(operation: str, name: str, device: str, gradients: bool) -> Excepti
         return ValueError(f"kernels={name!r} has no {operation}; use triton or reference")
     if not installed(name):
         fix = {
-            "triton": "pip install 'fer_edge[kernels]'",
+            "triton": install_extra("kernels"),
             "cuda": "FER_EDGE_CUDA=1 pip install . (see docs/kernels.md)",
         }[name]
         return ImportError(f"kernels={name!r} is not installed; {fix}")

@@ -1,10 +1,12 @@
 """The live page of a stream for browsers (extra `web`)."""
 
+from fer_edge.installation.extras import install_extra
+
 try:
     from fer_edge.web.live_page import LivePage
 except ImportError as error:
     raise ImportError(
-        f"the live page needs starlette, uvicorn and websockets ({error}); pip install 'fer_edge[web]'"
+        f"the live page needs starlette, uvicorn and websockets ({error}); {install_extra('web')}"
     ) from error
 
 __all__ = ["LivePage"]

@@ -1,5 +1,6 @@
 """Loading and launching with a test double of pycuda: CUDA calls, their context, and rejected arguments."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pycuda_double import PycudaDriver
 
 from fer_edge.aot import CompiledKernels, LoadedOperation
 from fer_edge.aot.manifest import read
+from fer_edge.installation.extras import install_extra
 from fer_edge.models import ModelError
 
 ADDRESSES = {"x": 0x1000, "between": 0x2000, "weight": 0x3000, "y": 0x4000}
@@ -206,7 +208,7 @@ def test_hidden_memory_is_refused(folder: Path, driver: PycudaDriver) -> None:
 
 def test_missing_pycuda_names_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pycuda.driver", None)
-    with pytest.raises(ImportError, match=r"pip install 'fer_edge\[aot\]'"):
+    with pytest.raises(ImportError, match=re.escape(install_extra("aot"))):
         CompiledKernels(folder)
 
 

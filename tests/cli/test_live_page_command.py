@@ -18,6 +18,7 @@ from tiny import frame_with_cells
 from fer_edge import Recognizer, Stream
 from fer_edge.cli import main
 from fer_edge.cli.live_page import PacedPage
+from fer_edge.installation.extras import install_extra
 from tests.web.page_client import Viewer, get
 
 # 20 s at its own pace, so that the process still runs when it is looked at.
@@ -146,7 +147,7 @@ def test_without_the_extra_it_says_what_to_install(
     assert main([*arguments, "--web", "0"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("fer-edge: the live page needs starlette, uvicorn and websockets (")
-    assert error.endswith("); pip install 'fer_edge[web]'\n")
+    assert error.endswith(f"); {install_extra('web')}\n")
 
 
 def test_a_stream_without_a_page_does_not_import_it(arguments: list[str]) -> None:

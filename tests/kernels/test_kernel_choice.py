@@ -1,6 +1,7 @@
 """The choice of an implementation, and the errors if it cannot run."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from fer_edge import kernels
+from fer_edge.installation.extras import install_extra
 from fer_edge.kernels import dispatch
 from fer_edge.kernels.random_weights import dcif_weights, multi_branch_weights, token_attention_weights
 
@@ -67,7 +69,7 @@ def test_auto_skips_an_implementation_without_the_operation():
 @pytest.mark.parametrize(
     ("installed", "name", "device", "gradients", "error", "words"),
     [
-        ((), "triton", CUDA, False, ImportError, r"pip install 'fer_edge\[kernels\]'"),
+        ((), "triton", CUDA, False, ImportError, re.escape(install_extra("kernels"))),
         ((), "cuda", CUDA, False, ImportError, "FER_EDGE_CUDA=1"),
         (("triton",), "triton", CPU, False, RuntimeError, "CUDA device, got cpu; .*TRITON_INTERPRET=1"),
         (("cuda",), "cuda", CPU, False, RuntimeError, "CUDA device, got cpu; use reference"),
@@ -85,9 +87,8 @@ def test_an_implementation_that_cannot_run_raises_the_reason(name, device, gradi
 def test_without_torch_the_error_has_the_pip_line():
     code = "import sys; sys.modules['torch'] = None\nimport fer_edge.kernels"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines()[-1] == (
-        "ImportError: fer_edge.kernels needs PyTorch; pip install 'fer_edge[kernels]'"
-    )
+    message = f"ImportError: fer_edge.kernels needs PyTorch; {install_extra('kernels')}"
+    assert done.stderr.splitlines()[-1] == message
 
 
 def test_the_runtime_imports_neither_kernels_nor_torch():

@@ -5,9 +5,11 @@ A peer takes its turns as our networks do, so both meet the same load of the mac
 
 import importlib.util
 
+from fer_edge.installation.extras import install_extra
+
 # import name -> what it offers as a peer, and the pip command.
 OFFERS = {
-    "cv2": ("YuNet by OpenCV's FaceDetectorYN (--yunet FILE)", "pip install 'fer_edge[opencv]'"),
+    "cv2": ("YuNet by OpenCV's FaceDetectorYN (--yunet FILE)", install_extra("opencv")),
     "onnxruntime": ("any expression network as ONNX (--peer FILE)", "pip install onnxruntime"),
 }
 
