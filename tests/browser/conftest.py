@@ -68,13 +68,21 @@ def camera() -> Iterator[Camera]:
     camera.unplug()
 
 
+@pytest.fixture
+def own_camera() -> Iterator[Camera]:
+    """A camera of one test: after it was unplugged, the faces that it shows are other identities."""
+    camera = Camera(frames())
+    yield camera
+    camera.unplug()
+
+
 @pytest.fixture(scope="session")
 def start_stream(camera: Camera) -> Iterator[Callable[..., "tuple[subprocess.Popen[str], str]"]]:
-    """Starts `fer-edge stream CAMERA --web`, and returns the process and the address of the page."""
+    """Starts `fer-edge stream SOURCE --web`, and returns the process and the address of the page."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: object) -> "tuple[subprocess.Popen[str], str]":
-        command = [sys.executable, "-m", "fer_edge", "stream", camera.url, "--threads", "1", *arguments]
+    def start(*arguments: object, source: Camera = camera) -> "tuple[subprocess.Popen[str], str]":
+        command = [sys.executable, "-m", "fer_edge", "stream", source.url, "--threads", "1", *arguments]
         process = subprocess.Popen(
             list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )

@@ -28,7 +28,7 @@ def tab(open_tab: OpenTab, url: str) -> Any:
     """A live page with two faces."""
     tab = open_tab(url)
     tab.locator(".card:not(.is-gone)").nth(1).wait_for()
-    tab.wait_for_function("() => document.getElementById('picture').ariaLabel.includes('face 1')")
+    tab.wait_for_function("() => /face \\d/.test(document.getElementById('picture').ariaLabel)")
     return tab
 
 

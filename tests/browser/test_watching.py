@@ -72,12 +72,12 @@ def test_a_page_that_is_opened_later_has_the_minute_before(open_tab: OpenTab, ur
 
 
 def test_a_lost_source_and_its_return(
-    open_tab: OpenTab, start_stream: StartStream, camera: Camera, screenshots: Path
+    open_tab: OpenTab, start_stream: StartStream, own_camera: Camera, screenshots: Path
 ) -> None:
-    process, url = start_stream("--web", 0, "--reconnect", 60)
+    process, url = start_stream("--web", 0, "--reconnect", 60, source=own_camera)
     tab = open_tab(url, color_scheme="dark")
     tab.wait_for_function(STATE_IS, arg="live")
-    camera.unplug()
+    own_camera.unplug()
     try:
         tab.wait_for_function(STATE_IS, arg="lost")
         assert tab.locator("#notice").is_visible()
@@ -86,7 +86,7 @@ def test_a_lost_source_and_its_return(
         tab.wait_for_function("() => document.getElementById('fps').textContent === '0.0'")
         tab.screenshot(path=screenshots / "lost.png")
     finally:
-        camera.plug_in()
+        own_camera.plug_in()
     tab.wait_for_function(STATE_IS, arg="live")
     assert not tab.locator("#notice").is_visible()
     assert tab.get_by_role("alert").text_content() == "The source is back"
@@ -97,7 +97,7 @@ def test_a_lost_source_and_its_return(
     tab.wait_for_function(STATE_IS, arg="ended")
     assert tab.locator("#notice").text_content() == "The stream has ended."
     assert process.wait(30) == 143
-    start_stream("--web", port)
+    start_stream("--web", port, source=own_camera)
     tab.wait_for_function(STATE_IS, arg="live")
 
 
