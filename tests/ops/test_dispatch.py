@@ -36,10 +36,10 @@ def test_by_default_the_best_target_is_selected():
 
 @pytest.mark.skipif(not BUILT, reason="the extension is not built, so there is no compiled target")
 def test_the_extension_sees_what_the_system_says_of_the_processor():
-    flags = re.search(r"^flags\s*:(.*)$", CPUINFO.read_text(encoding="utf-8"), re.MULTILINE)
-    has_avx2 = flags is not None and {"avx2", "fma"} <= set(flags[1].split())
-    # An emulator shows the entry of the machine that it runs on.
-    assert ("avx2" in COMPILED) == (has_avx2 and platform.machine() == "x86_64")
+    # Arm has no such flags, and some emulators no such file.
+    text = CPUINFO.read_text(encoding="utf-8") if platform.machine() == "x86_64" else ""
+    flags = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    assert ("avx2" in COMPILED) == (flags is not None and {"avx2", "fma"} <= set(flags[1].split()))
 
 
 def test_the_reference_is_always_available_and_last():
