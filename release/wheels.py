@@ -18,6 +18,7 @@ from pathlib import Path
 from release.contents import problems
 from release.cross_compiler import GLIBC, MACHINES, environment, extension_suffix
 from release.interpreters import interpreter_from_version
+from release.source import set_times
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -57,7 +58,9 @@ def _source_date() -> str:
 
 def _source_distribution(folder: Path, variables: Mapping[str, str]) -> Path:
     _run(sys.executable, "-m", "build", "--sdist", "--outdir", folder, ROOT, variables=variables)
-    return next(folder.glob("*.tar.gz"))
+    source = next(folder.glob("*.tar.gz"))
+    set_times(source, int(variables["SOURCE_DATE_EPOCH"]))
+    return source
 
 
 def _build_environment(interpreter: Path, folder: Path) -> Path:
