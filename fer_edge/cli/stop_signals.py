@@ -28,6 +28,7 @@ def graceful_stop() -> Iterator[None]:
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
+    on_alarm = signal.getsignal(signal.SIGALRM)
     handled = [number for number in numbers if before[number] is not signal.SIG_IGN]
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -50,6 +51,9 @@ def graceful_stop() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        # The timer may be the program's own, unless `stop` has taken it.
+        if signal.getsignal(signal.SIGALRM) is not on_alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, on_alarm)
         for number in handled:
             signal.signal(number, before[number])

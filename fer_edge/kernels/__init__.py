@@ -11,7 +11,7 @@ kernels.active()                                       # the implementations tha
 Needs `pip install 'fer_edge[kernels]'`; the runtime (`fer_edge.Recognizer`) never imports it.
 """
 
-from fer_edge.installation.extras import install_extra as _install_extra
+from fer_edge.installation.repair_commands import install_extra as _install_extra
 
 try:
     import torch as _torch  # noqa: F401

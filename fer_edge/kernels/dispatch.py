@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 
 Kernels = Literal["auto", "triton", "cuda", "reference"]
 OPERATIONS = ("multi_branch_attention", "dcif", "filter_and_pool", "token_attention", "warp_normalize")
@@ -89,7 +89,7 @@ def _refusal(operation: str, name: str, device: str, gradients: bool) -> Excepti
     if not installed(name):
         fix = {
             "triton": install_extra("kernels"),
-            "cuda": "FER_EDGE_CUDA=1 pip install . (see docs/kernels.md)",
+            "cuda": "FER_EDGE_CUDA=1 pip install -e . in a checkout (see docs/kernels.md)",
         }[name]
         return ImportError(f"kernels={name!r} is not installed; {fix}")
     if name == "cuda" and gradients:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from fer_edge.arrays import F32, U8
+from fer_edge.installation.repair_commands import REINSTALL, install_extra
 
 from . import reference, with_opencv
 
@@ -62,12 +63,10 @@ def operations(name: str) -> Operations:
     available = targets()
     if name == "opencv":
         if name not in available:
-            raise ImportError("the target 'opencv' needs OpenCV; run `pip install opencv-python-headless`")
+            raise ImportError(f"the target 'opencv' needs OpenCV; run `{install_extra('opencv')}`")
         return with_opencv
     if set(available) <= {"opencv", "reference"}:
-        raise ImportError(
-            f"the target {name!r} needs the extension, which was not built; run `pip install .`"
-        )
+        raise ImportError(f"the target {name!r} needs the extension, which was not built; run `{REINSTALL}`")
     if name not in available:
         raise ValueError(f"FER_EDGE_OPS must be one of {', '.join(available)} on this machine, got {name!r}")
     from .compiled import Compiled

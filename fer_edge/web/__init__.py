@@ -1,6 +1,6 @@
 """The live page of a stream for browsers (extra `web`)."""
 
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 
 try:
     from fer_edge.web.live_page import LivePage

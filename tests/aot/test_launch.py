@@ -13,7 +13,7 @@ from pycuda_double import PycudaDriver
 
 from fer_edge.aot import CompiledKernels, LoadedOperation
 from fer_edge.aot.manifest import read
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 from fer_edge.models import ModelError
 
 ADDRESSES = {"x": 0x1000, "between": 0x2000, "weight": 0x3000, "y": 0x4000}

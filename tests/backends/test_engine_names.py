@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fer_edge import backends
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 
 
 @pytest.fixture

@@ -35,8 +35,9 @@ def test_a_stream_survives_a_faulty_camera(recognizer: Recognizer, monkeypatch: 
     assert 2 <= run.expired <= run.events["disappeared"] <= run.faces
     assert readings[-1].faces == run.faces
     assert min(camera.faults[name] for name in ("stall", "corrupt", "lost")) > 0
-    assert readings[-1].threads == readings[0].threads
-    assert readings[-1].files == readings[0].files
+    # Fewer, if something of an earlier test ended meanwhile.
+    assert readings[-1].threads <= readings[0].threads
+    assert readings[-1].files <= readings[0].files
 
 
 def test_what_grew_is_named() -> None:

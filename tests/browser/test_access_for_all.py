@@ -53,6 +53,9 @@ def test_the_skip_link_and_the_buttons_work_by_keyboard(tab: Any) -> None:
 
 
 def test_a_screen_reader_finds_names_roles_and_values(tab: Any) -> None:
+    # Both faces are there in most frames, not in each.
+    both = "() => /2 faces, face \\d+: happiness .*, face \\d+: happiness/.test(picture.ariaLabel)"
+    tab.wait_for_function(both)
     tree = tab.locator("body").aria_snapshot()
     for expected in (
         r'- heading "fer-edge" \[level=1\]',

@@ -72,7 +72,7 @@ def test_a_page_that_is_opened_later_has_the_minute_before(open_tab: OpenTab, ur
 
 
 def test_a_lost_source_and_its_return(
-    open_tab: OpenTab, start_stream: StartStream, own_camera: Camera, screenshots: Path
+    own_camera: Camera, open_tab: OpenTab, start_stream: StartStream, screenshots: Path
 ) -> None:
     process, url = start_stream("--web", 0, "--reconnect", 60, source=own_camera)
     tab = open_tab(url, color_scheme="dark")

@@ -51,16 +51,18 @@ class PictureInPipe:
 
     def wait_for_reader(self, job: subprocess.Popen[str]) -> int | None:
         """Returns the process that waits for the picture, or None if the job ended without asking for it."""
+        writer = None
         while job.poll() is None:
-            with contextlib.suppress(OSError):
+            if writer is None:
                 # Fails as long as nobody reads.
-                self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
-                break
-            time.sleep(INTERVAL_S)
-        while job.poll() is None:
-            if readers := [pid for pid in _processes_with(self.path) if pid != os.getpid()]:
+                with contextlib.suppress(OSError):
+                    writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+            elif readers := [pid for pid in _processes_with(self.path) if pid != os.getpid()]:
+                self._writer = writer
                 return readers[0]
             time.sleep(INTERVAL_S)
+        if writer is not None:
+            os.close(writer)
         return None
 
     def serve(self, content: bytes) -> None:
@@ -89,8 +91,9 @@ class PictureInPipe:
     def kill_reader(self, reader: int) -> None:
         """Kills the process that waits for the picture."""
         os.kill(reader, signal.SIGKILL)
-        self._wait_until_closed(reader)
+        # At once: to who reads it next, the end of this writer would be the end of the picture.
         os.close(self._writer)
+        self._wait_until_closed(reader)
 
     def _wait_until_closed(self, reader: int) -> None:
         while reader in _processes_with(self.path):
@@ -106,11 +109,17 @@ def _processes_with(path: Path) -> list[int]:
     return found
 
 
-def wait_for_parts(out: Path, count: int) -> dict[str, int]:
-    """Waits until a job has written so many parts; returns their names and times of change."""
-    folder = out.with_name(f"{out.name}.parts")
-    while len(parts := sorted(folder.glob("part-*.parquet"))) < count:
+def wait_for_parts(out: Path, count: int, job: subprocess.Popen[str]) -> dict[str, int]:
+    """Waits until a running job has written so many parts; returns their names and times of change."""
+    while len(parts := parts_of(out)) < count:
+        assert job.poll() is None, job.communicate()
         time.sleep(INTERVAL_S)
+    return parts
+
+
+def parts_of(out: Path) -> dict[str, int]:
+    """The names of the parts that a job has written, and their times of change."""
+    parts = sorted(out.with_name(f"{out.name}.parts").glob("part-*.parquet"))
     return {part.name: part.stat().st_mtime_ns for part in parts}
 
 

@@ -17,6 +17,7 @@ from running_jobs import (
     is_running,
     listening_addresses,
     messages,
+    parts_of,
     plain_results,
     read,
     run_job,
@@ -39,16 +40,16 @@ def test_killed_workers(folder: Path, models: tuple[object, ...], tmp_path: Path
     once, always = PictureInPipe(tmp_path / "once.png"), PictureInPipe(tmp_path / "always.png")
     sources = (once.path, folder / "1.png", always.path, folder / "2.png", folder / "3.png", folder)
     out = tmp_path / "results.parquet"
-    # The job is outside the pool's exit: when the test fails, its end also ends the two threads.
+    # The job ends before the pool waits for its threads, so a test that fails ends them too.
     with ThreadPoolExecutor(2) as pool, started_job(*sources, "--out", out, *models, *WORKERS) as job:
         reader = once.wait_for_reader(job)
         assert reader is not None
         assert listening_addresses(descendants(job.pid)) == LOOPBACK
         once.kill_reader(reader)
-        pool.submit(once.serve_all, (folder / "7.png").read_bytes(), job)
+        served = pool.submit(once.serve_all, (folder / "7.png").read_bytes(), job)
         kills = pool.submit(always.kill_all, job)
         output, errors = job.communicate()
-    assert (job.returncode, messages(errors)) == (0, [])
+    assert (job.returncode, messages(errors), served.result()) == (0, [], None)
     # Three times alone; before that in its block, which may have waited for the other one that was killed.
     assert 4 <= kills.result() <= 6
     assert output.startswith(f"{out}: 11 inputs, ")
@@ -75,15 +76,15 @@ def test_a_killed_job_goes_on(folder: Path, models: tuple[object, ...], tmp_path
     out = tmp_path / "results.parquet"
     arguments = (folder, last.path, "--out", out, *models, *WORKERS)
     with started_job(*arguments) as job:
-        last.wait_for_reader(job)
-        parts = wait_for_parts(out, 4)
+        assert last.wait_for_reader(job) is not None
+        parts = wait_for_parts(out, 4, job)
         os.killpg(job.pid, signal.SIGINT)
         output, errors = job.communicate()
     assert (job.returncode, output) == (130, "")
     assert messages(errors) == ["8 of 10 inputs are done; the same command goes on"]
     os.close(last._writer)
     with started_job(*arguments) as job:
-        last.wait_for_reader(job)
+        assert last.wait_for_reader(job) is not None
         second = run_job(*arguments)
         assert (second.returncode, second.stdout) == (2, "")
         assert second.stderr == f"fer_edge.bulk: {out} is being written by another process\n"
@@ -91,10 +92,10 @@ def test_a_killed_job_goes_on(folder: Path, models: tuple[object, ...], tmp_path
         job.kill()
         _wait_until_gone(processes)
     os.close(last._writer)
-    assert wait_for_parts(out, 4) == parts
+    assert parts_of(out) == parts
     with started_job(*arguments) as job:
         assert last.wait_for_reader(job) is not None
-        assert wait_for_parts(out, 4) == parts
+        assert parts_of(out) == parts
         last.serve((folder / "7.png").read_bytes())
         assert job.wait() == 0
     assert not out.with_name("results.parquet.parts").exists()
@@ -116,7 +117,7 @@ def test_sigterm_ends_a_job(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     waiting = PictureInPipe(tmp_path / "waiting.png")
     with started_job(waiting.path, "--out", tmp_path / "r.parquet", *models, "--workers", 1) as job:
-        waiting.wait_for_reader(job)
+        assert waiting.wait_for_reader(job) is not None
         processes = descendants(job.pid)
         job.terminate()
         assert job.wait() == 143

@@ -2,12 +2,9 @@
 
 import hashlib
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
-from doctor_findings import Examine, Finding, findings
 from tiny import write_picture
 
 from fer_edge import models
@@ -33,21 +30,3 @@ def installed(
     monkeypatch.setattr(models, "WEIGHTS", tmp_path)
     monkeypatch.setattr(doctor, "SUMS", tmp_path / "SHA256SUMS")
     return tmp_path
-
-
-@pytest.fixture
-def engines(tmp_path: Path) -> Path:
-    """An empty folder of engines."""
-    folder = tmp_path / "engines"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def examine(tmp_path: Path, engines: Path, capsys: pytest.CaptureFixture[str]) -> Examine:
-    """Runs doctor on a recorded machine, with some files changed; None removes a file."""
-
-    def run(name: str, changes: Mapping[str, str | None] | None = None) -> dict[str, Finding]:
-        return findings(name, changes or {}, Path(mkdtemp(dir=tmp_path)), engines, capsys)
-
-    return run

@@ -7,7 +7,7 @@ import pytest
 from fer_edge.backends.engines import products
 from fer_edge.backends.engines.progress import Progress
 from fer_edge.cli import build, main
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 
 Output = pytest.CaptureFixture[str]
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 from made_videos import cell_video, read_video
@@ -18,7 +18,7 @@ from tiny import frame_with_cells
 from fer_edge import Recognizer, Stream
 from fer_edge.cli import main
 from fer_edge.cli.live_page import PacedPage
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 from tests.web.page_client import Viewer, get
 
 # 20 s at its own pace, so that the process still runs when it is looked at.
@@ -39,9 +39,9 @@ def start(arguments: list[str]) -> Iterator[Start]:
     """Starts `fer-edge stream VIDEO`."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(*more: object) -> "subprocess.Popen[str]":
+    def run(*more: object, stdout: int | TextIO = subprocess.PIPE) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "fer_edge", *arguments, *map(str, more)]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        started.append(subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
     yield run
@@ -59,7 +59,10 @@ def _address(process: "subprocess.Popen[str]") -> str:
 
 
 def test_a_page_beside_all_other_outputs(start: Start, tmp_path: Path) -> None:
-    process = start("--web", 0, "--json", "--out", tmp_path / "out.mp4", "--metrics", 0)
+    results = tmp_path / "results.jsonl"
+    # Not a pipe: once it is full, the stream stands still.
+    with results.open("w") as stdout:
+        process = start("--web", 0, "--json", "--out", tmp_path / "out.mp4", "--metrics", 0, stdout=stdout)
     page, metrics = _address(process), _address(process)
     assert page.startswith("http://127.0.0.1:")
     viewer = Viewer(page)
@@ -79,10 +82,10 @@ def test_a_page_beside_all_other_outputs(start: Start, tmp_path: Path) -> None:
     while not viewer.receive()[0]["ends"]:
         viewer.answer()
     viewer.close()
-    output, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors == ""
-    records = [json.loads(line) for line in output.splitlines()]
+    records = [json.loads(line) for line in results.read_text().splitlines()]
     # The video is shown at its own pace.
     assert later["frames"] <= len(records) < FRAMES
     assert len(read_video(tmp_path / "out.mp4")[0]) == pytest.approx(len(records), abs=1)

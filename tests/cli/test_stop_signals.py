@@ -52,3 +52,18 @@ def test_after_the_first_one_others_are_ignored_until_the_end() -> None:
             cleaned.append("file")
     assert cleaned == ["file"]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_timer_of_the_program_goes_on() -> None:
+    rang = []
+    handler = signal.signal(signal.SIGALRM, lambda *_: rang.append("alarm"))
+    others = signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with graceful_stop():
+            pass
+        time.sleep(0.5)
+    finally:
+        # That of pytest's time limit.
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, *others)
+    assert rang == ["alarm"]

@@ -42,8 +42,8 @@ TESTS = (
 # Slow, and the same with every release of the libraries: signals and pipes of processes, cameras in threads,
 # installations that the tests make up, instruction sets, geometry in plain Python, whole videos.
 LEFT_OUT = (
-    "cli/test_doctor.py",
-    "cli/test_doctor_libraries.py",
+    "cli/doctor/test_command.py",
+    "cli/doctor/test_doctor_libraries.py",
     "cli/test_interrupts.py",
     "cli/test_live_page_command.py",
     "cli/test_main.py",
@@ -156,7 +156,7 @@ def _run_tests(environment: Environment, folder: Path) -> int:
     results = folder / "results.xml"
     # Old and new releases of the libraries deprecate different things.
     chosen = "not slow and not fuzz and not openvino"
-    options = ("-n", 2, "--dist", "worksteal", "--timeout", 300, "-m", chosen, "-W", "default", *left_out)
+    options = ("-n", 2, "--dist", "worksteal", "--timeout", 600, "-m", chosen, "-W", "default", *left_out)
     run(environment.command("pytest"), *options, f"--junitxml={results}", *tests, cwd=folder)
     suite = ElementTree.parse(results).getroot()[0]
     skipped = [case.get("name") for case in suite.iter("testcase") if case.find("skipped") is not None]

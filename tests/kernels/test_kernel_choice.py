@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fer_edge import kernels
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 from fer_edge.kernels import dispatch
 from fer_edge.kernels.random_weights import dcif_weights, multi_branch_weights, token_attention_weights
 

@@ -10,6 +10,7 @@ import types
 import pytest
 
 from fer_edge import ops
+from fer_edge.installation.repair_commands import install_extra
 from fer_edge.processor import CPUINFO
 from tests.ops.exact_targets import COMPILED
 
@@ -111,7 +112,9 @@ def test_opencv_is_selected_where_the_extension_is_not_built():
 
 def test_opencv_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(ImportError, match="'opencv' needs OpenCV; run `pip install opencv-python-headless`"):
+    with pytest.raises(
+        ImportError, match=re.escape(f"'opencv' needs OpenCV; run `{install_extra('opencv')}`")
+    ):
         ops.operations("opencv")
 
 

@@ -224,7 +224,8 @@ def test_nothing_is_left_behind(recognizer: Recognizer) -> None:
             list(stream)
     del stream
     gc.collect()
-    assert threading.active_count() == before[0]
+    # Fewer, if a thread of an earlier test ended meanwhile.
+    assert threading.active_count() <= before[0]
     assert len(gc.get_objects()) < before[1] + 500
 
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -80,12 +81,17 @@ class Viewer:
         self._socket.send("1")
 
     def picture(self) -> tuple[dict[str, Any], U8]:
-        """Answers messages until one has a picture, and returns it, unanswered."""
-        while True:
-            fields, picture = self.receive()
+        """Answers messages until one has a picture, and returns it, unanswered.
+
+        Raises TimeoutError if none comes in time: the messages without a picture go on for ever.
+        """
+        end = time.monotonic() + PATIENCE_S
+        while (left := end - time.monotonic()) > 0:
+            fields, picture = self.receive(left)
             if picture is not None:
                 return fields, picture
             self.answer()
+        raise TimeoutError
 
     def close(self) -> None:
         """Leaves the page."""

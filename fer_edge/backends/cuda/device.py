@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 
 LIBRARY = "libcuda.so.1"
 # CU_STREAM_NON_BLOCKING of cuda.h, for which pycuda has no name.

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from fer_edge.backends.engines.gpu import Gpu
 from fer_edge.backends.engines.surface import Bindings
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

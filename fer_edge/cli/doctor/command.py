@@ -14,9 +14,9 @@ from fer_edge.argument_types import nonempty_path
 from fer_edge.backends.engines import storage
 from fer_edge.cli.doctor.check import Check
 from fer_edge.cli.doctor.device_checks import device_checks
-from fer_edge.cli.doctor.repair_commands import REINSTALL, RESTORE
 from fer_edge.device.machine import read_machine
 from fer_edge.installation import installed, libraries
+from fer_edge.installation.repair_commands import REINSTALL, RESTORE
 
 SUMS = models.WEIGHTS / "SHA256SUMS"
 REQUIRED_MODELS = ("face-luma", "tkfnet-nano")

@@ -12,7 +12,7 @@ from fer_edge.cli.doctor.check import Check
 from fer_edge.cli.doctor.jetson_checks import is_supported, jetson_checks, jetson_tensorrt, unsupported
 from fer_edge.device.files import Files
 from fer_edge.device.machine import Machine
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 
 # Pattern of the GPU's name -> target of `fer-edge build`, "" if the GPU is too old. GPUs of data centres have
 # other names and take "this". Source: the support matrix of TensorRT for RTX, see products.py.

@@ -8,7 +8,7 @@ from made_plans import ORIN, RTX_4090, TURING
 
 from fer_edge.backends.engines import products
 from fer_edge.backends.engines.products import TENSORRT, TENSORRT_RTX, load, target_for, version_numbers
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -161,22 +162,21 @@ def holder(private: Path) -> Iterator[subprocess.Popen[str]]:
 def test_one_process_waits_for_another(
     private: Path, holder: subprocess.Popen[str], caplog: pytest.LogCaptureFixture, end: str
 ) -> None:
-    def let_go(number: int, frame: object) -> None:
-        assert caplog.messages == [f"waiting for another process that builds into {private}"]
+    def let_go() -> None:
+        while not caplog.messages:
+            time.sleep(0.01)
         if end == "killed":
             holder.kill()
         else:
             assert holder.stdin is not None
             holder.stdin.close()
 
-    # The signal comes while this process waits for the lock.
-    previous = signal.signal(signal.SIGALRM, let_go)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    try:
-        with storage.locked(private):
-            assert holder.wait(10) == (-signal.SIGKILL if end == "killed" else 0)
-    finally:
-        signal.signal(signal.SIGALRM, previous)
+    thread = threading.Thread(target=let_go, daemon=True)
+    thread.start()
+    with storage.locked(private):
+        assert holder.wait(10) == (-signal.SIGKILL if end == "killed" else 0)
+    assert caplog.messages == [f"waiting for another process that builds into {private}"]
+    thread.join()
 
 
 def test_a_cancelled_build_does_not_wait(private: Path, holder: subprocess.Popen[str]) -> None:

@@ -15,7 +15,7 @@ from test_recognizer_on_gpu import frame_with_faces
 from fer_edge import ModelError, Recognizer
 from fer_edge.backends import networks
 from fer_edge.backends.cuda.device import DeviceError
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 
 Make = Callable[..., Recognizer]
 # What a frame does on the GPU once its graphs exist.

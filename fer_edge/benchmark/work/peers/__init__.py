@@ -5,7 +5,7 @@ A peer takes its turns as our networks do, so both meet the same load of the mac
 
 import importlib.util
 
-from fer_edge.installation.extras import install_extra
+from fer_edge.installation.repair_commands import install_extra
 
 # import name -> what it offers as a peer, and the pip command.
 OFFERS = {

@@ -4,7 +4,6 @@ import hashlib
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -191,34 +190,6 @@ def test_each_broken_model_is_one_finding(installed: Path, capsys: Output) -> No
     assert found["face-luma"] == ("missing", "the file is not there", doctor.RESTORE)
     assert found["tkfnet-nano"][::2] == ("broken", doctor.RESTORE)
     assert f"is not the one in {installed / 'SHA256SUMS'}" in found["tkfnet-nano"][1]
-
-
-@pytest.mark.parametrize("checkout", [True, False])
-def test_the_commands_that_fix_fit_the_kind_of_installation(checkout: bool, tmp_path: Path) -> None:
-    package = Path(fer_edge.__file__).parent
-    shutil.copytree(package, tmp_path / "fer_edge", ignore=shutil.ignore_patterns("weights", "*.so", "*.pyc"))
-    command = restore = "pip install --force-reinstall --no-deps fer_edge"
-    extra = "pip install 'fer_edge[gpu]'"
-    if checkout:
-        extra = f"pip install -e '{tmp_path}[gpu]'"
-        (tmp_path / "pyproject.toml").touch()
-        command, restore = f"pip install -e {tmp_path}", f"git -C {tmp_path} restore fer_edge/weights"
-    code = (
-        "from fer_edge.cli.doctor import command as doctor, repair_commands as commands\n"
-        "from fer_edge.installation.extras import install_extra\n"
-        "print(commands.IN_CHECKOUT, commands.REINSTALL, commands.RESTORE, install_extra('gpu'), "
-        "doctor.SUMS, sep='|')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    sums = tmp_path / "fer_edge/weights/SHA256SUMS"
-    assert done.stdout == f"{checkout}|{command}|{restore}|{extra}|{sums}\n"
 
 
 @pytest.mark.parametrize("error", [models.ModelError, ImportError, RuntimeError])
