@@ -11,6 +11,7 @@ from tiny import EXPRESSION_SPEC, expression_graph
 
 from fer_edge import models
 from fer_edge.cli import main
+from fer_edge.installation.repair_commands import RESTORE
 
 Output = pytest.CaptureFixture[str]
 
@@ -36,7 +37,7 @@ def test_models_without_any(installed: Path, capsys: Output) -> None:
     for path in installed.glob("*.onnx"):
         path.unlink()
     assert main(["models"]) == 2
-    assert "pip install --force-reinstall" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"fer-edge: no embedded models; {RESTORE}\n"
 
 
 @pytest.mark.usefixtures("installed")
