@@ -3,12 +3,13 @@
 import email.parser
 import os
 import platform
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 from packaging.requirements import Requirement
+
+from release import building
 
 # Variables that would change what an installed program finds.
 _LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "FER_EDGE_OPS")
@@ -46,15 +47,9 @@ class Environment:
 
 
 def run(*command: object, cwd: Path | None = None) -> str:
-    """Runs a command and returns its output; prints the output and raises if the command fails."""
+    """Runs a command and returns its output; prints the output and ends the program if the command fails."""
     environment = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
-    done = subprocess.run(
-        list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
-        raise SystemExit(f"exit code {done.returncode}: {' '.join(map(str, command))}")
-    return done.stdout
+    return building.run(*command, variables=environment, folder=cwd)
 
 
 def lower_bounds(wheel: Path, python: str = platform.python_version()) -> dict[str, str]:

@@ -115,8 +115,8 @@ def _listed(planted: list[Planted]) -> list[str]:
     files, names = {fault.file for fault in planted}, {fault.name for fault in planted}
     of_these = [
         change
-        for change, file in ((change, change.partition(":")[0]) for change in listed)
-        if file in files or not (ROOT / file).exists()
+        for change in listed
+        if (file := change.partition(":")[0]) in files or not (ROOT / file).exists()
     ]
     if gone := [change for change in of_these if not any(_is_named(name, change) for name in names)]:
         raise SystemExit("equivalent.toml lists what is no fault any more:\n" + "\n".join(gone))
