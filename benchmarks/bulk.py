@@ -21,8 +21,8 @@ import skimage.data
 
 from benchmarks.figures.bulk import job_table
 from fer_edge import Recognizer
+from fer_edge.benchmark.measure.context import context
 from fer_edge.bulk.job import FOR_PICTURES
-from fer_edge.context import context
 from fer_edge.pictures.read_picture import read_picture
 
 # Between two looks at the CPU time of processes.

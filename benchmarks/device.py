@@ -23,7 +23,7 @@ from fer_edge.backends.gpu_networks import plan_of
 from fer_edge.backends.networks import Request
 from fer_edge.backends.trt import BATCHES
 from fer_edge.backends.trt_execution import Engine, Execution
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 
 WARMUP, ROUNDS = 30, 10
 MODEL = "tkfnet-nano-float32"

@@ -24,7 +24,7 @@ from benchmarks.kernel.cases import CASES, Case, folded
 from benchmarks.kernel.costs import costs
 from benchmarks.kernel.timing import CudaTimer, DryTimer, Timer, Timing, Work
 from fer_edge import kernels
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 from training.models import build, use_kernels
 
 NETWORKS: dict[str, dict[str, Any]] = {"tkfnet": {"depth": 18, "size": 224}, "conv-cut": {"variant": "base"}}

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from benchmarks.figures.latency import frame_table
 from fer_edge import models, ops
+from fer_edge.benchmark.measure.context import context
 from fer_edge.benchmark.result import Row
 from fer_edge.benchmark.run import measured
 from fer_edge.benchmark.settings import Settings
 from fer_edge.benchmark.work.candidate import Variant
 from fer_edge.benchmark.work.cold_start import cold_starts
 from fer_edge.benchmark.work.frames import Searched
-from fer_edge.context import context
 from fer_edge.detection.detect import letterbox
 from fer_edge.detection.scales import scales_from_frame
 

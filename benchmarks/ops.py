@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from fer_edge import ops
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 
 ROUNDS = 300
 MEAN, SCALE, SIZE = 118.0, 1 / 64, 64

@@ -25,7 +25,7 @@ from benchmarks.streaming.made_video import Actor, sway, video
 from benchmarks.streaming.quality import compare_following, compare_labels, smoothing_curve
 from fer_edge import Recognizer, Stream
 from fer_edge.arrays import U8
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 from fer_edge.stream.sources.video import VideoCapture
 from training.evaluation.markdown import table
 

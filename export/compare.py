@@ -15,7 +15,7 @@ from export.certificates.faces import Faces, faces_from_prepared
 from export.certificates.latency import PairedTimes, time_in_pairs
 from export.certificates.networks import OnnxNetwork
 from fer_edge.backends.ort import DEFAULT_THREADS
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 from fer_edge.onnx_file import facts_from_onnx
 from training.command_line import exit_on_error
 

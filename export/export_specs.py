@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from fer_edge.arrays import F32
-from fer_edge.calibrate import softmax
 from fer_edge.models import ModelSpec
+from fer_edge.stages.calibrate import softmax
 from training import train_detector
 from training.data import crops
 from training.data.split import LABELS, load_prepared

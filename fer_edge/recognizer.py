@@ -11,20 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fer_edge import abstain, models, ops
+from fer_edge import models, ops
 from fer_edge.arrays import U8, Picture
 from fer_edge.backends.networks import Build, Request, model_for, networks_for
 from fer_edge.buffers import ThreadBuffer
-from fer_edge.calibrate import softmax
 from fer_edge.detection.detect import Detector
 from fer_edge.detection.detect_near import NearDetector
 from fer_edge.detection.scales import MIN_FACE_SHARE
-from fer_edge.expressions import ExpressionReader
-from fer_edge.frame_stages import FrameStages
-from fer_edge.image import Layout, plane_of_frame, planes_from_crops
 from fer_edge.result import Detections, Expressions, Face, faces_from_arrays
 from fer_edge.running_calls import CLOSED, RunningCalls
 from fer_edge.settings import check_settings
+from fer_edge.stages import abstain
+from fer_edge.stages.calibrate import softmax
+from fer_edge.stages.expressions import ExpressionReader
+from fer_edge.stages.frame_stages import FrameStages
+from fer_edge.stages.image import Layout, plane_of_frame, planes_from_crops
 
 
 class Recognizer:
@@ -55,10 +56,10 @@ class Recognizer:
             the model's value, 1 if the model has no crop check (fer_edge.models.ModelSpec).
         max_covered: a face is covered if the probability that mouth or eyes are hidden is larger. None: as
             for max_rolled.
-        max_turn: a face with a larger turn (see fer_edge.abstain) is too far turned; 1 is about 45 degrees
-            sideways.
+        max_turn: a face with a larger turn (see fer_edge.stages.abstain) is too far turned; 1 is about 45
+            degrees sideways.
         max_outside: a face is cut by the frame if a larger share of its aligned crop lies outside, in [0, 1].
-        min_sharpness: a face with a lower sharpness (see fer_edge.abstain) is too blurred.
+        min_sharpness: a face with a lower sharpness (see fer_edge.stages.abstain) is too blurred.
         min_confidence: below this confidence the expression is unclear. None: the model's value; with at
             least this confidence, 90 % of the labels of its validation pictures were right.
         engines: for a GPU, a folder with the engines of both networks (`fer-edge build --out`); None: the

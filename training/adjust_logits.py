@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from fer_edge.arrays import F64
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 from training.command_line import exit_on_error
 from training.data.split import LABELS, Split, load_prepared
 from training.evaluation.inference import module_outputs

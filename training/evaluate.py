@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from fer_edge.atomic_file import atomic_write
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 from training.command_line import exit_on_error
 from training.data.crops import inputs_from_split
 from training.data.split import LABELS, SPLITS, Split, load_prepared

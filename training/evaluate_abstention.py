@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from fer_edge import Recognizer, models
 from fer_edge.arrays import U8
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 from fer_edge.result import Face
 from training.command_line import exit_on_error
 from training.data.pictures import SUFFIXES

@@ -21,7 +21,7 @@ import numpy as np
 from fer_edge import models
 from fer_edge.arrays import U8
 from fer_edge.backends import opener_for
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 from fer_edge.detection.detect import Detector, detect_at_scale
 from fer_edge.detection.scales import DEFAULT_LONG_PX
 from fer_edge.result import Detections

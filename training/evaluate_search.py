@@ -19,7 +19,7 @@ import numpy as np
 
 from fer_edge import models
 from fer_edge.backends import opener_for
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 from fer_edge.detection.detect import Detector
 from training.command_line import exit_on_error
 from training.detector.comparison import Pictures

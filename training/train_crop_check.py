@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from fer_edge.arrays import F32
 from fer_edge.atomic_file import atomic_write
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 from training.command_line import exit_on_error
 from training.crop_check.examples import (
     KINDS,

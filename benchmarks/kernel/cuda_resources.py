@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from csrc.cuda import toolkit
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 
 FOLDER = Path("build/cuda")
 # The three lines that ptxas -v prints for a kernel.

@@ -9,7 +9,7 @@ from pathlib import Path
 from export.certificates.differences import Differences
 from export.certificates.networks import GRAPH, open_network
 from export.certificates.pictures import Pictures
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 from fer_edge.models import ModelSpec, Role
 from fer_edge.onnx_file import facts_from_onnx
 

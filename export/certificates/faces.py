@@ -9,12 +9,12 @@ import numpy as np
 
 from export.certificates.differences import Differences
 from export.certificates.networks import outputs_of
-from fer_edge.align import matrices_from_boxes
 from fer_edge.arrays import F32, I64
 from fer_edge.backends.base import Backend
-from fer_edge.calibrate import softmax
 from fer_edge.models import ModelError, ModelSpec
-from fer_edge.preprocess import correct_exposure, fill_from_crops
+from fer_edge.stages.align import matrices_from_boxes
+from fer_edge.stages.calibrate import softmax
+from fer_edge.stages.preprocess import correct_exposure, fill_from_crops
 from training.data.pictures import UnreadablePicture, luma_from_file, picture_files
 from training.data.split import Split, load_prepared
 from training.evaluation.inference import input_batches

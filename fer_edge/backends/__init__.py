@@ -4,8 +4,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from fer_edge.backends.base import Backend
+from fer_edge.device.processor import has_bfloat16
 from fer_edge.models import ModelFile
-from fer_edge.processor import has_bfloat16
 
 # Opens a model with a number of threads (None: the default of the engine).
 Opener = Callable[[ModelFile, int | None], Backend]

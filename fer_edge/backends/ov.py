@@ -16,9 +16,9 @@ import numpy as np
 from fer_edge.arrays import F32
 from fer_edge.backends.cpu_sampling import SamplesOnCpu
 from fer_edge.buffers import ThreadBuffer
+from fer_edge.device.processor import has_bfloat16
 from fer_edge.installation.repair_commands import install_extra
 from fer_edge.models import ModelError, ModelFile
-from fer_edge.processor import has_bfloat16
 from fer_edge.running_calls import CLOSED
 
 DEFAULT_THREADS = 1

@@ -88,7 +88,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All rows of a run, with the machine (fer_edge.context) and the settings of the run."""
+    """All rows of a run, with the context of the measurement and the settings of the run."""
 
     context: dict[str, Any]
     settings: dict[str, Any]

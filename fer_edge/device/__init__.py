@@ -1,4 +1,4 @@
-"""What a machine has for networks on an NVIDIA GPU, read from files: one module for each source.
+"""What a machine has for networks, read from files: processor, board, driver, libraries; a module for each.
 
 Nothing is imported, started or opened but text files, so that it is quick and cannot fail.
 """

@@ -11,9 +11,9 @@ from fer_edge.draw.layout import Layout as LabelLayout
 from fer_edge.draw.layout import layout_labels
 from fer_edge.draw.painting import Painter
 from fer_edge.draw.style import GREY, Colour, colour_of
-from fer_edge.image import Layout, layout_of_frame
 from fer_edge.installation.import_opencv import opencv
 from fer_edge.result import Face
+from fer_edge.stages.image import Layout, layout_of_frame
 
 # On a narrower face the dots would hide the expression.
 MIN_WIDTH_OF_LANDMARKS_PX = 64

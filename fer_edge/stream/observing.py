@@ -13,10 +13,10 @@ import numpy as np
 from fer_edge.arrays import F32, U8
 from fer_edge.buffers import ThreadBuffer
 from fer_edge.detection.detect_near import distinct
-from fer_edge.frame_stages import FrameStages
-from fer_edge.image import Layout, plane_of_frame
 from fer_edge.recognizer import Recognizer
 from fer_edge.result import Detections, Expressions
+from fer_edge.stages.frame_stages import FrameStages
+from fer_edge.stages.image import Layout, plane_of_frame
 from fer_edge.stream.appearance import PICTURE_PX, Appearance, Reading
 from fer_edge.stream.assignment import INFINITY
 from fer_edge.stream.cadence import Budget, Cadence

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_edge.arrays import F32
-from fer_edge.calibrate import softmax
+from fer_edge.stages.calibrate import softmax
 from fer_edge.stream.baseline import Baseline
 from fer_edge.stream.events import EventRules, EventWriter
 from fer_edge.stream.observation import Observation

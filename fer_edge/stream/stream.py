@@ -9,8 +9,8 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Literal
 
-from fer_edge.image import Layout
 from fer_edge.recognizer import Recognizer
+from fer_edge.stages.image import Layout
 from fer_edge.stream.events import EventRules
 from fer_edge.stream.observing import Observer
 from fer_edge.stream.pipeline import Pipeline

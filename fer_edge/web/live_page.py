@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fer_edge.image import Layout
+from fer_edge.stages.image import Layout
 from fer_edge.web.access import Access
 from fer_edge.web.app import app_from
 from fer_edge.web.journal import Journal

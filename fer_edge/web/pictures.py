@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from fer_edge.arrays import U8
 from fer_edge.draw import Annotator, annotate
-from fer_edge.image import Layout
 from fer_edge.installation.import_opencv import opencv
+from fer_edge.stages.image import Layout
 
 if TYPE_CHECKING:
     from fer_edge.stream.result import StreamFace, StreamResult

@@ -15,9 +15,10 @@ import skimage
 from onnx import TensorProto, helper
 from tiny import EXPRESSION_SPEC, detector_graph, expression_graph
 
-from fer_edge import Recognizer, models, processor
+from fer_edge import Recognizer, models
 from fer_edge.backends.ort import OrtBackend
 from fer_edge.backends.warmup import warm_up
+from fer_edge.device import processor
 from fer_edge.models import ModelError
 
 pytestmark = pytest.mark.openvino

@@ -37,6 +37,8 @@ TESTS = (
     "fuzz",
     "ops",
     "pictures",
+    "recognizer",
+    "stages",
     "stream",
 )
 # Slow, and the same with every release of the libraries: signals and pipes of processes, cameras in threads,

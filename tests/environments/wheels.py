@@ -13,7 +13,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from fer_edge.processor import instruction_sets
+from fer_edge.device.processor import instruction_sets
 from release.interpreters import interpreter_from_version
 from tests.environments.fresh import Environment, run
 

@@ -43,15 +43,30 @@ RESULTS = ROOT / "build" / "mutation.jsonl"
 PACKAGES = (
     "fer_edge",
     "fer_edge/backends",
+    "fer_edge/benchmark/measure",
     "fer_edge/cli",
     "fer_edge/cli/doctor",
     "fer_edge/detection",
+    "fer_edge/device",
     "fer_edge/installation",
     "fer_edge/pictures",
     "fer_edge/pictures/headers",
     "fer_edge/ops",
+    "fer_edge/stages",
 )
-TESTS = tuple(f"tests/{room}" for room in ("backends", "cli", "detection", "installation", "ops", "pictures"))
+ROOMS = (
+    "backends",
+    "benchmark",
+    "cli",
+    "detection",
+    "device",
+    "installation",
+    "ops",
+    "pictures",
+    "recognizer",
+    "stages",
+)
+TESTS = tuple(f"tests/{room}" for room in ROOMS)
 # Their functions are called while fer_edge is imported.
 IMPORTED_ONCE = ("fer_edge/ops/__init__.py", "fer_edge/backends/ort.py")
 # The tests also need the compiled core, which git does not track.

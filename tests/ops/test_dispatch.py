@@ -10,8 +10,8 @@ import types
 import pytest
 
 from fer_edge import ops
+from fer_edge.device.processor import CPUINFO
 from fer_edge.installation.repair_commands import install_extra
-from fer_edge.processor import CPUINFO
 from tests.ops.exact_targets import COMPILED
 
 BUILT = COMPILED != []

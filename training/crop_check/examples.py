@@ -14,13 +14,13 @@ import torch
 from tqdm import tqdm
 
 from fer_edge import models
-from fer_edge.abstain import MAX_OUTSIDE, MIN_EYE_PX
-from fer_edge.align import matrices_from_landmarks, outside_shares
 from fer_edge.arrays import F32, U8
 from fer_edge.backends import opener_for
 from fer_edge.detection.detect import Detector
 from fer_edge.models import ModelSpec
-from fer_edge.preprocess import correct_exposure, fill_from_frame
+from fer_edge.stages.abstain import MAX_OUTSIDE, MIN_EYE_PX
+from fer_edge.stages.align import matrices_from_landmarks, outside_shares
+from fer_edge.stages.preprocess import correct_exposure, fill_from_frame
 from training.crop_check.covers import covered
 from training.data.crops import MEAN, SCALE, TEMPLATE, crop_matrices, sample
 from training.data.split import LABELS, Split

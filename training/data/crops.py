@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_edge.align import matrices_from_boxes, matrices_from_landmarks
 from fer_edge.arrays import F32
+from fer_edge.stages.align import matrices_from_boxes, matrices_from_landmarks
 from training.data.split import Split
 
 # Positions of the five landmarks as shares of the crop's side: the median over FER+ pictures, made symmetric,

@@ -9,9 +9,9 @@ import math
 import cv2
 import numpy as np
 
-from fer_edge.align import matrices_from_landmarks
 from fer_edge.arrays import F32, U8
 from fer_edge.detection.detect import Detector
+from fer_edge.stages.align import matrices_from_landmarks
 from training.data.crops import TEMPLATE
 
 GREY = 118

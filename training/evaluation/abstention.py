@@ -1,5 +1,5 @@
 """When the runtime should abstain: accuracy against confidence, head turn, eye distance and blur, as the
-runtime measures them (``fer_edge.abstain``).
+runtime measures them (``fer_edge.stages.abstain``).
 """
 
 from itertools import pairwise
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fer_edge import abstain
 from fer_edge.arrays import F32, F64, I64
+from fer_edge.stages import abstain
 from training.data.crops import MEAN, SCALE, inputs_from_split
 from training.data.split import Split
 from training.evaluation import expression_metrics as metrics

@@ -15,10 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fer_edge.align import matrices_from_boxes, matrices_from_landmarks
 from fer_edge.arrays import F32, F64, I64, U8
 from fer_edge.atomic_file import atomic_write
 from fer_edge.benchmark.work.peers.expression import OnnxPeer, PeerInput
+from fer_edge.stages.align import matrices_from_boxes, matrices_from_landmarks
 from training.data.crops import TEMPLATE
 from training.data.face_crop import landmarks_in_picture, square_around_landmarks, square_from_picture
 from training.data.labelled_pictures import label_index, read_labelled

@@ -1,10 +1,10 @@
-"""What the machine says of itself beyond `fer_edge.context`: board, power mode, clocks, temperature."""
+"""What the machine says of itself beyond the context of a measurement: board, power mode, clocks and heat."""
 
 from pathlib import Path
 from typing import Any
 
 from fer_edge import models
-from fer_edge.context import context
+from fer_edge.benchmark.measure.context import context
 
 ROOT = Path("/")
 PACKAGE = models.WEIGHTS.parent

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from fer_edge import expressions, image
 from fer_edge.benchmark.measure.loop import Clock
 from fer_edge.recognizer import Recognizer
+from fer_edge.stages import expressions, image
 
 FRAMES = 60
 

@@ -10,8 +10,8 @@ from tiny import DETECTOR_SPEC, EXPRESSION_SPEC
 from fer_edge.backends.cpu_sampling import SamplesOnCpu
 from fer_edge.backends.engines.profiles import MAX_FACES, Profile, profiles_for
 from fer_edge.detection.detect import Detector
-from fer_edge.expressions import BATCH
 from fer_edge.models import WEIGHTS, read
+from fer_edge.stages.expressions import BATCH
 
 # (height, width), from a thumbnail to 4K, also upright, and a panorama.
 FRAMES = ((1, 1), (17, 40), (240, 320), (480, 640), (720, 1280), (1920, 1080), (2160, 3840), (200, 500))

@@ -5,8 +5,9 @@ from ticking import TickingClock
 from tiny import frame_with_cells
 
 import fer_edge.recognizer as recognizer_module
-from fer_edge import Recognizer, expressions
+from fer_edge import Recognizer
 from fer_edge.benchmark.work.stages import FRAMES, stage_medians, timed_stages
+from fer_edge.stages import expressions
 
 FACES = frame_with_cells((10, 7), (25, 20))
 

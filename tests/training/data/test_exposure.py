@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import EXPRESSION_SPEC
 
-from fer_edge.preprocess import correct_exposure
+from fer_edge.stages.preprocess import correct_exposure
 from training.data import crops
 
 

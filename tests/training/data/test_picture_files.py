@@ -19,7 +19,7 @@ def colours(seed: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def test_colour_becomes_the_luma_of_the_runtime(tmp_path: Path, write_picture: WritePicture):
-    from fer_edge.image import luma_from_frame
+    from fer_edge.stages.image import luma_from_frame
 
     image = colours(0, (37, 53, 3))
     path = write_picture(tmp_path / "a.png", image)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fer_edge.calibrate import softmax
+from fer_edge.stages.calibrate import softmax
 
 LOGITS = arrays(np.float32, st.tuples(st.integers(0, 5), st.just(8)), elements=st.floats(-300, 300, width=32))
 TEMPERATURES = st.floats(0.25, 4)

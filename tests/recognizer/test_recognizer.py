@@ -11,7 +11,7 @@ import pytest
 from tiny import LABELS, LANDMARKS, frame_with_cells
 
 from fer_edge import ModelError, Recognizer, ops
-from fer_edge.expressions import BATCH
+from fer_edge.stages.expressions import BATCH
 
 MakeRecognizer = Callable[..., Recognizer]
 

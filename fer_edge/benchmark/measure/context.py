@@ -7,8 +7,8 @@ from pathlib import Path
 
 import fer_edge
 from fer_edge import ops
+from fer_edge.device.processor import instruction_sets, processor
 from fer_edge.installation import installed
-from fer_edge.processor import instruction_sets, processor
 
 
 def context(checkout: Path | None = None) -> dict[str, object]:

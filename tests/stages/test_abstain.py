@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_edge.abstain import Limits, Measures, measure, reasons, with_crop_check
+from fer_edge.stages.abstain import Limits, Measures, measure, reasons, with_crop_check
 
 # A frontal face, 40 px between the eyes, nose half way between eyes and mouth.
 FRONTAL = np.array([[-20, -20], [20, -20], [0, 0], [-15, 20], [15, 20]], np.float32)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fer_edge import ops
-from fer_edge.align import matrices_from_boxes, matrices_from_landmarks, outside_shares
+from fer_edge.stages.align import matrices_from_boxes, matrices_from_landmarks, outside_shares
 
 TEMPLATE = np.array([[0.31, 0.36], [0.69, 0.36], [0.5, 0.56], [0.35, 0.76], [0.65, 0.76]], np.float32)
 SIZE = 32

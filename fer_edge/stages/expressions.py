@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fer_edge import abstain
-from fer_edge.align import matrices_from_boxes, matrices_from_landmarks, outside_shares
 from fer_edge.arrays import F32, U8
 from fer_edge.backends.base import Backend, Plane
-from fer_edge.calibrate import softmax
-from fer_edge.image import checked_landmarks
 from fer_edge.models import ModelError, ModelFile
-from fer_edge.preprocess import correct_exposure, sample_from_crops, sample_from_frame
 from fer_edge.result import Detections, Expressions
+from fer_edge.stages import abstain
+from fer_edge.stages.align import matrices_from_boxes, matrices_from_landmarks, outside_shares
+from fer_edge.stages.calibrate import softmax
+from fer_edge.stages.image import checked_landmarks
+from fer_edge.stages.preprocess import correct_exposure, sample_from_crops, sample_from_frame
 
 # Maximum number of faces per run of the network, which limits its memory for long lists of crops.
 BATCH = 32

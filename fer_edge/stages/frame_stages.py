@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_edge import ops
-from fer_edge.align import matrices_from_boxes
 from fer_edge.arrays import F32, U8
 from fer_edge.backends.base import Plane, plane_on_host
 from fer_edge.detection.detect import Detector
 from fer_edge.detection.detect_near import NearDetector
 from fer_edge.result import Detections, Expressions
+from fer_edge.stages.align import matrices_from_boxes
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_edge import ops
-from fer_edge.image import checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
+from fer_edge.stages.image import checked_landmarks, layout_of_frame, luma_from_frame, planes_from_crops
 
 RNG = np.random.default_rng(3)
 BGR = RNG.integers(0, 256, (6, 8, 3), np.uint8)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 import fer_edge
-from fer_edge import context, ops, processor
+from fer_edge import ops
+from fer_edge.benchmark.measure import context
+from fer_edge.device import processor
 
 
 @pytest.fixture

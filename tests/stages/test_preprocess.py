@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from tiny import EXPRESSION_SPEC
 
-from fer_edge.preprocess import correct_exposure, fill_from_crops, fill_from_frame
+from fer_edge.stages.preprocess import correct_exposure, fill_from_crops, fill_from_frame
 
 SPEC = replace(EXPRESSION_SPEC, mean=100.0, scale=0.5)
 IDENTITY = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)
