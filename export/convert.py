@@ -20,6 +20,7 @@ from export.certificates.certificate import Artefact
 from export.certificates.pictures import Uses, pictures_from_folder
 from export.precisions import PRECISIONS, precision_of
 from export.precisions.choice import best_calibration
+from export.precisions.depthwise import with_single_outputs
 from export.precisions.fp16 import fp16_from_float32
 from export.precisions.int8_cpu import float_parts, parts_of
 from export.precisions.int8_cpu import int8_from_float32 as int8_for_cpus
@@ -96,6 +97,7 @@ def converted(
     calibration = uses.calibration()
     kept = args.float32
     if args.precision == "int8-cpu":
+        proto = with_single_outputs(proto)
         kept = float_parts(proto, calibration, uses.choice()) if kept is None else kept
         names = _names_of(proto, kept)
         notes = {"calibration": "largest", "calibration_data": calibration.name, "in_float32": kept}

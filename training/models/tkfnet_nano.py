@@ -19,11 +19,15 @@ from training.models.tkfnet import FilteredTrunk, classifier
 class TkfNetNano(FilteredTrunk):
     """float32 [N, 1, 64, 64], (luma - mean) * scale of the model's spec -> logits float32 [N, 8] in FER+
     order.
+
+    ``widths`` and ``blocks`` are the channels and the number of residual blocks at a half, a quarter and an
+    eighth of the side; only at a half there may be none.
     """
 
     def __init__(
         self,
         widths: tuple[int, int, int] = (32, 64, 128),
+        blocks: tuple[int, int, int] = (1, 1, 1),
         tafe: Branches = "both",
         fusion: Fusion = "add",
         dcif: bool = True,
@@ -31,16 +35,14 @@ class TkfNetNano(FilteredTrunk):
         classes: int = len(LABELS),
         crop_check: bool = False,
     ) -> None:
-        c2, c4, c8 = widths
-        trunk = nn.Sequential(
-            nn.Conv2d(1, c2, 5, 2, 2, bias=False),
-            nn.BatchNorm2d(c2),
-            nn.ReLU(inplace=True),
-            Block(c2, c2, 1, (3, 3)),
-            Block(c2, c4, 2, (3, 3)),
-            Block(c4, c8, 2, (3, 3)),
-        )
-        super().__init__(trunk, c8, tafe, fusion, dcif, classifier(c8, (c8 // 2, c8 // 4), classes, dropout))
+        at, c8 = widths[0], widths[-1]
+        layers = [nn.Conv2d(1, at, 5, 2, 2, bias=False), nn.BatchNorm2d(at), nn.ReLU(inplace=True)]
+        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            for index in range(count):
+                layers.append(Block(at, width, 2 if stage and not index else 1, (3, 3)))
+                at = width
+        head = classifier(c8, (c8 // 2, c8 // 4), classes, dropout)
+        super().__init__(nn.Sequential(*layers), c8, tafe, fusion, dcif, head)
         self.size = 64
         if crop_check:
             self.crop_check = CropCheck(c8, self.size // 8)

@@ -30,8 +30,9 @@ def multiply_adds(model: torch.nn.Module, channels: int, size: int) -> float:
     return counter.get_total_flops() / 2
 
 
-def test_nano_stays_within_its_budget():
-    model = TkfNetNano()
+@pytest.mark.parametrize("blocks", [(1, 1, 1), (0, 1, 2)])
+def test_nano_stays_within_its_budget(blocks: tuple[int, int, int]):
+    model = TkfNetNano(blocks=blocks)
     assert multiply_adds(model, 1, SIZE) <= 0.06e9
     assert parameters(model) <= 1.5e6
     assert model(torch.zeros(1, 1, SIZE, SIZE)).shape == (1, 8)
