@@ -2,7 +2,7 @@
 
 Each file in csrc/cpu is compiled once for every target of the machine, with that target's flags, and linked
 into one extension. setuptools has no flags per file, so `build_ext` is subclassed. FER_EDGE_CORE=0 builds
-without the extension, for machines that have no C++ compiler: the NumPy reference then computes everything.
+without the extension, for machines that have no C++ compiler: OpenCV then computes, or NumPy without it.
 FER_EDGE_CUDA=1 builds `fer_edge._cuda` as well, with the CUDA toolkit, for the architectures in
 FER_EDGE_CUDA_ARCHITECTURES.
 """

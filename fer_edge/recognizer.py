@@ -42,7 +42,7 @@ class Recognizer:
         backend: "onnxruntime", "openvino", "tensorrt" (Jetson, data centre) or "tensorrt-rtx" (desktop GPUs),
             see docs/deploy.md; "auto" takes a GPU only where it was measured to be faster (`info` says why
             not), and OpenVINO where it is installed and the processor has bfloat16.
-        threads: CPU threads of the engine, 1 to 1024; None: its default.
+        threads: CPU threads of the engine, 1 to 1024; None: 1.
         min_face: smallest face to find, in frame pixels; None: by min_face_share. Slightly smaller faces may
             be found too. It holds for frames of any size; the time grows with (longer side / min_face)^2.
         min_face_share: smallest face to find, as a share of the longer side of the frame, in (0, 1]. A

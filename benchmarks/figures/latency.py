@@ -14,9 +14,10 @@ def latency() -> str:
     result = _read("latency.json")
     inputs = ", ".join(f"{size} for a {frame} frame" for frame, size in result["detector_inputs"].items())
     return (
-        f"Milliseconds on one thread: {described_machine(result['context'])}. Medians of {result['runs']} "
-        f"frames per line. {result['faces']} The detector's input is {inputs}.\n\n"
-        + frame_table(result["threads_1"])
+        f"Milliseconds on one thread: {described_machine(result['context'])}. Totals: {result['runs']} "
+        "frames per line. Stages: medians of a second pass; on a shared machine they need not add up to the "
+        "total. "
+        f"{result['faces']} The detector's input is {inputs}.\n\n" + frame_table(result["threads_1"])
     )
 
 
@@ -27,9 +28,9 @@ def start_up() -> str:
     return (
         f"Import {start['import_ms']:.1f} ms, constructor {start['constructor_ms']:.0f} ms, first frame "
         f"{start['first_result_ms']:.1f} ms, resident memory {start['resident_mb']:.0f} MB, wheel "
-        f"{result['wheel_mb']:.2f} MB. Without the compiled extension a 640x480 frame with one face takes "
-        f"{reference['frame_ms']:.1f} ms instead of {start['frame_ms']:.1f} ms. Medians on the same machine; "
-        "a shared host varies from run to run."
+        f"{result['wheel_mb']:.2f} MB. With NumPy alone (`FER_EDGE_OPS=reference`) a 640x480 frame with one "
+        f"face takes {reference['frame_ms']:.1f} ms instead of {start['frame_ms']:.1f} ms. Medians on the same "
+        "machine; a shared host varies from run to run."
     )
 
 
@@ -45,7 +46,7 @@ def operations() -> str:
                 "target": target,
                 "fer_edge, us": f"{ours['p50']:.1f} ({ours['p25']:.1f} to {ours['p75']:.1f})",
                 "OpenCV (and NumPy), us": f"{theirs['p50']:.1f} ({theirs['p25']:.1f} to {theirs['p75']:.1f})",
-                "ratio": f"{theirs['p50'] / ours['p50']:.1f}",
+                "OpenCV / fer_edge": f"{theirs['p50'] / ours['p50']:.2g}",
             }
         )
     machine = described_machine(result["context"])

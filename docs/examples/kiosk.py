@@ -1,6 +1,6 @@
 """A kiosk: greets whoever comes, thanks whoever smiles, and returns to its start page.
 
-python kiosk.py [SOURCE]: a camera, video or URL; the camera 0 if it is left out.
+python kiosk.py [SOURCE]: a camera (/dev/video1), video or URL; the camera 0 if it is left out.
 """
 
 import logging

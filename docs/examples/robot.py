@@ -1,6 +1,6 @@
 """A robot: its own control loop turns to the nearest face; callbacks say when an expression lasts.
 
-python robot.py [SOURCE]: a camera, video or URL; the camera 0 if it is left out.
+python robot.py [SOURCE]: a camera (/dev/video1), video or URL; the camera 0 if it is left out.
 """
 
 import sys
@@ -16,12 +16,12 @@ class FaceWatch(threading.Thread):
 
     def __init__(self, stream: fer_edge.Stream, callbacks: dict[str, Callable]) -> None:
         super().__init__(name="face-watch")
-        self.newest = None
+        self.newest, self.arrived = None, -1.0  # seconds of time.monotonic()
         self._stream, self._callbacks = stream, callbacks
 
     def run(self) -> None:
         for result in self._stream:
-            self.newest = result  # one assignment, so no lock is needed
+            self.newest, self.arrived = result, time.monotonic()  # in this order, so no lock is needed
             for event in result.events:
                 self._callbacks.get(event.kind, lambda event: None)(event)
 
@@ -33,7 +33,7 @@ if __name__ == "__main__":
         watch = FaceWatch(stream, callbacks)
         watch.start()
         while watch.is_alive():  # the robot's own loop, 20 times a second
-            if watch.newest is not None and watch.newest.faces:
+            if time.monotonic() - watch.arrived < 0.5 and watch.newest.faces:  # else the camera is lost
                 nearest = max(watch.newest.faces, key=lambda face: face.box[2] - face.box[0])
                 width = watch.newest.frame.shape[1]
                 print(f"turn by {(nearest.box[0] + nearest.box[2]) / width - 1:+.2f}")

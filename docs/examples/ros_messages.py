@@ -1,6 +1,7 @@
 """The faces of a stream as fields of vision_msgs/Detection2DArray (vision_msgs 4: ROS 2 Humble and later).
 
 python ros_messages.py [SOURCE]: prints a message a frame as JSON, which `ros2 topic pub` takes.
+SOURCE: a camera (/dev/video1), video or URL; the camera 0 if it is left out.
 """
 
 import json

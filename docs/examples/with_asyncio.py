@@ -1,6 +1,6 @@
 """A stream in asyncio: frames are computed in a thread, so that the event loop goes on.
 
-python with_asyncio.py [SOURCE]: a camera, video or URL; the camera 0 if it is left out.
+python with_asyncio.py [SOURCE]: a camera (/dev/video1), video or URL; the camera 0 if it is left out.
 """
 
 import asyncio

@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fer-edge",
         description="Facial-expression recognition on this machine; nothing is downloaded or sent.",
-        epilog="exit codes: 0 success, 1 an input failed or something is missing, 2 wrong usage or no start",
+        epilog="exit codes: 0 success, 1 an input failed or something is missing, 2 wrong usage or no start, "
+        "130 Ctrl-C, 143 SIGTERM",
     )
     parser.add_argument("--version", action="version", version=f"fer-edge {fer_edge.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

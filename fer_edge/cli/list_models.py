@@ -43,7 +43,7 @@ def _lines(model: models.ModelFile) -> list[str]:
     size = f"{model.size_bytes / 1000:,.0f} kB, {model.parameters:,} parameters, {model.precision}"
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in spec.metrics.items())
     return [
-        f"{spec.name}  ({spec.role}, version {spec.version})",
+        f"{model.path.stem}  ({spec.role}, version {spec.version})",
         f"  size     {size}",
         f"  licence  {spec.licence}",
         f"  source   {spec.source}",

@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="frames per second of a folder of pictures, and of the video written from a live source "
         f"(default: {DEFAULT_FPS:g}); a file has its own",
     )
-    parser.add_argument("--window", action="store_true", help="show the annotated picture; q ends")
+    parser.add_argument("--window", action="store_true", help="show the annotated picture; q or Escape ends")
     add_web_arguments(parser)
     parser.add_argument(
         "--metrics", type=int, metavar="PORT", help="serve http://127.0.0.1:PORT/metrics for Prometheus"
