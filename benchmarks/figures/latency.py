@@ -28,9 +28,9 @@ def start_up() -> str:
     return (
         f"Import {start['import_ms']:.1f} ms, constructor {start['constructor_ms']:.0f} ms, first frame "
         f"{start['first_result_ms']:.1f} ms, resident memory {start['resident_mb']:.0f} MB, wheel "
-        f"{result['wheel_mb']:.2f} MB. With NumPy alone (`FER_EDGE_OPS=reference`) a 640x480 frame with one "
-        f"face takes {reference['frame_ms']:.1f} ms instead of {start['frame_ms']:.1f} ms. Medians on the same "
-        "machine; a shared host varies from run to run."
+        f"{result['wheel_mb']:.2f} MB. With NumPy alone (`FER_EDGE_OPS=reference`) a 640x480 "
+        f"frame with one face takes {reference['frame_ms']:.1f} ms instead of {start['frame_ms']:.1f} ms. "
+        "Medians on the same machine; a shared host varies from run to run."
     )
 
 
