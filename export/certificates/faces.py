@@ -116,5 +116,5 @@ def faces_from_pictures(folder: Path, part: slice, spec: ModelSpec) -> Faces:
     boxes = np.array([(0, 0, p.shape[1], p.shape[0]) for p in planes], np.float32)
     x = np.empty((len(planes), 1, spec.size, spec.size), np.float32)
     fill_from_crops(planes, matrices_from_boxes(boxes, spec.size), spec, x)
-    correct_exposure(x, x.std((1, 2, 3)) / np.float32(spec.scale), spec)
+    correct_exposure(x, x.std((1, 2, 3)) / np.float32(abs(spec.scale)), spec)
     return Faces([x], None, spec, f"pictures of {folder.name}")

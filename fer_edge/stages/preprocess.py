@@ -9,9 +9,9 @@ from fer_edge.arrays import F32, U8
 from fer_edge.backends.base import Backend, Plane, Sampling
 from fer_edge.models import ModelSpec
 
-# Crops of a smaller standard deviation, in grey levels, are stretched to EXPOSED; below MIN_STRETCHED there
-# is nothing but rounding.
-FLAT, EXPOSED, MIN_STRETCHED = 20.0, 50.0, 1.0
+# Crops of a smaller standard deviation, in grey levels, are stretched to EXPOSED around EXPOSED_MEAN; below
+# MIN_STRETCHED there is nothing but rounding.
+FLAT, EXPOSED, EXPOSED_MEAN, MIN_STRETCHED = 20.0, 50.0, 129.0, 1.0
 
 
 def sample_from_frame(network: Backend, plane: Plane, matrices: F32, spec: ModelSpec) -> F32:
@@ -53,11 +53,12 @@ def correct_exposure(crops: F32, contrast: F32, spec: ModelSpec) -> bool:
     Returns:
         Whether a crop was changed.
     """
+    middle, *ends = ((level - spec.mean) * spec.scale for level in (EXPOSED_MEAN, 0, 255))
     rows = np.flatnonzero((contrast < FLAT) & (contrast >= MIN_STRETCHED))
     for row in rows:
         crop = crops[row]
         crop -= crop.mean()
         crop *= np.float32(EXPOSED / contrast[row])
-        black, white = ((level - spec.mean) * spec.scale for level in (0, 255))
-        np.clip(crop, black, white, out=crop)
+        crop += np.float32(middle)
+        np.clip(crop, min(ends), max(ends), out=crop)
     return len(rows) > 0

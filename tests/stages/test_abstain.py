@@ -173,14 +173,16 @@ def test_the_crop_check_of_a_network_gives_probabilities() -> None:
     assert (far.covered.tolist(), far.rolled.tolist()) == ([0], [1])
 
 
-def test_contrast_and_white_are_in_grey_levels() -> None:
+@pytest.mark.parametrize("scale", [1 / 64, -1 / 64, 1e-9])
+def test_measures_do_not_depend_on_mean_and_scale(scale: float) -> None:
     grey = np.repeat([[[[100, 100], [140, 255]]], [[[249, 250], [251, 255]]]], 2, axis=3).astype(np.float32)
     grey = np.repeat(grey, 2, axis=2)
-    measures = measure(
-        np.empty((2, 0, 2), np.float32), np.zeros(2, np.float32), (grey - 129) / 64, mean=129, scale=1 / 64
-    )
+    crops = ((grey - 129) * scale).astype(np.float32)
+    unknown = np.empty((2, 0, 2), np.float32), np.zeros(2, np.float32)
+    measures = measure(*unknown, crops, mean=129, scale=scale)
     assert measures.contrast == pytest.approx(grey.reshape(2, -1).std(1), rel=1e-4)
     assert measures.white.tolist() == [0.25, 0.75]
+    assert measures.sharpness == pytest.approx(measure(*unknown, grey, mean=0, scale=1).sharpness, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Limits)])

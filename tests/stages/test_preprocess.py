@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from tiny import EXPRESSION_SPEC
 
 from fer_edge.stages.preprocess import correct_exposure, fill_from_crops, fill_from_frame
@@ -36,8 +37,9 @@ def _grey(deviation: float, mean: float = 60.0) -> np.ndarray:
     return ((noise - noise.mean()) / noise.std() * deviation + mean).astype(np.float32)
 
 
-def test_crops_of_little_contrast_are_stretched() -> None:
-    spec = replace(EXPRESSION_SPEC, mean=129.0, scale=1 / 64)
+@pytest.mark.parametrize(("mean", "scale"), [(129.0, 1 / 64), (0.0, 1 / 255), (255.0, -1 / 64)])
+def test_crops_of_little_contrast_are_stretched(mean: float, scale: float) -> None:
+    spec = replace(EXPRESSION_SPEC, mean=mean, scale=scale)
     deviations = (0.5, 5.0, 19.9, 20.1)
     grey = np.concatenate([_grey(value) for value in deviations])
     out = (grey - np.float32(spec.mean)) * np.float32(spec.scale)
