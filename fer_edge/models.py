@@ -243,6 +243,11 @@ def read(path: str | os.PathLike[str]) -> ModelFile:
         raise ModelError(f"cannot read model {path}: {error.strerror}") from error
     except ValueError as error:
         raise ModelError(f"model {path} {error}; copy or download it again") from error
+    if facts.is_split:
+        raise ModelError(
+            f"model {path} keeps weights in another file, but a model must be one file; save it again: "
+            "onnx.save(onnx.load(path), path)"
+        )
     if METADATA_KEY not in facts.metadata:
         raise ModelError(_how_to_add_metadata(path))
     try:

@@ -17,7 +17,8 @@ GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
 NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 3, 4, 5, 7
 ATTRIBUTE_NAME, ATTRIBUTE_INT = 1, 3
 FUNCTION_NAME, FUNCTION_INPUT, FUNCTION_NODE, FUNCTION_DOMAIN = 1, 4, 7, 10
-TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME = 1, 2, 8
+TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_LOCATION = 1, 2, 8, 14
+EXTERNAL = 1  # location of weights in another file
 ENTRY_KEY, ENTRY_VALUE = 1, 2
 PRECISIONS = {1: "float32", 2: "int8", 3: "int8", 10: "float16", 16: "bfloat16"}
 # Operators whose weights are nearly all of a network's.
@@ -30,12 +31,15 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 @dataclass(frozen=True, slots=True)
 class OnnxFacts:
-    """Metadata entries, number of weights, the data type of most weights, and the graph's SHA-256."""
+    """Metadata entries, number of weights, the data type of most weights, the graph's SHA-256, and whether
+    weights are in another file.
+    """
 
     metadata: dict[str, str]
     parameters: int
     precision: str
     graph_sha256: str
+    is_split: bool
 
 
 def facts_from_onnx(data: bytes) -> OnnxFacts:
@@ -43,17 +47,21 @@ def facts_from_onnx(data: bytes) -> OnnxFacts:
     metadata: dict[str, str] = {}
     weights: Counter[int] = Counter()
     graphs: list[str] = []
+    is_split = False
     for number, value in _fields(memoryview(data)):
         if number == MODEL_METADATA and isinstance(value, memoryview):
             key, text = _entry_from_message(value)
             metadata[key] = text
         elif number == MODEL_GRAPH and isinstance(value, memoryview):
             graphs.append(hashlib.sha256(value).hexdigest())
-            weights.update(_weights_from_graph(value))
+            for tensor in _messages(value, GRAPH_INITIALIZER):
+                kind, count, is_external = _weights_from_tensor(tensor)
+                weights[kind] += count
+                is_split |= is_external
     if len(graphs) != 1:
         raise ValueError("holds no ONNX graph")
     most = max(weights, key=lambda kind: weights[kind], default=0)
-    return OnnxFacts(metadata, weights.total(), PRECISIONS.get(most, "unknown"), graphs[0])
+    return OnnxFacts(metadata, weights.total(), PRECISIONS.get(most, "unknown"), graphs[0], is_split)
 
 
 def without_functions(data: bytes) -> bytes:
@@ -201,20 +209,18 @@ def _entry_from_message(message: memoryview) -> tuple[str, str]:
     return texts.get(ENTRY_KEY, ""), texts.get(ENTRY_VALUE, "")
 
 
-def _weights_from_graph(graph: memoryview) -> Counter[int]:
-    """Counts the weights of a graph by their ONNX data type."""
-    weights: Counter[int] = Counter()
-    for number, value in _fields(graph):
-        if number == GRAPH_INITIALIZER and isinstance(value, memoryview):
-            dims: list[int] = []
-            kind = 0
-            for part, content in _fields(value):
-                if part == TENSOR_DIMS:
-                    dims += _varints(content) if isinstance(content, memoryview) else [content]
-                elif part == TENSOR_TYPE and isinstance(content, int):
-                    kind = content
-            weights[kind] += math.prod(dims)
-    return weights
+def _weights_from_tensor(tensor: memoryview) -> tuple[int, int, bool]:
+    """ONNX data type, number of values, and whether they are in another file."""
+    dims: list[int] = []
+    kind = location = 0
+    for number, value in _fields(tensor):
+        if number == TENSOR_DIMS:
+            dims += _varints(value) if isinstance(value, memoryview) else [value]
+        elif number == TENSOR_TYPE and isinstance(value, int):
+            kind = value
+        elif number == TENSOR_LOCATION and isinstance(value, int):
+            location = value
+    return kind, math.prod(dims), location == EXTERNAL
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:

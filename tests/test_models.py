@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph
 
@@ -100,6 +101,21 @@ def test_a_file_cut_short(share: float, expression_file: Path, tmp_path: Path) -
         models.load(path, "expression")
 
 
+def test_weights_in_another_file_are_refused(expression_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "split.onnx"
+    onnx.save(
+        onnx.load(expression_file), path, save_as_external_data=True, location="weights", size_threshold=0
+    )
+    with pytest.raises(
+        ModelError, match=r"keeps weights in another file.*: onnx\.save\(onnx\.load"
+    ) as caught:
+        models.load(path, "expression")
+    exec(str(caught.value).split(": ")[-1], {"onnx": onnx, "path": str(path)})
+    (tmp_path / "weights").unlink()
+    saved, original = (models.load(file, "expression") for file in (path, expression_file))
+    assert (saved.spec, saved.parameters) == (original.spec, original.parameters)
+
+
 def test_the_wrong_role_says_where_the_model_belongs(detector_file: Path, expression_file: Path) -> None:
     with pytest.raises(ModelError, match=r"role 'detector', expected 'expression'; .*Recognizer\(detector="):
         models.load(detector_file, "expression")
@@ -122,7 +138,5 @@ def test_the_advice_for_a_file_without_metadata_works(write_model: WriteModel) -
     assert len(lines) == 3
     # The user replaces the dots; everything else must run as printed.
     lines[0] = lines[0].split("fer_edge.models.ModelSpec(")[0] + "given"
-    import onnx
-
     exec("\n".join(lines), {"onnx": onnx, "path": str(path), "given": DETECTOR_SPEC})
     assert models.load(path, "detector").spec == DETECTOR_SPEC
