@@ -19,9 +19,9 @@ constexpr int64_t kMaxSource = 1 << 22;
 
 int level_from_matrix(const float* m) {
     const float pixels = std::sqrt(std::fabs(m[0] * m[4] - m[1] * m[3]));
-    if (!(pixels > 2 && pixels <= 2 << kMaxLevel)) return 0;
-    int level = 1;
-    while (pixels > 2 << level) ++level;
+    if (!std::isfinite(pixels)) return 0;
+    int level = 0;
+    while (level < kMaxLevel && pixels > 2 << level) ++level;
     return level;
 }
 

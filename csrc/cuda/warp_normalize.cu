@@ -109,8 +109,8 @@ __device__ inline Affine affine_from_matrix(const float* matrix) {
     const float *m = affine.m, area = __fsub_rn(__fmul_rn(m[0], m[4]), __fmul_rn(m[1], m[3]));
     const float pixels = __fsqrt_rn(fabsf(area));
     affine.level = 0;
-    if (pixels > 2 && pixels <= 2 << kMaxLevel)
-        while (pixels > 2 << affine.level) ++affine.level;
+    if (isfinite(pixels))
+        while (affine.level < kMaxLevel && pixels > 2 << affine.level) ++affine.level;
     const float factor = static_cast<float>(kOne >> affine.level);
 #pragma unroll
     for (int i = 0; i < 6; ++i) affine.m[i] = __fmul_rn(affine.m[i], factor);

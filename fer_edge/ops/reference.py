@@ -19,7 +19,7 @@ from . import checks
 # Sample positions are rounded to 1/1024 of a pixel, so weights are small integers.
 FRACTION_BITS = 10
 ONE = np.float32(1 << FRACTION_BITS)
-# The largest prefilter averages 64 x 64 pixels, for pictures that are shrunk by up to 128.
+# The largest prefilter averages 64 x 64 pixels: enough for pictures that are shrunk by up to 128.
 MAX_LEVEL = 6
 STRIDES = (8, 16, 32)
 # exp(8) strides are 95,000 px at the coarsest stride: larger than any frame, and far from overflow.
@@ -70,10 +70,10 @@ def warp_normalize(
     coordinates of the plane; output pixel (x, y) is sampled at `matrix @ (x + 0.5, y + 0.5, 1)`.
 
     If a matrix steps over more than two pixels of the plane per output pixel, bilinear taps would skip
-    pixels. So the plane is first halved until no pixel is skipped. Each halving averages 2 x 2 pixels and
-    rounds (the levels of a mip map, Williams 1983). This reads each pixel once, in order, which costs less
-    than several samples per output pixel. Shrinking by 2, 4, 8, ... along the axes is the area
-    average.
+    pixels. So the plane is first halved until no pixel is skipped, at most six times (beyond 128 pixels per
+    output pixel, pixels are skipped). Each halving averages 2 x 2 pixels and rounds (the levels of a mip map,
+    Williams 1983). This reads each pixel once, in order, which costs less than several samples per output
+    pixel. Shrinking by 2, 4, 8, ... along the axes is the area average.
 
     Args:
         plane: uint8 [H, W], at least one pixel; any row stride.
@@ -103,12 +103,14 @@ def warp_normalize(
 
 
 def level_from_matrix(matrix: F32) -> int:
-    """The number of halvings after which the matrix steps over at most two pixels per output pixel."""
+    """The number of halvings, up to MAX_LEVEL, after which the matrix steps over at most two pixels per output
+    pixel; none for a matrix whose step is infinite or NaN.
+    """
     (a, b, _), (c, d, _) = matrix
     pixels = np.sqrt(np.abs(a * d - b * c))
-    if not 2 < pixels <= 2 << MAX_LEVEL:
+    if not 2 < pixels < math.inf:
         return 0
-    return math.ceil(math.log2(pixels)) - 1
+    return min(math.ceil(math.log2(pixels)) - 1, MAX_LEVEL)
 
 
 def _mip_level(plane: U8, level: int) -> U8:

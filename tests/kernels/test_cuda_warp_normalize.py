@@ -137,7 +137,7 @@ def test_any_numbers_in_the_matrix(numbers, border, order):
 
 @given(
     seed=st.integers(0, 2**32 - 1),
-    scale=st.floats(0.05, 150),
+    scale=st.floats(0.05, 600),
     degrees=st.floats(-180, 180),
     border=st.sampled_from(["edge", "constant"]),
     order=st.sampled_from(["forward", "backward"]),

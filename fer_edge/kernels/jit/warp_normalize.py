@@ -60,7 +60,7 @@ def warp_normalize(
 
 @triton.jit
 def level_of(matrix):
-    """Number of halvings after which the matrix steps over at most two pixels per output pixel."""
+    """Number of halvings, up to six, after which the matrix steps over at most two pixels per output pixel."""
     a, b = tl.load(matrix), tl.load(matrix + 1)
     c, d = tl.load(matrix + 3), tl.load(matrix + 4)
     pixels = tl.sqrt_rn(tl.abs(a * d - b * c))
@@ -70,7 +70,7 @@ def level_of(matrix):
         level += (pixels > most).to(tl.int32)
         most *= 2
     # The comparison is false for NaN too.
-    return tl.where(pixels <= MOST_PIXELS, level, 0)
+    return tl.where(pixels < float("inf"), level, 0)
 
 
 @triton.jit
