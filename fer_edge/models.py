@@ -47,7 +47,11 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "role": (lambda v: v in ("detector", "expression"), '"detector" or "expression"'),
     "version": (_is_text, "a non-empty string"),
     "size": (lambda v: type(v) is int and (v == 0 or 8 <= v <= 1024), "a whole number from 8 to 1024"),
-    "input_multiple": (lambda v: type(v) is int and 0 <= v <= 1024, "a whole number from 1 to 1024"),
+    # The coarsest stride of a detector is 32; windows of a large input (detection.tiles) hold two multiples.
+    "input_multiple": (
+        lambda v: type(v) is int and v in range(0, 641, 32),
+        "a multiple of 32 from 32 to 640",
+    ),
     "mean": (lambda v: _is_number(v) and abs(v) <= 1e6, "a number from -1e6 to 1e6"),
     "scale": (lambda v: _is_number(v) and 1e-9 <= abs(v) <= 1e9, "a number from 1e-9 to 1e9, or negative"),
     "labels": (
@@ -82,8 +86,8 @@ class ModelSpec:
 
     Attributes:
         size: expression: side of the square input in pixels; detector: 0.
-        input_multiple: detector: both sides of its input are multiples of this number of pixels; expression:
-            0.
+        input_multiple: detector: both sides of its input are multiples of this number of pixels, itself a
+            multiple of 32, the coarsest stride; expression: 0.
         mean: network input = (luma - mean) * scale, luma in [0, 255].
         scale: see mean.
         labels: expression: one name per logit; detector: ("face",).

@@ -10,6 +10,7 @@ from fer_edge.models import ModelError, ModelFile
 DETECTOR_CHANNELS = 15
 DETECTOR_STRIDES = (8, 16, 32)
 # (height, width): two sizes, to detect a network exported with a fixed size; the second is for 4:3 frames.
+# Rounded up to what the detector takes.
 DETECTOR_INPUTS = ((64, 32), (256, 320))
 CROP_CHECKS = 2  # covered, rolled
 # Two faces, to detect a network exported with a fixed batch size of one.
@@ -30,7 +31,8 @@ def warm_up(backend: Backend, model: ModelFile, takes: Callable[[Shape], bool] =
             outputs.append((EXPRESSION_BATCH, CROP_CHECKS))
         _run(backend, model, (EXPRESSION_BATCH, 1, spec.size, spec.size), outputs)
         return
-    for height, width in DETECTOR_INPUTS:
+    for sides in DETECTOR_INPUTS:
+        height, width = (-(-side // spec.input_multiple) * spec.input_multiple for side in sides)
         if not takes((1, 1, height, width)):
             continue
         maps: list[Shape] = [(1, DETECTOR_CHANNELS, height // s, width // s) for s in DETECTOR_STRIDES]

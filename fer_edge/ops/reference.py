@@ -103,8 +103,8 @@ def warp_normalize(
 
 
 def level_from_matrix(matrix: F32) -> int:
-    """The number of halvings, up to MAX_LEVEL, after which the matrix steps over at most two pixels per output
-    pixel; none for a matrix whose step is infinite or NaN.
+    """The number of halvings, up to MAX_LEVEL, after which the matrix steps over at most two pixels for each
+    output pixel; none for a matrix whose step is infinite or NaN.
     """
     (a, b, _), (c, d, _) = matrix
     pixels = np.sqrt(np.abs(a * d - b * c))

@@ -195,6 +195,22 @@ def test_a_network_with_a_fixed_batch(write_model: WriteModel) -> None:
     _refused(path, "expression", r"cannot run on float32 \[2, 1, 16, 16\]")
 
 
+def test_a_detector_of_multiples_of_64_is_tried_on_these(write_model: WriteModel) -> None:
+    graph = detector_graph()
+    # A branch that takes multiples of 64 only, and no part in the result.
+    graph.node.insert(0, helper.make_node("SpaceToDepth", ["input"], ["checked"], blocksize=64))
+    graph.initializer.append(numpy_helper.from_array(np.array(0, np.float32), "zero"))
+    graph.node.insert(1, helper.make_node("ReduceMax", ["checked"], ["most"], keepdims=0))
+    graph.node.insert(2, helper.make_node("Mul", ["most", "zero"], ["nothing"]))
+    graph.node.insert(3, helper.make_node("Add", ["input", "nothing"], ["unchanged"]))
+    for node in graph.node[4:]:
+        node.input[0] = "unchanged"
+    spec = dataclasses.replace(DETECTOR_SPEC, input_multiple=64)
+    model = models.load(write_model(graph, spec), "detector")
+    warm_up(OrtBackend(model, 1), model)
+    _refused(write_model(graph, DETECTOR_SPEC), "detector", "64, 32")
+
+
 @pytest.mark.parametrize(("fixed", "refused"), [((256, 320), "64, 32"), ((64, 32), "256, 320")])
 def test_a_detector_with_a_fixed_size(write_model: WriteModel, fixed: tuple[int, int], refused: str) -> None:
     graph = detector_graph()

@@ -60,7 +60,7 @@ def warp_normalize(
 
 @triton.jit
 def level_of(matrix):
-    """Number of halvings, up to six, after which the matrix steps over at most two pixels per output pixel."""
+    """Number of halvings, up to six, after which the matrix steps over at most two pixels per output."""
     a, b = tl.load(matrix), tl.load(matrix + 1)
     c, d = tl.load(matrix + 3), tl.load(matrix + 4)
     pixels = tl.sqrt_rn(tl.abs(a * d - b * c))

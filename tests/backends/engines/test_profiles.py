@@ -56,8 +56,8 @@ def test_every_input_of_the_detector_is_in_a_profile(min_face: float | None) -> 
 
 
 def test_a_detector_with_another_multiple() -> None:
-    usual, fine = profiles_for(replace(DETECTOR_SPEC, input_multiple=48))
-    assert usual == Profile((1, 1, 48, 48), (1, 1, 288, 336), (1, 1, 336, 336))
+    usual, fine = profiles_for(replace(DETECTOR_SPEC, input_multiple=96))
+    assert usual == Profile((1, 1, 96, 96), (1, 1, 288, 384), (1, 1, 384, 384))
     assert fine.max == (1, 1, 2592, 2592)
 
 
