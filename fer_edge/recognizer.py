@@ -43,9 +43,11 @@ class Recognizer:
             see docs/deploy.md; "auto" takes a GPU only where it was measured to be faster (`info` says why
             not), and OpenVINO where it is installed and the processor has bfloat16.
         threads: CPU threads of the engine, 1 to 1024; None: 1.
-        min_face: smallest face to find, in frame pixels; None: by min_face_share. Slightly smaller faces may
-            be found too. It holds for frames of any size; the time grows with (longer side / min_face)^2.
-        min_face_share: smallest face to find, as a share of the longer side of the frame, in (0, 1]. A
+        min_face: smallest face to search for, in frame pixels; None: by min_face_share. It sets the size of
+            the network's input and drops no face: smaller ones may be found too, and those from a twelfth of
+            the longer side on always are. It holds for frames of any size; the time grows with (longer side /
+            min_face)^2.
+        min_face_share: smallest face to search for, as a share of the longer side of the frame, in (0, 1]. A
             frame is enlarged to at most 320 px for it. In photographs of groups the default, a twentieth,
             finds 87 % of the faces of 5 to 10 % of the longer side and 24 % of those of 2.5 to 5 %; 1/80
             finds 98 % and 91 %, in 12 times the time (python -m training.evaluate_search).

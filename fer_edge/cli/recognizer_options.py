@@ -27,7 +27,7 @@ def add_recognizer_arguments(parser: argparse.ArgumentParser, *, min_face: str) 
     )
     parser.add_argument("--threads", type=int, help="CPU threads of the engine (default: 1)")
     parser.add_argument(
-        "--min-face", type=float, metavar="PX", help=f"smallest face to find (default: {min_face})"
+        "--min-face", type=float, metavar="PX", help=f"smallest face to search for (default: {min_face})"
     )
     parser.add_argument(
         "--threshold", type=float, help="minimum score of a face (default: the value of the detector)"

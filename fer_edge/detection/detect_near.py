@@ -18,6 +18,7 @@ from fer_edge.arrays import F32
 from fer_edge.backends.base import Backend, Plane, Sampling
 from fer_edge.detection.detect import CONTAINED, OVERLAP, letterbox, within_frame
 from fer_edge.detection.scales import MIN_FACE_SHARE, scales_from_frame
+from fer_edge.detection.tiles import MAX_INPUT_PX
 from fer_edge.models import ModelSpec
 from fer_edge.result import Detections
 
@@ -60,11 +61,16 @@ class NearDetector:
         multiple = self._spec.input_multiple
         passes = _passes(height, width, self._min_face, self._min_face_share, multiple)
         windows = [_window(box, passes, multiple) for box in boxes.tolist()]
-        # Windows of one size are one batch.
+        # Windows of one size are one batch, or several where there are many.
         sizes: dict[tuple[int, int], list[_Window]] = {}
         for window in windows:
             sizes.setdefault((window.height, window.width), []).append(window)
-        found = [part for same in sizes.values() for part in self._search(plane, same, threshold)]
+        found = [
+            part
+            for (rows, columns), same in sizes.items()
+            for batch in _batches(same, max(1, MAX_INPUT_PX // (rows * columns)))
+            for part in self._search(plane, batch, threshold)
+        ]
         joined = Detections(
             np.concatenate([np.empty((0, 4), np.float32), *(part.boxes for part in found)]),
             np.concatenate([np.empty((0, 5, 2), np.float32), *(part.landmarks for part in found)]),
@@ -104,6 +110,11 @@ class _Window(NamedTuple):
     x: int
     height: int
     width: int
+
+
+def _batches(windows: list[_Window], most: int) -> Iterator[list[_Window]]:
+    for first in range(0, len(windows), most):
+        yield windows[first : first + most]
 
 
 @lru_cache(maxsize=8)

@@ -8,6 +8,7 @@ import skimage.data
 from tiny import frame_with_cells
 
 from fer_edge import Recognizer
+from fer_edge.detection import detect_near
 from fer_edge.detection.detect_near import distinct
 from fer_edge.result import Detections
 
@@ -52,6 +53,23 @@ def test_two_boxes_of_one_face_give_one_face(recognizer: Recognizer) -> None:
     frame = frame_with_cells((10, 7))
     near = _around(frame, recognizer, [(68, 44, 100, 76), (72, 48, 104, 80)])
     assert len(near) == 1
+
+
+def test_many_windows_are_several_batches(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [(3, 3), (10, 7), (20, 16), (30, 25), (34, 10)]
+    frame = frame_with_cells(*cells)
+    boxes = [(8 * x - 12, 8 * y - 12, 8 * x + 20, 8 * y + 20) for x, y in cells]
+    expected = _around(frame, recognizer, boxes)
+    assert len(expected) == len(cells)
+    batches = []
+    backend = recognizer._detect_near._backend
+    run = backend.run
+    monkeypatch.setattr(detect_near, "MAX_INPUT_PX", 2 * 96 * 96)
+    monkeypatch.setattr(backend, "run", lambda: batches.append(1) or run())
+    found = _around(frame, recognizer, boxes)
+    assert len(batches) == 3
+    for part in ("boxes", "landmarks", "scores"):
+        np.testing.assert_array_equal(getattr(found, part), getattr(expected, part))
 
 
 def test_windows_of_several_sizes_do_not_depend_on_each_other(
