@@ -103,20 +103,22 @@ def make_views(
     out: Path,
     count: int,
     size: int,
-    aug_strength: float,
+    aug_strengths: Sequence[float],
     seed: int = 0,
 ) -> None:
     """Writes ``count`` views of each row of the splits, one after another: images.npy u8 [V, n, S, S],
     teacher.npy f16 [V, n, 8], votes.npy f32 [n, 8] (zeros where there are no votes), rows.npy.
+
+    The views take the strengths of the distortions in turn.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     networks = [teacher_from_file(path, device) for path in teachers]
-    ranges = AugmentRanges().scaled(aug_strength)
+    ranges = [AugmentRanges().scaled(strength) for strength in aug_strengths]
     settings = {
         "teachers": [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers],
         "count": count,
         "size": size,
-        "augment": asdict(ranges),
+        "augment": [asdict(one) for one in ranges],
         "seed": seed,
         "rows": hashlib.sha256(b"".join(split.rows.tobytes() for split in splits)).hexdigest(),
     }
@@ -133,7 +135,7 @@ def make_views(
     for view in range(done, count):
         generator = torch.Generator(device).manual_seed(seed * 100_003 + view)
         for split, rows, at in tqdm(list(_batches(splits)), desc=f"view {view + 1}/{count}", mininterval=5):
-            views = distorted(split, rows, size, ranges, generator)
+            views = distorted(split, rows, size, ranges[view % len(ranges)], generator)
             images[view, at] = views[:, 0].cpu()
             probabilities[view, at] = teacher_probabilities(networks, views).cpu()
         images.flush()
@@ -181,7 +183,12 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=6, help="distorted views of each picture")
     parser.add_argument("--size", type=int, default=64, help="side of the views: the student's input")
     parser.add_argument(
-        "--aug-strength", type=float, default=0.9, help="factor on the ranges of the distortions"
+        "--aug-strength",
+        type=float,
+        nargs="+",
+        default=[0.9],
+        metavar="FACTOR",
+        help="factor on the ranges of the distortions; the views take several in turn",
     )
     parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
     args = parser.parse_args()

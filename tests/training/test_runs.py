@@ -15,7 +15,7 @@ import torch
 from fer_edge import models
 from training import distill
 from training import train as module
-from training.data.crops import normalised
+from training.data.crops import MEAN, SCALE, inputs_from_split, normalised
 from training.data.split import load_prepared
 from training.distill import make_views
 from training.evaluation.inference import module_outputs
@@ -173,7 +173,7 @@ def test_logit_adjustment_raises_the_loss_of_rare_classes(prepared: Path):
 @pytest.fixture(scope="module")
 def views(whole_run: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("views")
-    make_views([load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, out, 2, 64, 0.5)
+    make_views([load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, out, 2, 64, [0.5])
     return out
 
 
@@ -192,7 +192,7 @@ def test_views_hold_the_teachers_probabilities(views: Path, whole_run: Path, pre
 def test_an_exported_file_is_a_teacher(prepared: Path, tmp_path: Path):
     split = load_prepared(prepared, "train").take(slice(16))
     network = models.WEIGHTS / "tkfnet-nano-float32.onnx"
-    make_views([split], [network], tmp_path, 1, 64, 0.5)
+    make_views([split], [network], tmp_path, 1, 64, [0.5])
     x = normalised(torch.from_numpy(np.load(tmp_path / "images.npy")[0])[:, None])
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     logits = [session.run(["logits"], {"input": view.numpy()})[0] for view in (x, x.flip(3))]
@@ -200,11 +200,22 @@ def test_an_exported_file_is_a_teacher(prepared: Path, tmp_path: Path):
     np.testing.assert_allclose(np.load(tmp_path / "teacher.npy")[0], expected, atol=1e-3)
 
 
+def test_views_take_the_strengths_in_turn(prepared: Path, tmp_path: Path):
+    split = load_prepared(prepared, "train").take(slice(16))
+    make_views([split], [models.WEIGHTS / "tkfnet-nano-float32.onnx"], tmp_path, 4, 64, [0.9, 0.0])
+    images = np.load(tmp_path / "images.npy")
+    plain = ((inputs_from_split(split, 64) / SCALE) + MEAN).round().clip(0, 255)[:, 0]
+    # Without distortion a view is the crop, or its mirror image.
+    difference = np.minimum(*(np.abs(images - crops).max((2, 3)) for crops in (plain, plain[..., ::-1])))
+    assert difference[1::2].max() <= 1
+    assert (difference[::2] > 10).mean() > 0.5
+
+
 @pytest.mark.slow
 def test_interrupted_views_are_continued(views: Path, whole_run: Path, prepared: Path, tmp_path: Path):
     def make() -> None:
         make_views(
-            [load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, tmp_path, 2, 64, 0.5
+            [load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, tmp_path, 2, 64, [0.5]
         )
 
     with interrupted_after(distill, "_write_json"):
@@ -230,7 +241,7 @@ def test_unlabelled_faces_are_learnt_from_the_teachers_alone(whole_run: Path, pr
     unlabelled.votes[:] = 0
     out = tmp_path / "views"
     out.mkdir()
-    make_views([labelled, unlabelled], [whole_run / "checkpoint.pt"], out, 1, 64, 0.5)
+    make_views([labelled, unlabelled], [whole_run / "checkpoint.pt"], out, 1, 64, [0.5])
     stored = load_teacher_views(out, labelled)
     assert stored.images.shape == (1, 184, 64, 64)
     np.testing.assert_array_equal(stored.targets[:160], labelled.votes)
@@ -256,7 +267,7 @@ def test_views_of_other_rows_or_kinds_are_refused(
     with pytest.raises(FileNotFoundError, match=r"training\.distill"):
         train(prepared, tmp_path, SHORT, views=tmp_path)
     with pytest.raises(ValueError, match=r"other settings .*augment"):
-        make_views([load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, views, 2, 64, 0.9)
+        make_views([load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, views, 2, 64, [0.9])
 
 
 @pytest.mark.slow
