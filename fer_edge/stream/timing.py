@@ -30,7 +30,15 @@ class Stopwatch:
         self._last = self._clock()
 
 
+# Times of frames are rounded, so that 0.3 s - 0.2 s is less than 0.1 s.
+ROUNDING_S = 1e-6
+
+
 def has_lasted(since: float, time: float, seconds: float) -> bool:
     """Returns True if at least this long has passed between the times of two frames."""
-    # Times of frames are rounded, so that 0.3 s - 0.2 s is less than 0.1 s.
-    return time - since >= seconds - 1e-6
+    return time - since >= seconds - ROUNDING_S
+
+
+def has_exceeded(since: float, time: float, seconds: float) -> bool:
+    """Returns True if more than this long has passed between the times of two frames."""
+    return time - since > seconds + ROUNDING_S

@@ -19,6 +19,7 @@ from fer_edge.arrays import F32
 from fer_edge.result import Detections
 from fer_edge.stream.assignment import INFINITY, assign
 from fer_edge.stream.motion import Motion
+from fer_edge.stream.timing import has_exceeded
 
 # A face that was not seen for so long is gone.
 MAX_HIDDEN_S = 1.0
@@ -95,9 +96,9 @@ class Tracker:
         Before `predict`, because over a gap in the source no frame says that a face is hidden: whoever stands
         at its place after the gap would be taken for it.
         """
-        ended = tuple(track.id for track in self.tracks if time - track.seen_time > MAX_HIDDEN_S)
-        self.tracks = [track for track in self.tracks if time - track.seen_time <= MAX_HIDDEN_S]
-        return ended
+        ended = [track for track in self.tracks if has_exceeded(track.seen_time, time, MAX_HIDDEN_S)]
+        self.tracks = [track for track in self.tracks if track not in ended]
+        return tuple(track.id for track in ended)
 
     def predict(self, time: float) -> Detections:
         """Moves the known faces to a time in seconds; returns them in the order of `tracks`."""

@@ -47,6 +47,14 @@ def test_ids_are_given_in_order_and_kept() -> None:
     )
 
 
+def test_a_face_lasts_over_frames_a_second_apart_but_not_more() -> None:
+    tracker = Tracker()
+    # 16.1 - 15.1 is a little more than 1 in floating point.
+    for time in (15.1, 16.1, 17.1):
+        assert _step(tracker, time, (100, 100, 50, 0.9)) == ({1: 100}, ())
+    assert _step(tracker, 18.11, (100, 100, 50, 0.9)) == ({2: 100}, (1,))
+
+
 def test_new_faces_begin_only_in_a_search_and_with_a_good_score() -> None:
     tracker = Tracker()
     assert _step(tracker, 0.0, (100, 100, 50, 0.5)) == ({}, ())
