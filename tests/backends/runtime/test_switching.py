@@ -143,6 +143,29 @@ def test_engines_that_fit_are_not_built_again(on_gpu: Make, builder: Builder) ->
     assert builder.built == []
 
 
+def test_two_models_with_one_file_name_have_an_engine_each(
+    on_gpu: Make,
+    make_recognizer: Make,
+    builder: Builder,
+    detector_file: Path,
+    expression_file: Path,
+    tmp_path: Path,
+) -> None:
+    files = {}
+    for role, file in (("detector", detector_file), ("model", expression_file)):
+        files[role] = tmp_path / role / "model.onnx"
+        files[role].parent.mkdir()
+        files[role].write_bytes(file.read_bytes())
+    builder.go_on.set()
+    expected = make_recognizer()(frame_with_faces(3))
+    for _ in range(2):
+        recognizer = on_gpu(**files, engines=tmp_path / "new", build="block")
+        assert recognizer(frame_with_faces(3)) == expected
+        recognizer.close()
+    # At the second start both were there.
+    assert builder.built == ["model", "model"]
+
+
 def test_an_unknown_way_to_build(on_gpu: Make) -> None:
     with pytest.raises(ValueError, match="build must be one of background, block, never, got 'later'"):
         on_gpu(build="later")
