@@ -6,6 +6,7 @@ A plan that is prepared elsewhere (`ready_plan`) is loaded or refused. Both retu
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from fer_edge.backends.engines import blobs, storage
@@ -75,11 +76,12 @@ def plan_for(
             return _build(model, key, target, folder, report, cancelled)
 
 
-def ready_plan(model: ModelFile, product: Product, folder: Path, gpu: Gpu | None) -> Plan:
+def ready_plan(model: ModelFile, product: Product, folder: Path, gpu: Gpu | None, *, plugins: bool) -> Plan:
     """Returns the plan of a model that was prepared in a folder, for whatever target; builds nothing.
 
     Raises:
-        UnusablePlanError: the plan is missing, damaged, or for another model, product, version or GPU.
+        UnusablePlanError: the plan is missing, damaged, or for another model, product, version or GPU; or it
+            has plugins and is wanted without, or the other way round. Other options are free.
         ModelError: others can write into the folder.
         ImportError: the product is not installed.
     """
@@ -91,7 +93,8 @@ def ready_plan(model: ModelFile, product: Product, folder: Path, gpu: Gpu | None
     target = target_for(key.target, product.name)
     if gpu is not None and not target.accepts(gpu):
         raise does_not_fit(folder, name, f"it runs on {target.describe}; this machine has {gpu.describe()}")
-    wanted = key_for(model, target, load(product).__version__, gpu, key.options)
+    options = replace(key.options, plugins=plugins)
+    wanted = key_for(model, target, load(product).__version__, gpu, options)
     if wrong := differences(wanted, key):
         raise does_not_fit(folder, name, "; ".join(wrong))
     return plan

@@ -16,6 +16,7 @@ from fer_edge import ModelError, Recognizer, models
 from fer_edge.backends.base import Sampling
 from fer_edge.backends.cuda import session
 from fer_edge.backends.engines import plan_files
+from fer_edge.backends.engines.key import Options
 from fer_edge.backends.trt import BATCHES, MAX_GRAPHS
 
 Make = Callable[..., Recognizer]
@@ -234,6 +235,30 @@ def test_a_read_only_folder_of_engines_will_do(
         assert len(on_gpu()(frame_with_faces(2))) == 2
     assert "compiles the kernels of" in caplog.text
     assert not list(engines.glob("*.kernels"))
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_an_engine_with_plugins_and_one_without_are_refused_for_each_other(
+    on_gpu: Make,
+    engines: Path,
+    detector_file: Path,
+    expression_file: Path,
+    wanted: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for file in (detector_file, expression_file):
+        write_engine(engines, models.read(file), Options(plugins=not wanted))
+    monkeypatch.setenv("FER_EDGE_PLUGINS", str(int(wanted)))
+    with pytest.raises(
+        ModelError,
+        match=rf"does not fit: options: wanted .*plugins={wanted}\), found .*plugins={not wanted}\)",
+    ):
+        on_gpu()
+
+
+def test_the_workspace_of_a_build_does_not_matter(on_gpu: Make, engines: Path, expression_file: Path) -> None:
+    write_engine(engines, models.read(expression_file), Options(workspace_mib=64))
+    assert len(on_gpu()(frame_with_faces(2))) == 2
 
 
 @pytest.mark.slow

@@ -168,7 +168,7 @@ def test_a_process_that_is_killed_while_it_writes(
 
 
 def test_a_prepared_plan_is_taken_without_a_build(folder: Path, detector: ModelFile) -> None:
-    plan = ready_plan(detector, TENSORRT_RTX, folder, RTX_4090)
+    plan = ready_plan(detector, TENSORRT_RTX, folder, RTX_4090, plugins=False)
     assert plan.data == (folder / "face-luma.plan").read_bytes()
 
 
@@ -183,7 +183,7 @@ def test_a_prepared_plan_for_something_else(
     folder: Path, detector: ModelFile, product: object, gpu: Gpu, reason: str
 ) -> None:
     with pytest.raises(UnusablePlanError, match=reason):
-        ready_plan(detector, product, folder, gpu)  # type: ignore[arg-type]
+        ready_plan(detector, product, folder, gpu, plugins=False)  # type: ignore[arg-type]
 
 
 def test_a_prepared_plan_of_another_file(folder: Path, expression_file: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_prepared_plan_of_another_file(folder: Path, expression_file: Path) ->
     for suffix in (".plan", ".json"):
         (folder / f"face-luma{suffix}").rename(folder / f"{plan_name(model)}{suffix}")
     with pytest.raises(UnusablePlanError, match="model_sha256: wanted "):
-        ready_plan(model, TENSORRT_RTX, folder, RTX_4090)
+        ready_plan(model, TENSORRT_RTX, folder, RTX_4090, plugins=False)
 
 
 def test_the_commands(tensorrt: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,7 +225,10 @@ def test_the_command_builds_two_models_with_one_file_name(tensorrt: ModuleType, 
     assert main(["build", *map(str, files), "--for", "rtx", "--out", str(folder)]) == 0
     for file in files:
         model = models.read(file)
-        assert ready_plan(model, TENSORRT_RTX, folder, RTX_4090).sidecar.key.model_sha256 == model.sha256
+        assert (
+            ready_plan(model, TENSORRT_RTX, folder, RTX_4090, plugins=False).sidecar.key.model_sha256
+            == model.sha256
+        )
 
 
 def test_without_a_folder_plans_go_to_the_users_cache(
