@@ -1,7 +1,6 @@
 """The whole Recognizer on a GPU that is a double: its faces are the CPU's, and nothing is left behind."""
 
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -134,31 +133,6 @@ def test_crops(on_gpu: Make, make_recognizer: Make) -> None:
     crops = [rng.integers(0, 256, (h, 40), np.uint8) for h in range(20, 60)]
     assert on_gpu().recognize_crops(crops) == make_recognizer().recognize_crops(crops)
     assert on_gpu().recognize_crops([]) == []
-
-
-def test_threads_have_the_results_of_one(on_gpu: Make, make_recognizer: Make) -> None:
-    gpu, cpu = on_gpu(), make_recognizer()
-    frames = [np.roll(frame_with_faces(n), n, axis=1) for n in range(1, 9)]
-    expected = [cpu(frame) for frame in frames]
-    with ThreadPoolExecutor(4) as pool:
-        for _ in range(3):
-            assert list(pool.map(gpu, frames)) == expected
-
-
-def test_threads_that_ended_leave_their_memory_to_new_ones(on_gpu: Make, driver: Driver) -> None:
-    gpu, frame = on_gpu(), frame_with_faces(2)
-
-    def in_a_thread() -> None:
-        thread = threading.Thread(target=gpu, args=(frame,))
-        thread.start()
-        thread.join()
-
-    in_a_thread()
-    in_a_thread()
-    alive = driver.alive
-    for _ in range(5):
-        in_a_thread()
-    assert driver.alive == alive
 
 
 def test_closing_frees_everything_in_any_thread(on_gpu: Make, driver: Driver) -> None:
