@@ -112,6 +112,20 @@ def test_a_build_that_fails_leaves_the_cpu(
     assert len(recognizer(frame_with_faces(2))) == 2
 
 
+def test_an_unexpected_error_of_a_build_is_reported_with_its_place(
+    on_gpu: Make, builder: Builder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    builder.error = OSError(5, "Input/output error")
+    builder.go_on.set()
+    recognizer = on_gpu(engines=tmp_path / "new", build="background")
+    _wait(lambda: "cannot be used" in recognizer.info()["gpu"])
+    reason = "OSError(5, 'Input/output error')"
+    assert recognizer.info()["gpu"] == f"the engines cannot be used: {reason}"
+    assert f"the CPU goes on to answer: {reason}" in caplog.text
+    assert "raise self.error" in caplog.text
+    assert len(recognizer(frame_with_faces(2))) == 2
+
+
 def test_closing_stops_a_build(on_gpu: Make, builder: Builder, driver: Driver, tmp_path: Path) -> None:
     recognizer = on_gpu(engines=tmp_path / "new", build="background")
     recognizer.close()
