@@ -206,7 +206,8 @@ class Recognizer:
 
     def close(self) -> None:
         """Releases engines and memory, once the calls of other threads are done. Later calls raise
-        RuntimeError. In a signal handler: a call that it interrupts goes on, and then they are released.
+        RuntimeError. In a signal handler that interrupts a call it does not wait: the last call to end
+        releases them.
         """
         self._calls.close()
 

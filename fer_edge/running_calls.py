@@ -26,7 +26,8 @@ class RunningCalls:
         self._release = release
         self._threads: list[int] = []
         self._process = os.getpid()
-        self._left_to: int | None = None  # the thread whose call releases at its end
+        # What the last call to end must do. To take it off the list is one step: one thread does it.
+        self._left: list[Callable[[], None]] = []
         self.closed = False
 
     def __enter__(self) -> None:
@@ -41,24 +42,30 @@ class RunningCalls:
         self._leave()
 
     def _leave(self) -> None:
-        own = threading.get_ident()
-        self._threads.remove(own)
-        if self._left_to == own and own not in self._threads:
-            self._left_to = None
-            self._release()
+        self._threads.remove(threading.get_ident())
+        if self._left and not self._any_running():
+            try:
+                release = self._left.pop()
+            except IndexError:
+                # Another call has ended at the same time, and has taken it.
+                return
+            release()
 
     def close(self) -> None:
         """Lets no more calls begin, waits for those of other threads, and releases.
 
-        Within a call, where only a signal handler can be, it does not wait for that one: the call goes on,
-        and releases at its end.
+        Within a call, where only a signal handler can be, it waits for none: what it has interrupted may hold
+        a lock that the calls of other threads need. The last call to end releases.
         """
         self.closed = True
-        own = threading.get_ident()
-        # The child of a fork has none of the other threads.
-        while os.getpid() == self._process and any(thread != own for thread in tuple(self._threads)):
+        if threading.get_ident() in self._threads:
+            self._left[:] = [self._release]
+            return
+        while self._any_running():
             time.sleep(POLL_S)
-        if own in self._threads:
-            self._left_to = own
-        else:
-            self._release()
+        self._release()
+
+    def _any_running(self) -> bool:
+        """Whether there is a call; the child of a fork has none of the other threads."""
+        own, forked = threading.get_ident(), os.getpid() != self._process
+        return any(thread == own or not forked for thread in tuple(self._threads))

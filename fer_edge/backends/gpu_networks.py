@@ -93,7 +93,7 @@ def plan_of(model: ModelFile, product: Product, request: Request, gpu: Gpu | Non
     key = key_for(model, target, load(product).__version__, gpu, Options(plugins=plugins_wanted()))
     folder = request.engines or storage.default_root() / key.environment()
     try:
-        return ready_plan(model, product, folder, gpu)
+        return ready_plan(model, product, folder, gpu, plugins=key.options.plugins)
     except UnusablePlanError as error:
         if request.build == "never":
             raise ModelError(f"{error}; run fer-edge build, or leave build='never' out") from error

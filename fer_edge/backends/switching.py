@@ -129,9 +129,12 @@ class SwitchingNetworks:
             self._gpu = make()
         except CancelledError:
             return
-        except (ModelError, DeviceError, ImportError) as error:
-            _logger.warning("the CPU goes on to answer: %s", error)
-            self._state = f"the engines cannot be used: {error}"
+        except Exception as error:
+            # Nobody waits for this thread. An unexpected error says little without its type and place.
+            known = isinstance(error, ModelError | DeviceError | ImportError)
+            reason = str(error) if known else repr(error)
+            _logger.warning("the CPU goes on to answer: %s", reason, exc_info=not known)
+            self._state = f"the engines cannot be used: {reason}"
             return
         self._state = ""
         self.current = self._gpu

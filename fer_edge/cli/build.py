@@ -1,4 +1,4 @@
-"""Build engines for an NVIDIA GPU from models: FOLDER/MODEL.plan with FOLDER/MODEL.json beside it."""
+"""Build engines for an NVIDIA GPU from models: FOLDER/NAME.plan with FOLDER/NAME.json beside it."""
 
 import argparse
 import sys

@@ -14,7 +14,7 @@ from fer_edge import ops
 from fer_edge.arrays import F32
 from fer_edge.backends.base import Backend, Plane, Sampling
 from fer_edge.detection.scales import MIN_FACE_SHARE, scales_from_frame
-from fer_edge.detection.tiles import MAX_INPUT_PX, Window, windows_from_sides
+from fer_edge.detection.tiles import MAX_INPUT_PX, MAX_SIDE_PX, Window, windows_from_sides
 from fer_edge.models import ModelSpec
 from fer_edge.result import Detections
 
@@ -73,7 +73,7 @@ def detect_at_scale(
     def run(part: F32, sides: tuple[int, int]) -> Detections:
         return _run(backend, spec, plane, part, sides, threshold)
 
-    if height * width <= MAX_INPUT_PX:
+    if height * width <= MAX_INPUT_PX and max(height, width) <= MAX_SIDE_PX:
         found = run(matrix, (height, width))
     else:
         windows = windows_from_sides(height, width, spec.input_multiple)

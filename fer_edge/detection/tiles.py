@@ -12,6 +12,8 @@ from typing import NamedTuple
 # Network pixels in a run without windows, 1920 x 1216 and a little more; the engine needs about 40 bytes for
 # each of them.
 MAX_INPUT_PX = 2_400_000
+# Longest side of an input in a run without windows; engines are built for sides up to this one.
+MAX_SIDE_PX = 2560
 # Longest side of a window, in network pixels.
 TILE_PX = 1280
 # Distance between the centre of a face and the edge of a window that may keep it: half a face of

@@ -84,13 +84,24 @@ def test_every_face_of_a_large_frame_is_found_once(detector: Detector, shapes: l
     np.testing.assert_allclose(found.landmarks[order], LANDMARKS + centres[:, None], atol=2e-3)
 
 
-@pytest.mark.parametrize("shape", [(480, 640), (1080, 1920), (1200, 1920), (256, 9000)])
+@pytest.mark.parametrize("shape", [(480, 640), (1080, 1920), (1200, 1920), (896, 2560)])
 def test_a_frame_that_is_small_enough_is_one_input(
     shape: tuple[int, int], detector: Detector, shapes: list[tuple[int, ...]]
 ) -> None:
     detector(np.zeros(shape, np.uint8))
     height, width = (-(-side // 32) * 32 for side in shape)
     assert shapes[0] == (height, width)
+
+
+def test_every_face_of_a_panorama_is_found_once(detector: Detector, shapes: list[tuple[int, ...]]) -> None:
+    # Fewer pixels than MAX_INPUT_PX, but a longer side than an engine takes.
+    cells = [(column, row) for column in range(2, 330, 5) for row in (2, 7)]
+    found = detector(frame_with_cells(*cells, width=2656, height=96))
+    assert max(map(max, shapes)) <= TILE_PX
+    assert len(found) == len(cells)
+    order = np.lexsort((found.landmarks[:, 2, 1], found.landmarks[:, 2, 0]))
+    centres = np.array(sorted(cells)) * 8 + 4
+    np.testing.assert_allclose(found.landmarks[order], LANDMARKS + centres[:, None], atol=2e-3)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from fer_edge.result import Face
 
 MakeRecognizer = Callable[..., Recognizer]
 CLOSED = "this Recognizer was closed; make a new one"
+# So that a deadlock is a failure.
+DEADLOCK_S = 60
 CROP = np.full((20, 20), 200, np.uint8)
 
 
@@ -96,6 +98,57 @@ def test_a_call_goes_on_that_a_signal_handler_interrupts_and_closes(
     assert len(released) == 2
     with pytest.raises(RuntimeError, match=CLOSED):
         recognizer.recognize_crops([CROP])
+
+
+def test_a_handler_that_closes_waits_for_no_call_of_another_thread(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = []
+    monkeypatch.setattr(OrtBackend, "close", lambda network: released.append(network))
+    # Stands in for what the calls share on a GPU: the interrupted call has it, the other one needs it.
+    shared, begun = threading.Lock(), threading.Event()
+
+    def wait_for_it() -> None:
+        begun.set()
+        assert shared.acquire(timeout=DEADLOCK_S)
+        shared.release()
+
+    def handler() -> None:
+        with shared:
+            other = pool.submit(recognizer.recognize_crops, Crops(wait_for_it))
+            begun.wait()
+            recognizer.close()
+            assert not released
+        answers.append(other.result())
+        # The interrupted call is the last one.
+        assert not released
+
+    answers: list[list[Face]] = []
+    with ThreadPoolExecutor(1) as pool:
+        answers.append(recognizer.recognize_crops(Crops(handler)))
+    assert [[face.label for face in faces] for faces in answers] == [["happiness"] * 3] * 2
+    assert len(released) == 2
+
+
+def test_the_last_call_releases_after_the_one_that_a_handler_closed(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = []
+    monkeypatch.setattr(OrtBackend, "close", lambda network: released.append(network))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def begin() -> None:
+        begun.set()
+        go_on.wait(DEADLOCK_S)
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(recognizer.recognize_crops, Crops(begin))
+        begun.wait()
+        recognizer.recognize_crops(Crops(recognizer.close))
+        assert not released
+        go_on.set()
+        assert len(other.result()) == 3
+    assert len(released) == 2
 
 
 def test_a_call_that_is_closed_and_fails_releases_too(

@@ -39,6 +39,7 @@ class Device:
 
     def __init__(self, number: int = 0) -> None:
         self._driver = _pycuda_driver()
+        self.number = number
         self._allocations: dict[int, Any] = {}  # address -> pycuda's object
         self._pinned: dict[int, Any] = {}  # address -> array
         self._streams: list[Stream] = []

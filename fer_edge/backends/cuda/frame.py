@@ -11,8 +11,9 @@ import numpy as np
 from fer_edge.arrays import U8
 from fer_edge.backends.cuda.device import LIBRARY, DeviceError, Stream
 
-# DLDeviceType of dlpack.h: kDLCUDA, kDLCUDAManaged
-_DLPACK_CUDA = (2, 13)
+# DLDeviceType of dlpack.h: kDLCUDA, kDLCUDAManaged. All GPUs read managed memory.
+_DLPACK_MANAGED = 13
+_DLPACK_CUDA = (2, _DLPACK_MANAGED)
 _DLPACK_NAME = b"dltensor"
 
 
@@ -78,14 +79,21 @@ def is_on_gpu(frame: Any) -> bool:
     return hasattr(frame, "__dlpack_device__") and frame.__dlpack_device__()[0] in _DLPACK_CUDA
 
 
-def pixels_from_array(frame: Any, layout: str | None, stream: Stream) -> Pixels:
+def pixels_from_array(frame: Any, layout: str | None, stream: Stream, gpu: int) -> Pixels:
     """Returns the luma plane of an array on the GPU; the stream waits for the array's producer.
+
+    Args:
+        frame: the array.
+        layout: of its pixels.
+        stream: on which it will be used.
+        gpu: the number of the stream's GPU.
 
     Raises:
         TypeError: it is not uint8.
-        ValueError: it is not a grey or NV12 frame with contiguous rows.
+        ValueError: it is not a grey or NV12 frame with contiguous rows, or is on another GPU.
         DeviceError: the work of its producer failed.
     """
+    _check_gpu(frame, gpu)
     array = _array(frame, stream)
     got = f"{array.kind} {list(array.shape)}"
     if array.kind not in ("|u1", "<u1", "u1"):
@@ -106,6 +114,18 @@ def pixels_from_array(frame: Any, layout: str | None, stream: Stream) -> Pixels:
             f"a frame on the GPU must have contiguous rows, got strides {row, step}; copy it there"
         )
     return Pixels(array.address, (height, width), row, array.owner)
+
+
+def _check_gpu(frame: Any, gpu: int) -> None:
+    """The CUDA array interface does not name the GPU."""
+    if not hasattr(frame, "__dlpack_device__"):
+        return
+    kind, number = frame.__dlpack_device__()
+    if kind != _DLPACK_MANAGED and number != gpu:
+        raise ValueError(
+            f"a frame on a GPU must be on GPU {gpu}, where the networks run, got one on GPU {number}; copy "
+            "it there, or to the CPU"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import math
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
-from weakref import ref
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,30 +138,35 @@ class Work:
         return self._answers[:size]
 
 
+class _Holder(Generic[Set]):
+    """Lives in a thread's local memory, and so exactly as long as the thread."""
+
+    def __init__(self, held: Set) -> None:
+        self.set = held
+
+
 class ThreadSets(Generic[Set]):
-    """One set of memory for each thread that is alive; `make` makes one."""
+    """One set of memory for each thread that is alive; `make` makes one.
+
+    That a thread has ended is seen by the end of its local memory, because `threading` does not know the end
+    of a thread that other code started. A set changes hands in one step, so there is no lock.
+    """
 
     def __init__(self, make: Callable[[], Set]) -> None:
         self._make = make
-        self._lock = threading.Lock()
         self._local = threading.local()
-        self._owned: list[tuple[ref[threading.Thread], Set]] = []
+        self._left: list[Set] = []  # by threads that have ended
 
     def mine(self) -> Set:
         """The set of the calling thread."""
-        found: Set | None = getattr(self._local, "set", None)
-        if found is None:
-            found = self._local.set = self._take()
-        return found
+        holder: _Holder[Set] | None = getattr(self._local, "holder", None)
+        if holder is None:
+            holder = self._local.holder = _Holder(self._take())
+            finalize(holder, self._left.append, holder.set)
+        return holder.set
 
     def _take(self) -> Set:
-        owner = ref(threading.current_thread())
-        with self._lock:
-            for index, (thread, left) in enumerate(self._owned):
-                known = thread()
-                if known is None or not known.is_alive():
-                    self._owned[index] = (owner, left)
-                    return left
-            made = self._make()
-            self._owned.append((owner, made))
-            return made
+        try:
+            return self._left.pop()
+        except IndexError:
+            return self._make()

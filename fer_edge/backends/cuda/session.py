@@ -66,12 +66,12 @@ class Session:
 
         Raises:
             TypeError: it is not uint8.
-            ValueError: it is not a grey or NV12 frame with contiguous rows.
+            ValueError: it is not a grey or NV12 frame with contiguous rows, or is on another GPU.
         """
         if not is_on_gpu(frame):
             return None
         with self.exclusive():
-            pixels = pixels_from_array(frame, layout, self.stream)
+            pixels = pixels_from_array(frame, layout, self.stream, self.device.number)
         return DevicePlane(None, pixels, self.stream, self.exclusive)
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Plans on disk: verified before use, written completely or not at all.
 
-NAME.plan and NAME.json, its sidecar, lie in one folder. A plan that is missing or does not fit raises
-`UnusablePlanError` with the reason: it can be built again. A folder that others can write to is an error that
-building cannot mend.
+NAME.plan and NAME.json, its sidecar, lie in one folder; `plan_name` gives NAME. A plan that is missing or
+does not fit raises `UnusablePlanError` with the reason: it can be built again. A folder that others can write
+to is an error that building cannot mend.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from fer_edge.backends.engines.key import Key, differences
 from fer_edge.backends.engines.plan_header import header_from_plan
 from fer_edge.backends.engines.products import target_for
 from fer_edge.backends.engines.sidecar import Sidecar
-from fer_edge.models import ModelError
+from fer_edge.models import WEIGHTS, ModelError, ModelFile
 
 
 class UnusablePlanError(ModelError):
@@ -29,6 +29,12 @@ class Plan:
     data: bytes
     sidecar: Sidecar
     path: Path
+
+
+def plan_name(model: ModelFile) -> str:
+    """The name of a model's plan: an embedded model's own; other files of one name differ by their hash."""
+    name = model.path.stem
+    return name if model.path.parent == WEIGHTS else f"{name}-{model.sha256[:8]}"
 
 
 def read_plan(folder: Path, name: str, wanted: Key | None = None) -> Plan:

@@ -6,6 +6,7 @@ A plan that is prepared elsewhere (`ready_plan`) is loaded or refused. Both retu
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from fer_edge.backends.engines import blobs, storage
@@ -17,6 +18,7 @@ from fer_edge.backends.engines.plan_files import (
     UnusablePlanError,
     does_not_fit,
     maker_of,
+    plan_name,
     read_plan,
     write_plan,
 )
@@ -59,7 +61,7 @@ def plan_for(
             "the device, or choose another target: rtx, turing"
         )
     folder = folder or storage.default_root() / key.environment()
-    name = model.path.stem
+    name = plan_name(model)
     try:
         return read_plan(folder, name, key)
     except UnusablePlanError as error:
@@ -74,26 +76,27 @@ def plan_for(
             return _build(model, key, target, folder, report, cancelled)
 
 
-def ready_plan(model: ModelFile, product: Product, folder: Path, gpu: Gpu | None) -> Plan:
+def ready_plan(model: ModelFile, product: Product, folder: Path, gpu: Gpu | None, *, plugins: bool) -> Plan:
     """Returns the plan of a model that was prepared in a folder, for whatever target; builds nothing.
 
     Raises:
-        UnusablePlanError: the plan is missing, damaged, or for another model, product, version or GPU.
+        UnusablePlanError: the plan is missing, damaged, or for another model, product, version or GPU; or it
+            has plugins and is wanted without, or the other way round. Other options are free.
         ModelError: others can write into the folder.
         ImportError: the product is not installed.
     """
-    plan = read_plan(folder, model.path.stem)
+    name = plan_name(model)
+    plan = read_plan(folder, name)
     key = plan.sidecar.key
     if key.product != product.name:
-        raise does_not_fit(folder, model.path.stem, f"product: wanted {product.name}, found {key.product}")
+        raise does_not_fit(folder, name, f"product: wanted {product.name}, found {key.product}")
     target = target_for(key.target, product.name)
     if gpu is not None and not target.accepts(gpu):
-        raise does_not_fit(
-            folder, model.path.stem, f"it runs on {target.describe}; this machine has {gpu.describe()}"
-        )
-    wanted = key_for(model, target, load(product).__version__, gpu, key.options)
+        raise does_not_fit(folder, name, f"it runs on {target.describe}; this machine has {gpu.describe()}")
+    options = replace(key.options, plugins=plugins)
+    wanted = key_for(model, target, load(product).__version__, gpu, options)
     if wrong := differences(wanted, key):
-        raise does_not_fit(folder, model.path.stem, "; ".join(wrong))
+        raise does_not_fit(folder, name, "; ".join(wrong))
     return plan
 
 
@@ -109,7 +112,7 @@ def _build(
     maker = maker_of(key, plan_sha256="")
     known = blobs.read(timing, maker) if target.product.times_kernels else None
     new = plan_from_onnx(model, key, target, timing=known or b"", report=report, cancelled=cancelled)
-    plan = write_plan(folder, model.path.stem, new.plan, sidecar_for(new.plan, key, new.built))
+    plan = write_plan(folder, plan_name(model), new.plan, sidecar_for(new.plan, key, new.built))
     if new.timing is not None:
         blobs.write(timing, new.timing, maker)
     layers = ", ".join(f"{count} {precision}" for precision, count in new.built.precisions.items())
@@ -125,7 +128,7 @@ def _prepare(folder: Path, name: str, reason: UnusablePlanError) -> None:
 
 
 def _announce(reason: UnusablePlanError, model: ModelFile, target: Target, folder: Path) -> None:
-    _logger.warning("%s; building the engine%s", reason, _duration(folder, model.path.stem, target))
+    _logger.warning("%s; building the engine%s", reason, _duration(folder, plan_name(model), target))
     if model.precision not in target.product.precisions:
         _logger.warning(
             "%s is %s; for %s NVIDIA documents convolutions in %s only, so the engine may compute in one of "

@@ -8,14 +8,14 @@ covers everything is tuned for nothing in particular. Shapes are [N, 1, H, W].
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fer_edge.detection.tiles import MAX_SIDE_PX
 from fer_edge.models import ModelSpec
 
 # A recogniser runs at most this many faces at a time.
 MAX_FACES = 32
 USUAL_FACES = 8
-# Longest side of the detector's input: by default; and for a small min_face in a large frame, if that is less
-# than three times as long as wide.
-DEFAULT_SIDE_PX, MAX_SIDE_PX = 320, 2560
+# Longest side of the detector's input without min_face. With it, the longest is MAX_SIDE_PX.
+DEFAULT_SIDE_PX = 320
 # A 4:3 frame by default; 720p, where min_face asks for its pixels.
 USUAL_INPUT_PX, FINE_INPUT_PX = (256, 320), (736, 1280)
 

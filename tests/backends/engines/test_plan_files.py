@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from made_plans import BUILT, KEY, ORIN, RTX_4090, RTX_HEADER, make_plan, tensorrt_header
 
+from fer_edge import models
 from fer_edge.backends.engines import plan_files
 from fer_edge.backends.engines.plan_files import UnusablePlanError, read_plan
 from fer_edge.backends.engines.sidecar import sidecar_for
@@ -26,6 +28,18 @@ def test_a_plan_as_it_was_written(folder: Path) -> None:
     assert plan.data == (folder / "face.plan").read_bytes()
     assert plan.sidecar == sidecar_for(plan.data, KEY, BUILT)
     assert sorted(path.name for path in folder.iterdir()) == ["face.json", "face.plan"]
+
+
+def test_a_plan_is_named_by_its_model_and_files_of_one_name_differ(
+    detector_file: Path, expression_file: Path, tmp_path: Path
+) -> None:
+    assert plan_files.plan_name(models.load("face-luma", "detector")) == "face-luma"
+    file, names = tmp_path / "model.onnx", []
+    for source in (detector_file, expression_file):
+        file.write_bytes(source.read_bytes())
+        names.append(plan_files.plan_name(models.read(file)))
+        assert re.fullmatch(r"model-[0-9a-f]{8}", names[-1])
+    assert names[0] != names[1]
 
 
 def _edit_sidecar(name: str, value: object) -> Callable[[Path], object]:

@@ -13,8 +13,11 @@ from fer_edge.detection.detect import Detector
 from fer_edge.models import WEIGHTS, read
 from fer_edge.stages.expressions import BATCH
 
-# (height, width), from a thumbnail to 4K, also upright, and a panorama.
-FRAMES = ((1, 1), (17, 40), (240, 320), (480, 640), (720, 1280), (1920, 1080), (2160, 3840), (200, 500))
+# (height, width), from a thumbnail to 4K, also upright, and panoramas.
+FRAMES = (
+    *((1, 1), (17, 40), (240, 320), (480, 640), (720, 1280), (1920, 1080), (2160, 3840)),
+    *((200, 500), (896, 2656), (2656, 896), (100, 9000)),
+)
 
 
 def test_faces() -> None:
@@ -41,7 +44,7 @@ class Recorder(SamplesOnCpu):
         return [np.full((1, 15, height // s, width // s), -20, np.float32) for s in (8, 16, 32)]
 
 
-@pytest.mark.parametrize("min_face", [None, 12, 40, 2000])
+@pytest.mark.parametrize("min_face", [None, 12, 16, 40, 2000])
 def test_every_input_of_the_detector_is_in_a_profile(min_face: float | None) -> None:
     spec = read(WEIGHTS / "face-luma.onnx").spec
     usual, fine = profiles_for(spec)

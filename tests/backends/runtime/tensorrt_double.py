@@ -20,7 +20,7 @@ from driver_double import Driver
 from made_plans import ORIN, RTX_HEADER, tensorrt_header
 
 from fer_edge.backends.engines.key import Key, Options, key_for
-from fer_edge.backends.engines.plan_files import Plan, write_plan
+from fer_edge.backends.engines.plan_files import Plan, plan_name, write_plan
 from fer_edge.backends.engines.products import target_for
 from fer_edge.backends.engines.sidecar import Binding, Built, sidecar_for
 from fer_edge.backends.ort import open_session
@@ -56,7 +56,7 @@ def _write(folder: Path, model: ModelFile, key: Key, header: bytes) -> Plan:
         inspected=False,
         seconds=1.0,
     )
-    return write_plan(folder, model.path.stem, plan, sidecar_for(plan, key, built))
+    return write_plan(folder, plan_name(model), plan, sidecar_for(plan, key, built))
 
 
 def _binding(value: Any) -> Binding:

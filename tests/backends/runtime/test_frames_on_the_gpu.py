@@ -46,9 +46,10 @@ class DlpackArray(OnGpu):
     """As PyTorch and CuPy, and every library of the array API standard."""
 
     streams: list[int]
+    device = (2, 0)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return 2, 0
+        return self.device
 
     def __dlpack__(self, *, stream: int) -> Any:
         self.streams = [stream]
@@ -162,6 +163,18 @@ def test_frames_that_do_not_fit(
     with pytest.raises(error, match=message):
         gpu(given, layout=layout)
     assert len(gpu(frame_with_faces(1))) == 1
+
+
+def test_a_frame_on_another_gpu(on_gpu: Make, driver: Driver) -> None:
+    given: Any = DlpackArray(driver, frame_with_faces(2))
+    gpu, given.device = on_gpu(), (2, 1)
+    with pytest.raises(
+        ValueError, match="must be on GPU 0, where the networks run, got one on GPU 1; copy it"
+    ):
+        gpu(given)
+    # Managed memory, which all GPUs read.
+    given.device = (13, 1)
+    assert len(gpu(given)) == 2
 
 
 def test_arrays_on_the_cpu_are_not_mistaken(on_gpu: Make) -> None:

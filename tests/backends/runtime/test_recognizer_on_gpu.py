@@ -1,7 +1,6 @@
 """The whole Recognizer on a GPU that is a double: its faces are the CPU's, and nothing is left behind."""
 
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from fer_edge import ModelError, Recognizer, models
 from fer_edge.backends.base import Sampling
 from fer_edge.backends.cuda import session
 from fer_edge.backends.engines import plan_files
+from fer_edge.backends.engines.key import Options
 from fer_edge.backends.trt import BATCHES, MAX_GRAPHS
 
 Make = Callable[..., Recognizer]
@@ -135,31 +135,6 @@ def test_crops(on_gpu: Make, make_recognizer: Make) -> None:
     assert on_gpu().recognize_crops([]) == []
 
 
-def test_threads_have_the_results_of_one(on_gpu: Make, make_recognizer: Make) -> None:
-    gpu, cpu = on_gpu(), make_recognizer()
-    frames = [np.roll(frame_with_faces(n), n, axis=1) for n in range(1, 9)]
-    expected = [cpu(frame) for frame in frames]
-    with ThreadPoolExecutor(4) as pool:
-        for _ in range(3):
-            assert list(pool.map(gpu, frames)) == expected
-
-
-def test_threads_that_ended_leave_their_memory_to_new_ones(on_gpu: Make, driver: Driver) -> None:
-    gpu, frame = on_gpu(), frame_with_faces(2)
-
-    def in_a_thread() -> None:
-        thread = threading.Thread(target=gpu, args=(frame,))
-        thread.start()
-        thread.join()
-
-    in_a_thread()
-    in_a_thread()
-    alive = driver.alive
-    for _ in range(5):
-        in_a_thread()
-    assert driver.alive == alive
-
-
 def test_closing_frees_everything_in_any_thread(on_gpu: Make, driver: Driver) -> None:
     gpu = on_gpu()
     with ThreadPoolExecutor(3) as pool:
@@ -208,15 +183,16 @@ def test_info_says_what_runs(on_gpu: Make, engines: Path, expression_file: Path)
         "1.7.1.116",
         "Double of a GPU",
     )
-    assert info["engine"] == str(engines / f"{expression_file.stem}.plan")
+    assert info["engine"] == str(engines / f"{plan_files.plan_name(models.read(expression_file))}.plan")
     assert (info["sampling"], info["frames"]) == ("gpu", "copied")
     assert "backend='tensorrt-rtx'" in repr(gpu)
 
 
 def test_compiled_kernels_are_kept_beside_the_plan(on_gpu: Make, engines: Path, tensorrt: TensorRT) -> None:
     on_gpu().close()
-    kept = sorted(path.name for path in engines.glob("*.kernels"))
-    assert kept == ["detector.kernels", "expression.kernels"]
+    kept = sorted(path.stem for path in engines.glob("*.kernels"))
+    assert kept == sorted(path.stem for path in engines.glob("*.plan"))
+    assert len(kept) == 2
     compiled = len(tensorrt.compiled)
     on_gpu().close()
     assert [c for c in tensorrt.compiled[compiled:] if "eager" in c] == []
@@ -233,6 +209,30 @@ def test_a_read_only_folder_of_engines_will_do(
         assert len(on_gpu()(frame_with_faces(2))) == 2
     assert "compiles the kernels of" in caplog.text
     assert not list(engines.glob("*.kernels"))
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_an_engine_with_plugins_and_one_without_are_refused_for_each_other(
+    on_gpu: Make,
+    engines: Path,
+    detector_file: Path,
+    expression_file: Path,
+    wanted: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for file in (detector_file, expression_file):
+        write_engine(engines, models.read(file), Options(plugins=not wanted))
+    monkeypatch.setenv("FER_EDGE_PLUGINS", str(int(wanted)))
+    with pytest.raises(
+        ModelError,
+        match=rf"does not fit: options: wanted .*plugins={wanted}\), found .*plugins={not wanted}\)",
+    ):
+        on_gpu()
+
+
+def test_the_workspace_of_a_build_does_not_matter(on_gpu: Make, engines: Path, expression_file: Path) -> None:
+    write_engine(engines, models.read(expression_file), Options(workspace_mib=64))
+    assert len(on_gpu()(frame_with_faces(2))) == 2
 
 
 @pytest.mark.slow

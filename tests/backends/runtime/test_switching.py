@@ -112,6 +112,20 @@ def test_a_build_that_fails_leaves_the_cpu(
     assert len(recognizer(frame_with_faces(2))) == 2
 
 
+def test_an_unexpected_error_of_a_build_is_reported_with_its_place(
+    on_gpu: Make, builder: Builder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    builder.error = OSError(5, "Input/output error")
+    builder.go_on.set()
+    recognizer = on_gpu(engines=tmp_path / "new", build="background")
+    _wait(lambda: "cannot be used" in recognizer.info()["gpu"])
+    reason = "OSError(5, 'Input/output error')"
+    assert recognizer.info()["gpu"] == f"the engines cannot be used: {reason}"
+    assert f"the CPU goes on to answer: {reason}" in caplog.text
+    assert "raise self.error" in caplog.text
+    assert len(recognizer(frame_with_faces(2))) == 2
+
+
 def test_closing_stops_a_build(on_gpu: Make, builder: Builder, driver: Driver, tmp_path: Path) -> None:
     recognizer = on_gpu(engines=tmp_path / "new", build="background")
     recognizer.close()
@@ -141,6 +155,29 @@ def test_engines_that_fit_are_not_built_again(on_gpu: Make, builder: Builder) ->
     recognizer = on_gpu(build="background")
     _wait(lambda: recognizer.info()["backend"] == "tensorrt-rtx")
     assert builder.built == []
+
+
+def test_two_models_with_one_file_name_have_an_engine_each(
+    on_gpu: Make,
+    make_recognizer: Make,
+    builder: Builder,
+    detector_file: Path,
+    expression_file: Path,
+    tmp_path: Path,
+) -> None:
+    files = {}
+    for role, file in (("detector", detector_file), ("model", expression_file)):
+        files[role] = tmp_path / role / "model.onnx"
+        files[role].parent.mkdir()
+        files[role].write_bytes(file.read_bytes())
+    builder.go_on.set()
+    expected = make_recognizer()(frame_with_faces(3))
+    for _ in range(2):
+        recognizer = on_gpu(**files, engines=tmp_path / "new", build="block")
+        assert recognizer(frame_with_faces(3)) == expected
+        recognizer.close()
+    # At the second start both were there.
+    assert builder.built == ["model", "model"]
 
 
 def test_an_unknown_way_to_build(on_gpu: Make) -> None:

@@ -16,6 +16,8 @@ import pytest
 from networks import converted, plain_float32
 from onnx import helper
 
+from fer_edge import models
+from fer_edge.backends.engines.plan_files import plan_name
 from fer_edge.backends.engines.plugins.registration import OPENED_BY_PARSER
 
 pytestmark = pytest.mark.engines
@@ -77,9 +79,10 @@ def test_a_fused_file_becomes_an_engine_with_plugins(
     file = fused(name, precision)
     done = build(file)
     assert (done.returncode, done.stderr.count("fer-edge: ")) == (0, 0), done.stderr
-    assert json.loads((tmp_path / "engines" / f"{file.stem}.json").read_text())["key"]["options"]["plugins"]
+    name = plan_name(models.read(file))
+    assert json.loads((tmp_path / "engines" / f"{name}.json").read_text())["key"]["options"]["plugins"]
     # The builder was given no functions, so each block in the plan is a plugin. The plan names them.
-    plan = (tmp_path / "engines" / f"{file.stem}.plan").read_bytes()
+    plan = (tmp_path / "engines" / f"{name}.plan").read_bytes()
     for node in onnx.load(file).graph.node:
         assert not node.domain or node.op_type.encode() in plan
 
@@ -89,10 +92,11 @@ def test_an_engine_without_plugins_is_another_engine(
 ) -> None:
     file = fused("tkfnet-nano-float32", "fp32")
     assert build(file, FER_EDGE_PLUGINS="0").returncode == 0
-    plain = (tmp_path / "engines" / f"{file.stem}.plan").read_bytes()
+    path = tmp_path / "engines" / f"{plan_name(models.read(file))}.plan"
+    plain = path.read_bytes()
     done = build(file)
     assert "options: wanted Options(workspace_mib=1024, dla_core=None, plugins=True)" in done.stderr
-    assert (tmp_path / "engines" / f"{file.stem}.plan").read_bytes() != plain
+    assert path.read_bytes() != plain
 
 
 def test_without_the_link_the_fix_is_said(fused: Callable[[str, str], Path], build: Build) -> None:

@@ -12,10 +12,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from small_networks import float16_nodes, int8_nodes, write
 
+from fer_edge import models
 from fer_edge.backends.engines.gpu import Gpu
 from fer_edge.backends.engines.inventory import entries
-from fer_edge.backends.engines.plan_files import UnusablePlanError, read_plan
+from fer_edge.backends.engines.plan_files import UnusablePlanError, plan_name, read_plan
 from fer_edge.backends.engines.plans import plan_for, ready_plan
 from fer_edge.backends.engines.products import TENSORRT, TENSORRT_RTX, target_for
 from fer_edge.backends.engines.progress import Progress
@@ -166,7 +168,7 @@ def test_a_process_that_is_killed_while_it_writes(
 
 
 def test_a_prepared_plan_is_taken_without_a_build(folder: Path, detector: ModelFile) -> None:
-    plan = ready_plan(detector, TENSORRT_RTX, folder, RTX_4090)
+    plan = ready_plan(detector, TENSORRT_RTX, folder, RTX_4090, plugins=False)
     assert plan.data == (folder / "face-luma.plan").read_bytes()
 
 
@@ -181,17 +183,15 @@ def test_a_prepared_plan_for_something_else(
     folder: Path, detector: ModelFile, product: object, gpu: Gpu, reason: str
 ) -> None:
     with pytest.raises(UnusablePlanError, match=reason):
-        ready_plan(detector, product, folder, gpu)  # type: ignore[arg-type]
+        ready_plan(detector, product, folder, gpu, plugins=False)  # type: ignore[arg-type]
 
 
 def test_a_prepared_plan_of_another_file(folder: Path, expression_file: Path) -> None:
-    from fer_edge import models
-
     model = models.read(expression_file)
     for suffix in (".plan", ".json"):
-        (folder / f"face-luma{suffix}").rename(folder / f"expression{suffix}")
+        (folder / f"face-luma{suffix}").rename(folder / f"{plan_name(model)}{suffix}")
     with pytest.raises(UnusablePlanError, match="model_sha256: wanted "):
-        ready_plan(model, TENSORRT_RTX, folder, RTX_4090)
+        ready_plan(model, TENSORRT_RTX, folder, RTX_4090, plugins=False)
 
 
 def test_the_commands(tensorrt: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -215,6 +215,20 @@ def test_the_commands(tensorrt: ModuleType, tmp_path: Path, capsys: pytest.Captu
     assert main(["engines", "prune", out]) == 0
     assert main(["engines", "verify", out]) == 0
     assert capsys.readouterr().out.endswith("1 as they were built, 0 not\n")
+
+
+def test_the_command_builds_two_models_with_one_file_name(tensorrt: ModuleType, tmp_path: Path) -> None:
+    folder, files = tmp_path / "e", [tmp_path / name / "model.onnx" for name in "ab"]
+    for file, (nodes, weights) in zip(files, (float16_nodes(), int8_nodes(activations=True)), strict=True):
+        file.parent.mkdir()
+        write(file, nodes, weights)
+    assert main(["build", *map(str, files), "--for", "rtx", "--out", str(folder)]) == 0
+    for file in files:
+        model = models.read(file)
+        assert (
+            ready_plan(model, TENSORRT_RTX, folder, RTX_4090, plugins=False).sidecar.key.model_sha256
+            == model.sha256
+        )
 
 
 def test_without_a_folder_plans_go_to_the_users_cache(
