@@ -19,15 +19,15 @@ class DetectionCounts:
     """Counts over pictures, with scores, so that metrics can be computed for any threshold."""
 
     sizes: list[float] = field(default_factory=list)  # of each true face
-    face_scores: list[float] = field(
-        default_factory=list
-    )  # score of each true face's detection, 0 when missed
+    # Of each true face's detection: its score, and the error of its landmarks as a share of the eye distance;
+    # 0 and NaN when missed.
+    face_scores: list[float] = field(default_factory=list)
+    landmark_errors: list[float] = field(default_factory=list)
     false_positives: list[float] = field(default_factory=list)  # scores of detections that are no face
     false_positives_without_face: list[float] = field(
         default_factory=list
     )  # of these, in pictures without any face
     empty_pictures: int = 0
-    landmark_errors: list[float] = field(default_factory=list)  # share of the eye distance
     pictures: int = 0
 
     def add_picture(
@@ -49,19 +49,20 @@ class DetectionCounts:
         small = size < SMALLEST
         overlap, free = iou(found.boxes, boxes), np.ones(len(boxes), bool)
         best, match = np.zeros(len(boxes)), np.full(len(boxes), -1)
+        errors = np.full(len(boxes), np.nan)
         for k, score in enumerate(found.scores):
             candidates = np.where(free, overlap[k], 0)
             if len(boxes) and candidates.max() >= MATCH:
                 face = int(candidates.argmax())
                 free[face], best[face], match[face] = False, score, k
-                if not small[face]:
-                    self.landmark_errors.append(_landmark_error(found.landmarks[k], landmarks[face]))
+                errors[face] = _landmark_error(found.landmarks[k], landmarks[face])
             elif not _covered(found.boxes[k], ignored):
                 self.false_positives.append(float(score))
                 if empty:
                     self.false_positives_without_face.append(float(score))
         self.sizes += size[~small].tolist()
         self.face_scores += best[~small].tolist()
+        self.landmark_errors += errors[~small].tolist()
         return match
 
     def metrics_at(self, threshold: float) -> dict[str, float]:
@@ -79,9 +80,8 @@ class DetectionCounts:
             result[name.replace("recall", "faces")] = int(which.sum())
         false = int((np.array(self.false_positives_without_face) >= threshold).sum())
         result["false_positives_per_empty_picture"] = false / max(1, self.empty_pictures)
-        result["landmark_error_median"] = (
-            float(np.median(self.landmark_errors)) if self.landmark_errors else np.nan
-        )
+        errors = np.array(self.landmark_errors)[found]
+        result["landmark_error_median"] = float(np.median(errors)) if len(errors) else np.nan
         return result
 
 

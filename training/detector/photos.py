@@ -1,12 +1,14 @@
 """The detector's data: grey photographs with pseudo-labelled faces, split by picture.
 
 A folder of ``faces-*.npz``, each with ``jpeg`` (u8 bytes of all pictures), ``jpeg_offset`` [n+1], ``faces``
-f32 [m, 15] (x, y, w, h, five landmarks, the teacher's score), ``face_offset`` [n+1] and ``source`` [n]. Near
-copies (equal difference hash) are in the same split, because several source sets repeat photographs.
+f32 [m, 15] (x, y, w, h, five landmarks, the teacher's score), ``face_offset`` [n+1] and ``source`` [n].
+Copies with an equal difference hash are in the same split, because several source sets repeat photographs;
+`without_copies` finds the others.
 ``negative`` bool [n] is True for pictures that were chosen because they hold no face. The marks of
 training.mark_faces may take the place of the packed ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_edge.arrays import F32, U8
+from training.data.dedup import near_duplicates_between, thumbnail_from_luma
 
 MASK_SOURCES = "mask_"  # picture sets in which many wear masks: nothing is known about their untouched faces
 TRUE_SCORE = 0.8  # the teacher's score from which a face counts; below, it is neither face nor background
@@ -91,6 +94,17 @@ def _replace_marks(packs: list[dict[str, NDArray[Any]]], marks: Path) -> None:
         count = len(pack["negative"])
         pack["faces"], pack["face_offset"] = new["faces"], new["face_offset"][first : first + count + 1]
         first += count
+
+
+def without_copies(photos: Sequence[Photo], others: Sequence[Photo]) -> list[Photo]:
+    """Those that show none of the other pictures, nearly the same or mirrored (training.data.dedup).
+
+    The split keeps exact copies together, but a picture that was cut or compressed again may have another
+    hash.
+    """
+    thumbnails = (np.stack([thumbnail_from_luma(photo.image) for photo in part]) for part in (photos, others))
+    copies = {index for index, _, _ in near_duplicates_between(*thumbnails)}
+    return [photo for index, photo in enumerate(photos) if index not in copies]
 
 
 def _read(data: dict[str, NDArray[Any]], buckets: range, first_number: int) -> list[Photo]:

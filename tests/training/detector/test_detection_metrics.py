@@ -32,6 +32,18 @@ def test_hits_misses_and_alarms():
     assert counts.metrics_at(0.95)["recall_32_64"] == 0
 
 
+def test_landmark_errors_are_of_the_faces_that_reach_the_threshold():
+    counts, points = DetectionCounts(), POINTS.copy()
+    points[1] += (90, 0)
+    counts.add_picture(
+        found((10, 10, 50, 50, 0.9), (100, 100, 114, 114, 0.4)), BOXES, points, NONE, empty=False
+    )
+    near, far = np.hypot(2, 2) / 20, np.hypot(88, 2) / 20
+    assert counts.metrics_at(0.5)["landmark_error_median"] == pytest.approx(near)
+    assert counts.metrics_at(0.3)["landmark_error_median"] == pytest.approx((near + far) / 2)
+    assert np.isnan(counts.metrics_at(0.95)["landmark_error_median"])
+
+
 def test_a_second_box_on_a_face_is_an_alarm():
     counts = DetectionCounts()
     counts.add_picture(

@@ -1,5 +1,6 @@
 """Photographs, their split, and the canvases made from them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from training.detector.augment import MIN_FACE, NEGATIVE_SHARE, PhotoPool, make_canvas
 from training.detector.canvases import Batches, Plan, canvas_loader
 from training.detector.clutter import draw_round_things
-from training.detector.photos import load_photos
+from training.detector.photos import load_photos, without_copies
 
 
 def test_splits_share_no_picture_and_lose_none(photographs: Path):
@@ -16,6 +17,16 @@ def test_splits_share_no_picture_and_lose_none(photographs: Path):
     seen = [photo.image.tobytes() for photos in splits.values() for photo in photos]
     assert len(seen) == len(set(seen)) == 60
     assert len(splits["train"]) > len(splits["test"])
+
+
+def test_pictures_that_another_split_shows_nearly_the_same_are_left_out(photographs: Path):
+    train, test = (load_photos(photographs, name) for name in ("train", "test"))
+    assert len(without_copies(test, train)) == len(test)
+    # Mirrored, cut by two pixels, and brighter.
+    changed = np.clip(train[0].image[2:-2, -3:1:-1].astype(int) + 12, 0, 255).astype(np.uint8)
+    assert [photo.number for photo in without_copies([*test, replace(train[0], image=changed)], train)] == [
+        photo.number for photo in test
+    ]
 
 
 def test_doubtful_faces_are_marked(photographs: Path):
