@@ -10,10 +10,10 @@ from tqdm import tqdm
 
 from fer_edge.arrays import F32, F64, I64
 from fer_edge.stages import abstain
-from training.data.crops import MEAN, SCALE, inputs_from_split
+from training.data.crops import inputs_from_split
 from training.data.split import Split
 from training.evaluation import expression_metrics as metrics
-from training.evaluation.distortions import Scene, blurred, eye_distances, inputs_from_scene, shrunk
+from training.evaluation.distortions import Scene, blurred, crops_from_scene, eye_distances, shrunk
 from training.evaluation.predictors import Predictor
 from training.evaluation.robustness import logits_from_scene
 
@@ -84,16 +84,18 @@ def by_turn(right: NDArray[np.bool_], split: Split, size: int) -> list[Row]:
 
 
 def by_eye_distance(predictor: Predictor, split: Split) -> list[Row]:
-    """Accuracy with every picture shrunk to an eye distance, over the rows with landmarks; empty if there are
-    none.
+    """Accuracy with every picture shrunk to an eye distance, over the rows whose eyes are so far apart; none
+    is enlarged.
     """
-    if not split.found.any():
-        return []
-    found = split.take(split.found)
     rows = []
     for distance in tqdm(EYE_DISTANCES, desc="eye distances", unit="level"):
-        scene = shrunk(found, predictor.size, distance / eye_distances(found))
-        rows.append({"eye_px": distance, **accuracy_of(right_in_scene(predictor, scene, found))})
+        # NaN, where no face was found, is no large distance.
+        large = split.take(eye_distances(split) >= distance)
+        if not len(large):
+            continue
+        scene = shrunk(large, predictor.size, distance / eye_distances(large))
+        right = right_in_scene(predictor, scene, large)
+        rows.append({"eye_px": distance, "rows": len(large), **accuracy_of(right)})
     return rows
 
 
@@ -102,18 +104,17 @@ def by_blur(predictor: Predictor, split: Split) -> list[Row]:
     rows = []
     for sigma in tqdm(BLURS, desc="blurs", unit="level"):
         scene = blurred(split, predictor.size, sigma)
-        inputs = inputs_from_scene(scene, predictor.size)
-        sharpness = _measures(split.landmarks[:, :0], inputs).sharpness
+        sharpness = _measures(split.landmarks[:, :0], crops_from_scene(scene, predictor.size)).sharpness
         low, middle, high = (float(q) for q in np.quantile(sharpness, (0.05, 0.5, 0.95)))
         accuracy = accuracy_of(right_in_scene(predictor, scene, split))
         rows.append({"blur": sigma, **accuracy, "p5": low, "median": middle, "p95": high})
     return rows
 
 
-def _measures(landmarks: F32, inputs: F32) -> abstain.Measures:
-    """What the runtime measures of crops, without a frame around them."""
-    outside = np.full(len(inputs), np.nan, np.float32)
-    return abstain.measure(landmarks, outside, inputs, MEAN, SCALE)
+def _measures(landmarks: F32, luma: F32) -> abstain.Measures:
+    """What the runtime measures of crops, luma [n, 1, S, S], without a frame around them."""
+    outside = np.full(len(luma), np.nan, np.float32)
+    return abstain.measure(landmarks, outside, luma, mean=0, scale=1)
 
 
 def right_in_scene(predictor: Predictor, scene: Scene, split: Split) -> NDArray[np.bool_]:

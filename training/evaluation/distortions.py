@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fer_edge import ops
 from fer_edge.arrays import F32, F64, U8
-from training.data.crops import MEAN, SCALE, crop_matrices
+from training.data.crops import MEAN, SCALE, correct_exposure, crop_matrices
 from training.data.split import Split
 
 Matrix = F64
@@ -49,11 +50,17 @@ class Distortion:
 
 
 def inputs_from_scene(scene: Scene, size: int) -> F32:
-    """The runtime's own sampling: network inputs float32 [n, 1, size, size]."""
-    x = np.empty((len(scene.planes), 1, size, size), np.float32)
+    """Network inputs float32 [n, 1, size, size], as the runtime samples them and corrects their exposure."""
+    luma = correct_exposure(torch.from_numpy(crops_from_scene(scene, size))).numpy()
+    return (luma - np.float32(MEAN)) * np.float32(SCALE)
+
+
+def crops_from_scene(scene: Scene, size: int) -> F32:
+    """The crops as the runtime samples and measures them: luma float32 [n, 1, size, size]."""
+    luma = np.empty((len(scene.planes), 1, size, size), np.float32)
     for k, plane in enumerate(scene.planes):
-        ops.warp_normalize(plane, scene.matrices[k : k + 1], x[k : k + 1], mean=MEAN, scale=SCALE)
-    return x
+        ops.warp_normalize(plane, scene.matrices[k : k + 1], luma[k : k + 1], mean=0, scale=1)
+    return luma
 
 
 def rolled(split: Split, size: int, degrees: float) -> Scene:

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fer_edge import ops
 from fer_edge.arrays import F32, F64, I64, U8
 from fer_edge.atomic_file import atomic_write
 from fer_edge.benchmark.work.peers.expression import OnnxPeer, PeerInput
@@ -188,18 +189,18 @@ def _input(pixels: U8, luma: U8, landmarks: F32 | None, peer: PeerSettings) -> F
         matrix = matrices_from_boxes(box, peer.size)[0]
     else:
         matrix = matrices_from_landmarks(landmarks[None], np.array(TEMPLATE, np.float32), peer.size)[0]
-    # Ours counts from the corner of a pixel, OpenCV from its centre.
-    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5], np.float32) - 0.5
-    source = luma if peer.channels == 1 else pixels[..., ::-1] if peer.order == "rgb" else pixels
-    face = cv2.warpAffine(
-        np.ascontiguousarray(source),
-        matrix,
-        (peer.size, peer.size),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    ).reshape(peer.size, peer.size, peer.channels)
-    scaled = (face - np.array(peer.mean, np.float32)) * np.array(peer.scale, np.float32)
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
+    source = luma[..., None] if peer.channels == 1 else pixels[..., ::-1] if peer.order == "rgb" else pixels
+    # Sampled as for ours: where a large face is shrunk, its pixels are averaged.
+    face = np.empty((peer.channels, 1, peer.size, peer.size), np.float32)
+    for channel, out in zip(np.moveaxis(source, 2, 0), face, strict=True):
+        ops.warp_normalize(np.ascontiguousarray(channel), matrix[None], out[None], mean=0, scale=1)
+    scaled = (face - _by_channel(peer.mean)) * _by_channel(peer.scale)
+    return np.ascontiguousarray(scaled[:, 0], np.float32)
+
+
+def _by_channel(values: Sequence[float]) -> F32:
+    """One value or one for each channel, for arrays [C, 1, S, S]."""
+    return np.array(values, np.float32).reshape(-1, 1, 1, 1)
 
 
 def _figures(scores: F64, labels: I64) -> dict[str, object]:

@@ -192,3 +192,12 @@ def test_the_command(
     with pytest.raises(SystemExit, match="2"):
         evaluate.main()
     assert "--peer needs --labels" in capsys.readouterr().err
+
+
+def test_a_large_face_is_averaged_as_for_ours(settings: Callable[..., peers.PeerSettings]) -> None:
+    pixels = np.zeros((40 * SIZE, 40 * SIZE, 3), np.uint8)
+    # One sample in each 40 px would see either the stripes or what is between them.
+    pixels[:, ::4] = (240, 120, 60)
+    x = peers._input(pixels, pixels[..., 0], None, settings(scale=[0.5]))
+    np.testing.assert_allclose(x.mean((1, 2)), [7.5, 15, 30], atol=0.5)
+    assert x.std((1, 2)).max() < 1

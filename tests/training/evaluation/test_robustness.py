@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from training.data.crops import TEMPLATE, crop_matrices, inputs_from_split
+from training.data.crops import SCALE, TEMPLATE, crop_matrices, inputs_from_split
 from training.data.split import LABELS, Split
 from training.evaluation import distortions
-from training.evaluation.distortions import DISTORTIONS, Distortion, inputs_from_scene
+from training.evaluation.abstention import EYE_DISTANCES, by_eye_distance
+from training.evaluation.distortions import DISTORTIONS, Distortion, crops_from_scene, inputs_from_scene
 from training.evaluation.predictors import Predictor
 from training.evaluation.robustness import robustness
 
@@ -99,6 +100,33 @@ def test_distant_faces_have_the_stated_size(faces: Split):
     np.testing.assert_allclose(eyes[faces.found], 24 * (TEMPLATE[1][0] - TEMPLATE[0][0]), rtol=0.05)
     # The same part of the face, at a lower resolution.
     assert mean_difference(inputs_from_scene(scene, SIZE), inputs_from_split(faces, SIZE)) < 0.1
+
+
+def test_the_exposure_is_corrected_as_in_the_runtime(faces: Split):
+    dark = replace(faces, images=faces.images // 8)
+    scene = distortions.Scene(dark.images, crop_matrices(dark, SIZE))
+    assert crops_from_scene(scene, SIZE).std((1, 2, 3)).max() < 20
+    corrected = inputs_from_scene(scene, SIZE)
+    assert corrected.std((1, 2, 3)).min() > 30 * SCALE
+    assert mean_difference(corrected, inputs_from_split(dark, SIZE)) < 0.05
+
+
+def test_only_faces_that_are_large_enough_count_at_an_eye_distance(faces: Split):
+    asked: list[int] = []
+
+    def logits(x: np.ndarray) -> np.ndarray:
+        asked.append(len(x))
+        return np.zeros((len(x), len(LABELS)), np.float32)
+
+    # The distances are 14 to 17 px; one face was not found.
+    rows = by_eye_distance(Predictor(logits, SIZE, None, {}), faces)
+    apart = distortions.eye_distances(faces)
+    expected = {level: int((apart >= level).sum()) for level in EYE_DISTANCES}
+    assert {row["eye_px"]: row["rows"] for row in rows} == {k: n for k, n in expected.items() if n}
+    assert expected[4] == len(faces) - 1 > expected[16]
+    assert sum(asked) == sum(expected.values())
+    unknown = replace(faces, landmarks=np.full_like(faces.landmarks, np.nan))
+    assert by_eye_distance(Predictor(logits, SIZE, None, {}), unknown) == []
 
 
 def test_faces_are_never_enlarged(faces: Split):
