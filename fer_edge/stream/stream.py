@@ -44,9 +44,10 @@ class Stream:
 
     Args:
         recognizer: finds faces and reads expressions. It may be shared, and is not closed.
-        source: index of a camera ("/dev/video0" too), path of a video, folder of pictures, URL (RTSP, HTTP
-            and what else OpenCV reads), GStreamer pipeline that ends in appsink, an iterable of frames or of
-            (time in seconds, frame), or a function that opens a camera and returns such an iterable.
+        source: index or device of a camera (0, "/dev/video0", "/dev/v4l/by-id/..."), path of a video, folder
+            of pictures, URL (RTSP, HTTP and what else OpenCV reads), GStreamer pipeline that ends in appsink,
+            an iterable of frames or of (time in seconds, frame), or a function that opens a camera and
+            returns such an iterable.
         layout: of the frames, as for a Recognizer; NV12 must be given.
         live: frames that are not taken in time are dropped, so that the newest frame wins. None: true for
             cameras, URLs, pipelines and functions; false for files, folders and iterables, which are read in
