@@ -3,14 +3,16 @@
 import asyncio
 import os
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Literal
 
 from fer_edge.recognizer import Recognizer
 from fer_edge.stages.image import Layout
+from fer_edge.stream.call_thread import CallThread
 from fer_edge.stream.events import EventRules
 from fer_edge.stream.observing import Observer
 from fer_edge.stream.pipeline import Pipeline
@@ -122,7 +124,10 @@ class Stream:
             None if record is None else Recorder(record, calibration, smoothing, events, recognizer.info())
         )
         self._pipeline = Pipeline(self._source.name, reader, observer, steady, recorder, budget_ms, clock)
-        self._executor: ThreadPoolExecutor | None = None
+        # One thread for all frames of `async for`, because buffers belong to threads.
+        self._thread = CallThread("fer_edge-stream")
+        # Frames whose `__anext__` was cancelled.
+        self._unclaimed: deque[Future[StreamResult | None]] = deque()
 
     @property
     def recognizer(self) -> Recognizer:
@@ -157,11 +162,18 @@ class Stream:
         return self
 
     async def __anext__(self) -> StreamResult:
-        """As `__next__`, in a thread of its own, so that the event loop goes on."""
-        if self._executor is None:
-            # One thread for all frames, because buffers belong to threads.
-            self._executor = ThreadPoolExecutor(1, thread_name_prefix="fer_edge-stream")
-        result = await asyncio.get_running_loop().run_in_executor(self._executor, self._pipeline.next)
+        """As `__next__`, in a thread of its own, so that the event loop goes on.
+
+        If it is cancelled, as by asyncio.wait_for, no frame is lost: the next call returns its result.
+        """
+        call = self._unclaimed.popleft() if self._unclaimed else self._thread.submit(self._pipeline.next)
+        if call is None:
+            raise StopAsyncIteration
+        try:
+            result: StreamResult | None = await asyncio.wrap_future(call)
+        except asyncio.CancelledError:
+            self._unclaimed.append(call)
+            raise
         if result is None:
             raise StopAsyncIteration
         return result
@@ -199,8 +211,7 @@ class Stream:
     def close(self) -> None:
         """Ends iteration, in any thread, and releases the source. The recognizer stays open."""
         self._pipeline.close()
-        if self._executor is not None:
-            self._executor.shutdown(wait=False)
+        self._thread.close()
 
     def __enter__(self) -> "Stream":
         return self

@@ -1,6 +1,5 @@
-"""The Stream itself: iteration, async, pause, reset, close, info, errors."""
+"""The Stream itself: iteration, pause, reset, close, info, errors."""
 
-import asyncio
 import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -44,38 +43,6 @@ def test_a_result_has_faces_events_and_timings(recognizer: Recognizer) -> None:
     )
     assert last.to_dict()["faces"][0]["id"] == 1
     assert "frame" not in last.to_dict()
-
-
-def test_async_for(recognizer: Recognizer) -> None:
-    async def run() -> tuple[list[int], int]:
-        ticks = 0
-
-        async def tick() -> None:
-            nonlocal ticks
-            while True:
-                ticks += 1
-                await asyncio.sleep(0)
-
-        ticking = asyncio.create_task(tick())
-        with Stream(recognizer, _frames(20)) as stream:
-            indices = [result.index async for result in stream]
-        ticking.cancel()
-        return indices, ticks
-
-    indices, ticks = asyncio.run(run())
-    assert indices == list(range(20))
-    # The event loop went on while frames were computed.
-    assert ticks > 20
-
-
-def test_errors_pass_through_async_for(recognizer: Recognizer) -> None:
-    async def run() -> None:
-        with Stream(recognizer, [FRAME, None]) as stream:
-            async for _ in stream:
-                pass
-
-    with pytest.raises(TypeError, match="frame 1 of list: frame must be a NumPy array"):
-        asyncio.run(run())
 
 
 def test_pause_and_resume_from_another_thread(recognizer: Recognizer) -> None:
