@@ -6,13 +6,12 @@ import threading
 
 import numpy as np
 import pytest
-from stream_doubles import FakeCamera
+from stream_doubles import PATIENCE_S, FakeCamera
 from tiny import frame_with_cells
 
 from fer_edge import Recognizer, Stream
 
 FRAME = frame_with_cells((10, 7), (30, 20))
-PATIENCE_S = 20.0  # for what should be almost at once
 
 
 def _frames(count: int) -> list[tuple[float, np.ndarray]]:
