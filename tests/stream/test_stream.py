@@ -3,6 +3,7 @@
 import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as some
 from tiny import frame_with_cells
 
 from fer_edge import Recognizer, Stream
-from fer_edge.stream import EventRules, Smoothing, StreamFace, StreamResult
+from fer_edge.stream import EventRules, Smoothing, StreamFace, StreamResult, replay
 
 FRAME = frame_with_cells((10, 7), (30, 20))
 # The tiny network gives neutral a probability of 0.49 at most.
@@ -58,6 +59,28 @@ def test_pause_and_resume_from_another_thread(recognizer: Recognizer) -> None:
         stream.resume()
         thread.join(20)
     assert results == [1, 2, 3, 4, 5]
+
+
+def test_a_pause_ends_no_iteration(
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl"
+    with Stream(recognizer, _frames(3), record=path) as stream:
+        reader = stream.pipeline.reader
+        read, moments = reader._read, iter([True])
+        resumes = threading.Timer(0.01, stream.resume)
+
+        def read_after_a_pause() -> Any:
+            # Another thread pauses when this one has begun to take a frame.
+            if next(moments, False):
+                stream.pause()
+                resumes.start()
+            return read()
+
+        monkeypatch.setattr(reader, "_read", read_after_a_pause)
+        assert [result.index for result in stream] == [0, 1, 2]
+        resumes.join()
+    assert len(list(replay(path))) == 3
 
 
 def test_reset_ends_all_faces_and_begins_new_ids(recognizer: Recognizer) -> None:
