@@ -210,6 +210,31 @@ def test_a_camera_that_hangs_when_it_is_opened_again_is_a_timeout(
         wakes.set()
 
 
+def test_times_of_a_function_may_begin_again_where_it_is_opened_again(
+    camera: FakeCamera, open_stream: Callable[..., Stream], clock: FakeClock
+) -> None:
+    stream = open_stream(clock=clock)
+    openings = [
+        [(10.0, 10.0), (10.5, 10.5)],
+        # From its opening: after the last time, by what has passed on the clock.
+        [(0.0, 11.5), (0.25, 11.75)],
+        [(0.0, 12.75), (0.5, 13.25)],
+        # Not below the last time, so nothing tells that it began again.
+        [(20.0, 20.0)],
+    ]
+    for number, times in enumerate(openings, 1):
+        wait_for(lambda number=number: camera.opened == number)
+        clock.now += 1.0
+        for own, expected in times:
+            give(camera, stream, (own, FRAME))
+            assert next(stream).time == expected
+        if number < len(openings):
+            camera.frames.put(OSError("unplugged"))
+    give(camera, stream, (19.0, FRAME))
+    with pytest.raises(ValueError, match="times must not run backwards, got 19 s after 20 s"):
+        next(stream)
+
+
 def test_close_while_it_reconnects(camera: FakeCamera, open_stream: Callable[..., Stream]) -> None:
     stream = open_stream()
     camera.is_plugged.clear()

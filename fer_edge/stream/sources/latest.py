@@ -28,6 +28,7 @@ class _Waiting:
     frame: Frame
     index: int
     arrived: float
+    opening: int
 
 
 class LatestReader:
@@ -125,7 +126,7 @@ class LatestReader:
         if waiting is None:
             return None
         dropped, self._reported = self._dropped - self._reported, self._dropped
-        time_s = self._timekeeper.time_of(waiting.frame, waiting.index, waiting.arrived)
+        time_s = self._timekeeper.time_of(waiting.frame, waiting.index, waiting.arrived, waiting.opening)
         return Taken(waiting.frame.pixels, time_s, waiting.index, dropped)
 
     def _patience(self, began: float) -> float | None:
@@ -200,7 +201,7 @@ class LatestReader:
                 self._end_loss()
             if not self._paused:
                 self._dropped += self._waiting is not None
-                self._waiting = _Waiting(frame, self._frames, self._clock())
+                self._waiting = _Waiting(frame, self._frames, self._clock(), self._reconnects)
             self._frames += 1
             self._busy_since = time.monotonic()
             self._notify()
