@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Literal
@@ -94,7 +95,7 @@ class Stream:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         _check_settings(detect_every, fps, budget_ms, max_lag_ms, hang_s, reconnect_s)
-        self._recognizer = recognizer
+        self._recognizer, self._about = recognizer, recognizer.info()
         spec = recognizer.spec
         calibration = Calibration(
             spec.labels, spec.temperature, spec.confidence_temperature or spec.temperature
@@ -120,9 +121,12 @@ class Stream:
             if self._source.is_live
             else InOrderReader(self._source, clock)
         )
-        recorder = (
-            None if record is None else Recorder(record, calibration, smoothing, events, recognizer.info())
-        )
+        with ExitStack() as on_error:
+            on_error.callback(reader.close)
+            recorder = (
+                None if record is None else Recorder(record, calibration, smoothing, events, self._about)
+            )
+            on_error.pop_all()
         self._pipeline = Pipeline(self._source.name, reader, observer, steady, recorder, budget_ms, clock)
         # One thread for all frames of `async for`, because buffers belong to threads.
         self._thread = CallThread("fer_edge-stream")
@@ -196,7 +200,10 @@ class Stream:
         "source" has name, is_live, state ("reading", "paused", "reconnecting", "lost", "ended" or "closed"),
         and counts of frames, dropped frames and reconnects. "searched" counts searches of the whole frame by
         reason; "skipped" counts what StreamResult.skipped lists; "slow_frames" took longer than the budget.
+        "recognizer" is Recognizer.info(); of a closed one, what it said last.
         """
+        with suppress(RuntimeError):
+            self._about = self._recognizer.info()
         return {
             "source": {
                 "name": self._source.name,
@@ -205,7 +212,7 @@ class Stream:
             },
             **self._pipeline.counts(),
             "settings": self._settings,
-            "recognizer": self._recognizer.info(),
+            "recognizer": self._about,
         }
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,18 @@ def test_info_says_what_runs(recognizer: Recognizer) -> None:
     assert info["searched"]["first frame"] == 1
     assert set(info["skipped"]) == {"search", "still", "unchanged", "over_budget"}
     assert info["recognizer"]["backend"] == "onnxruntime"
+
+
+def test_info_outlives_the_recognizer(make_recognizer: Callable[..., Recognizer]) -> None:
+    recognizer = make_recognizer()
+    with Stream(recognizer, _frames(2)) as stream:
+        assert len(list(stream)) == 2
+        info = stream.info()
+        recognizer.close()
+        assert stream.info() == info
+    assert stream.info()["source"]["state"] == "closed"
+    with pytest.raises(RuntimeError, match="closed"):
+        Stream(recognizer, [])
 
 
 def test_results_do_not_depend_on_the_frame_rate(recognizer: Recognizer) -> None:
