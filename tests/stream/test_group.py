@@ -147,6 +147,26 @@ def test_a_lost_source_is_named_and_the_others_go_on(
         assert [(name, result.index) for name, result in group] == [("hall", 0), ("hall", 1)]
 
 
+def test_errors_of_the_system_are_named_and_keep_their_kind(recognizer: Recognizer, tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.png").symlink_to(tmp_path / "missing")
+
+    def broken() -> Iterator[Any]:
+        yield FRAME
+        raise OSError("USB error")
+
+    streams = {"door": Stream(recognizer, tmp_path), "hall": Stream(recognizer, broken())}
+    with StreamGroup(streams) as group:
+        errors = []
+        while True:
+            try:
+                if next(group, None) is None:
+                    break
+            except OSError as error:
+                errors.append((type(error), str(error).partition(":")[0]))
+    assert errors == [(FileNotFoundError, "door"), (FileNotFoundError, "door"), (OSError, "hall")]
+
+
 def test_a_hanging_source_is_named_again_and_again(
     recognizer: Recognizer, cameras: list[FakeCamera], monkeypatch: pytest.MonkeyPatch
 ) -> None:
