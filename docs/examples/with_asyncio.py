@@ -11,11 +11,10 @@ import fer_edge
 
 
 async def put_events(stream: fer_edge.Stream, events: asyncio.Queue) -> None:
-    """Puts all events into the queue, and None at the end."""
+    """Puts all events into the queue."""
     async for result in stream:
         for event in result.events:
             await events.put(event)
-    await events.put(None)
 
 
 async def beat() -> None:
@@ -28,11 +27,12 @@ async def beat() -> None:
 async def main(source: int | str) -> None:
     events: asyncio.Queue = asyncio.Queue()
     with fer_edge.Recognizer() as recognizer, fer_edge.Stream(recognizer, source) as stream:
-        tasks = [asyncio.create_task(put_events(stream, events)), asyncio.create_task(beat())]
+        reader, other = asyncio.create_task(put_events(stream, events)), asyncio.create_task(beat())
+        reader.add_done_callback(lambda task: events.put_nowait(None))  # also after an error
         while (event := await events.get()) is not None:
             print(f"{event.time:.1f} s: face {event.id} {event.kind} {event.label or ''}", flush=True)
-        for task in tasks:
-            task.cancel()
+        other.cancel()
+        await reader  # raises what has ended the stream, such as a lost camera
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from fer_edge.stream.stream import Stream
 
 # Where no source has a frame, how often a hanging one is looked for, in seconds.
 WAKE_S = 0.5
-# Errors of a stream whose message gets the stream's name.
-_NAMED = (ConnectionError, TimeoutError, TypeError, ValueError)
+# Errors of a stream whose message gets the stream's name; the first kind that fits.
+_NAMED = (ConnectionError, TimeoutError, FileNotFoundError, PermissionError, OSError, TypeError, ValueError)
 
 
 class StreamGroup:

@@ -3,14 +3,17 @@
 import asyncio
 import os
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Literal
 
 from fer_edge.recognizer import Recognizer
 from fer_edge.stages.image import Layout
+from fer_edge.stream.call_thread import CallThread
 from fer_edge.stream.events import EventRules
 from fer_edge.stream.observing import Observer
 from fer_edge.stream.pipeline import Pipeline
@@ -44,9 +47,10 @@ class Stream:
 
     Args:
         recognizer: finds faces and reads expressions. It may be shared, and is not closed.
-        source: index of a camera ("/dev/video0" too), path of a video, folder of pictures, URL (RTSP, HTTP
-            and what else OpenCV reads), GStreamer pipeline that ends in appsink, an iterable of frames or of
-            (time in seconds, frame), or a function that opens a camera and returns such an iterable.
+        source: index or device of a camera (0, "/dev/video0", "/dev/v4l/by-id/..."), path of a video, folder
+            of pictures, URL (RTSP, HTTP and what else OpenCV reads), GStreamer pipeline that ends in appsink,
+            an iterable of frames or of (time in seconds, frame), or a function that opens a camera and
+            returns such an iterable.
         layout: of the frames, as for a Recognizer; NV12 must be given.
         live: frames that are not taken in time are dropped, so that the newest frame wins. None: true for
             cameras, URLs, pipelines and functions; false for files, folders and iterables, which are read in
@@ -91,7 +95,7 @@ class Stream:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         _check_settings(detect_every, fps, budget_ms, max_lag_ms, hang_s, reconnect_s)
-        self._recognizer = recognizer
+        self._recognizer, self._about = recognizer, recognizer.info()
         spec = recognizer.spec
         calibration = Calibration(
             spec.labels, spec.temperature, spec.confidence_temperature or spec.temperature
@@ -117,11 +121,17 @@ class Stream:
             if self._source.is_live
             else InOrderReader(self._source, clock)
         )
-        recorder = (
-            None if record is None else Recorder(record, calibration, smoothing, events, recognizer.info())
-        )
+        with ExitStack() as on_error:
+            on_error.callback(reader.close)
+            recorder = (
+                None if record is None else Recorder(record, calibration, smoothing, events, self._about)
+            )
+            on_error.pop_all()
         self._pipeline = Pipeline(self._source.name, reader, observer, steady, recorder, budget_ms, clock)
-        self._executor: ThreadPoolExecutor | None = None
+        # One thread for all frames of `async for`, because buffers belong to threads.
+        self._thread = CallThread("fer_edge-stream")
+        # Frames whose `__anext__` was cancelled.
+        self._unclaimed: deque[Future[StreamResult | None]] = deque()
 
     @property
     def recognizer(self) -> Recognizer:
@@ -156,11 +166,18 @@ class Stream:
         return self
 
     async def __anext__(self) -> StreamResult:
-        """As `__next__`, in a thread of its own, so that the event loop goes on."""
-        if self._executor is None:
-            # One thread for all frames, because buffers belong to threads.
-            self._executor = ThreadPoolExecutor(1, thread_name_prefix="fer_edge-stream")
-        result = await asyncio.get_running_loop().run_in_executor(self._executor, self._pipeline.next)
+        """As `__next__`, in a thread of its own, so that the event loop goes on.
+
+        If it is cancelled, as by asyncio.wait_for, no frame is lost: the next call returns its result.
+        """
+        call = self._unclaimed.popleft() if self._unclaimed else self._thread.submit(self._pipeline.next)
+        if call is None:
+            raise StopAsyncIteration
+        try:
+            result: StreamResult | None = await asyncio.wrap_future(call)
+        except asyncio.CancelledError:
+            self._unclaimed.append(call)
+            raise
         if result is None:
             raise StopAsyncIteration
         return result
@@ -183,7 +200,10 @@ class Stream:
         "source" has name, is_live, state ("reading", "paused", "reconnecting", "lost", "ended" or "closed"),
         and counts of frames, dropped frames and reconnects. "searched" counts searches of the whole frame by
         reason; "skipped" counts what StreamResult.skipped lists; "slow_frames" took longer than the budget.
+        "recognizer" is Recognizer.info(); of a closed one, what it said last.
         """
+        with suppress(RuntimeError):
+            self._about = self._recognizer.info()
         return {
             "source": {
                 "name": self._source.name,
@@ -192,14 +212,13 @@ class Stream:
             },
             **self._pipeline.counts(),
             "settings": self._settings,
-            "recognizer": self._recognizer.info(),
+            "recognizer": self._about,
         }
 
     def close(self) -> None:
         """Ends iteration, in any thread, and releases the source. The recognizer stays open."""
         self._pipeline.close()
-        if self._executor is not None:
-            self._executor.shutdown(wait=False)
+        self._thread.close()
 
     def __enter__(self) -> "Stream":
         return self

@@ -93,9 +93,11 @@ class Server:
     def close(self) -> None:
         """Tells the viewers, and ends the thread; takes two seconds at most. A second call does nothing."""
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._viewers.end(PATIENCE_S), self._loop).result()
-            self._server.should_exit = True
-            self._thread.join()
+            try:
+                asyncio.run_coroutine_threadsafe(self._viewers.end(PATIENCE_S), self._loop).result()
+            finally:
+                self._server.should_exit = True
+                self._thread.join()
 
     def _run(self) -> None:
         with contextlib.closing(self._loop):

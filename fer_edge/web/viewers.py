@@ -7,6 +7,7 @@ the server.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,8 @@ TICK_S = 0.5
 TRY_AGAIN_LATER, GOING_AWAY = 1013, 1001
 
 SourceInfo = dict[str, Any]
+
+_logger = logging.getLogger("fer_edge")
 
 
 @dataclass(eq=False, slots=True)
@@ -58,6 +61,7 @@ class Viewers:
         self._viewers: set[_Viewer] = set()
         self._picture: Picture | None = None
         self._source = source_info()
+        self._is_stale = False  # the last call of source_info has failed
         self._ends = False
 
     def __len__(self) -> int:
@@ -113,9 +117,17 @@ class Viewers:
             viewer.changed.set()
 
     def _update_source(self) -> None:
-        before, self._source = self._source, self._source_info()
-        reconnects = self._source["reconnects"] - before["reconnects"]
-        was_lost, is_lost = (source["state"] in ("reconnecting", "lost") for source in (before, self._source))
+        try:
+            source = self._source_info()
+        except Exception as error:  # noqa: BLE001 (the user's function may raise anything)
+            if not self._is_stale:
+                _logger.warning("the live page shows the last state of the source: %r", error)
+            self._is_stale = True
+            return
+        before, self._source, self._is_stale = self._source, source, False
+        # Fewer than before: the page shows a new Stream.
+        reconnects = max(0, source["reconnects"] - before["reconnects"])
+        was_lost, is_lost = (info["state"] in ("reconnecting", "lost") for info in (before, source))
         # A short loss falls between two ticks.
         if (is_lost or reconnects) and not was_lost:
             self._journal.note("source_lost")

@@ -10,8 +10,8 @@ from benchmarks.streaming.made_video import Actor, sway, video
 _OPEN = cv2.VideoCapture
 
 
-class CameraUnpluggedError(Exception):
-    """The made camera has shown all its frames."""
+class CameraUnpluggedError(BaseException):
+    """The made camera has shown all its frames. After an Exception, a stream would open it again."""
 
 
 class MadeCamera:

@@ -47,16 +47,21 @@ def _written(path: Path, actors: list[Actor], seconds: float) -> Path:
 
 def _run(name: str, *arguments: object, **environment: str) -> list[str]:
     """Runs a program in its folder; returns the lines that it prints."""
-    done = subprocess.run(
+    done = _process(name, *arguments, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def _process(name: str, *arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
         [sys.executable, name, *map(str, arguments)],
         cwd=EXAMPLES,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", **environment},
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
 
 
 def test_each_program_is_short_and_on_the_page() -> None:
@@ -95,6 +100,13 @@ def test_asyncio_goes_on_between_the_frames(visitor: Path) -> None:
         "face 1 disappeared",
     ]
     assert "still alive" in lines
+
+
+def test_asyncio_ends_with_the_error_of_the_stream(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("no picture")
+    done = _process("with_asyncio.py", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"ValueError: frame 0 of {tmp_path}: a.png")
 
 
 @pytest.mark.parametrize("method", ["spawn", "fork"])

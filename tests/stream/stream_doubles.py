@@ -1,16 +1,19 @@
 """Observations, and doubles of clocks and cameras."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from queue import Queue
 from typing import Any
 
 import numpy as np
 
+from fer_edge import Stream
 from fer_edge.result import Detections
 from fer_edge.stream.observation import Observation
 from fer_edge.stream.result import Skipped
 
+PATIENCE_S = 20.0  # for what should be almost at once
 LABELS = ("neutral", "happiness", "sadness")
 
 
@@ -72,3 +75,19 @@ def observation(time: float, *faces: tuple[int, Any], ended: tuple[int, ...] = (
         searched=None,
         skipped=Skipped(),
     )
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Waits until something is so, in another thread."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.002)
+
+
+def give(camera: FakeCamera, stream: Stream, *frames: Any) -> None:
+    """Gives frames and waits until they were read."""
+    read = stream.info()["source"]["frames"]
+    for frame in frames:
+        camera.frames.put(frame)
+    wait_for(lambda: stream.info()["source"]["frames"] == read + len(frames))

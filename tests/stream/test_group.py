@@ -1,14 +1,13 @@
 """Several sources on one recogniser: turns, one batch a round, and what one source does to the others."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from stream_doubles import FakeCamera
+from stream_doubles import FakeCamera, give, wait_for
 from tiny import frame_with_cells
 
 import fer_edge.stream.group as group_module
@@ -17,7 +16,6 @@ from fer_edge import Recognizer, Stream
 from fer_edge.stream import StreamGroup, StreamResult, replay
 
 FRAME = frame_with_cells((10, 7))
-PATIENCE_S = 20.0  # for what should be almost at once
 MakeRecognizer = Callable[..., Recognizer]
 
 
@@ -33,21 +31,6 @@ def cameras() -> Iterator[list[FakeCamera]]:
 
 def _frames(count: int, *cells: tuple[int, int]) -> list[tuple[float, np.ndarray]]:
     return [(n / 10, frame_with_cells(*cells)) for n in range(count)]
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.002)
-
-
-def _give(camera: FakeCamera, stream: Stream, *frames: Any) -> None:
-    """Gives frames and waits until they were read."""
-    read = stream.info()["source"]["frames"]
-    for frame in frames:
-        camera.frames.put(frame)
-    _wait_for(lambda: stream.info()["source"]["frames"] == read + len(frames))
 
 
 def _without_times(result: StreamResult) -> dict[str, Any]:
@@ -136,11 +119,11 @@ def test_a_camera_without_frames_holds_up_nobody_and_the_newest_frame_wins(
 ) -> None:
     quick, slow = (Stream(recognizer, camera.open) for camera in cameras)
     with StreamGroup({"quick": quick, "slow": slow}) as group:
-        _give(cameras[0], quick, *[(float(n), FRAME) for n in range(5)])
+        give(cameras[0], quick, *[(float(n), FRAME) for n in range(5)])
         name, result = next(group)
         assert (name, result.index, result.dropped) == ("quick", 4, 4)
-        _give(cameras[0], quick, (5.0, FRAME), (6.0, FRAME))
-        _give(cameras[1], slow, (0.0, FRAME))
+        give(cameras[0], quick, (5.0, FRAME), (6.0, FRAME))
+        give(cameras[1], slow, (0.0, FRAME))
         assert [(name, result.index) for name, result in (next(group), next(group))] == [
             ("quick", 6),
             ("slow", 0),
@@ -158,10 +141,30 @@ def test_a_lost_source_is_named_and_the_others_go_on(
     lost = Stream(recognizer, cameras[0].open, reconnect_s=0)
     with StreamGroup({"door": lost, "hall": Stream(recognizer, _frames(2, (10, 7)))}) as group:
         cameras[0].frames.put(ConnectionError("unplugged"))
-        _wait_for(lambda: lost.info()["source"]["state"] == "lost")
+        wait_for(lambda: lost.info()["source"]["state"] == "lost")
         with pytest.raises(ConnectionError, match=r"^door: .* was lost and did not come back in 0 s"):
             next(group)
         assert [(name, result.index) for name, result in group] == [("hall", 0), ("hall", 1)]
+
+
+def test_errors_of_the_system_are_named_and_keep_their_kind(recognizer: Recognizer, tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.png").symlink_to(tmp_path / "missing")
+
+    def broken() -> Iterator[Any]:
+        yield FRAME
+        raise OSError("USB error")
+
+    streams = {"door": Stream(recognizer, tmp_path), "hall": Stream(recognizer, broken())}
+    with StreamGroup(streams) as group:
+        errors = []
+        while True:
+            try:
+                if next(group, None) is None:
+                    break
+            except OSError as error:
+                errors.append((type(error), str(error).partition(":")[0]))
+    assert errors == [(FileNotFoundError, "door"), (FileNotFoundError, "door"), (OSError, "hall")]
 
 
 def test_a_hanging_source_is_named_again_and_again(

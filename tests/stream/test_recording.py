@@ -4,6 +4,8 @@ import builtins
 import io
 import json
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +138,20 @@ def test_a_recording_that_was_cut_off_is_replayed_up_to_there(recognizer: Recogn
 def test_a_recording_that_cannot_be_written(recognizer: Recognizer, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Stream(recognizer, [], record=tmp_path / "missing" / "a.jsonl")
+
+
+def test_no_camera_stays_open_where_a_recording_cannot_be_written(
+    recognizer: Recognizer, tmp_path: Path
+) -> None:
+    released = threading.Event()
+
+    def camera() -> Iterator[np.ndarray]:
+        try:
+            while True:
+                yield frame_with_cells()
+        finally:
+            released.set()
+
+    with pytest.raises(FileNotFoundError):
+        Stream(recognizer, camera, record=tmp_path / "missing" / "a.jsonl")
+    assert released.wait(20)

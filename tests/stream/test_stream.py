@@ -1,9 +1,10 @@
-"""The Stream itself: iteration, async, pause, reset, close, info, errors."""
+"""The Stream itself: iteration, pause, reset, close, info, errors."""
 
-import asyncio
 import gc
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as some
 from tiny import frame_with_cells
 
 from fer_edge import Recognizer, Stream
-from fer_edge.stream import EventRules, Smoothing, StreamFace, StreamResult
+from fer_edge.stream import EventRules, Smoothing, StreamFace, StreamResult, replay
 
 FRAME = frame_with_cells((10, 7), (30, 20))
 # The tiny network gives neutral a probability of 0.49 at most.
@@ -46,38 +47,6 @@ def test_a_result_has_faces_events_and_timings(recognizer: Recognizer) -> None:
     assert "frame" not in last.to_dict()
 
 
-def test_async_for(recognizer: Recognizer) -> None:
-    async def run() -> tuple[list[int], int]:
-        ticks = 0
-
-        async def tick() -> None:
-            nonlocal ticks
-            while True:
-                ticks += 1
-                await asyncio.sleep(0)
-
-        ticking = asyncio.create_task(tick())
-        with Stream(recognizer, _frames(20)) as stream:
-            indices = [result.index async for result in stream]
-        ticking.cancel()
-        return indices, ticks
-
-    indices, ticks = asyncio.run(run())
-    assert indices == list(range(20))
-    # The event loop went on while frames were computed.
-    assert ticks > 20
-
-
-def test_errors_pass_through_async_for(recognizer: Recognizer) -> None:
-    async def run() -> None:
-        with Stream(recognizer, [FRAME, None]) as stream:
-            async for _ in stream:
-                pass
-
-    with pytest.raises(TypeError, match="frame 1 of list: frame must be a NumPy array"):
-        asyncio.run(run())
-
-
 def test_pause_and_resume_from_another_thread(recognizer: Recognizer) -> None:
     with Stream(recognizer, _frames(6)) as stream:
         next(stream)
@@ -91,6 +60,28 @@ def test_pause_and_resume_from_another_thread(recognizer: Recognizer) -> None:
         stream.resume()
         thread.join(20)
     assert results == [1, 2, 3, 4, 5]
+
+
+def test_a_pause_ends_no_iteration(
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl"
+    with Stream(recognizer, _frames(3), record=path) as stream:
+        reader = stream.pipeline.reader
+        read, moments = reader._read, iter([True])
+        resumes = threading.Timer(0.01, stream.resume)
+
+        def read_after_a_pause() -> Any:
+            # Another thread pauses when this one has begun to take a frame.
+            if next(moments, False):
+                stream.pause()
+                resumes.start()
+            return read()
+
+        monkeypatch.setattr(reader, "_read", read_after_a_pause)
+        assert [result.index for result in stream] == [0, 1, 2]
+        resumes.join()
+    assert len(list(replay(path))) == 3
 
 
 def test_reset_ends_all_faces_and_begins_new_ids(recognizer: Recognizer) -> None:
@@ -195,6 +186,18 @@ def test_info_says_what_runs(recognizer: Recognizer) -> None:
     assert info["searched"]["first frame"] == 1
     assert set(info["skipped"]) == {"search", "still", "unchanged", "over_budget"}
     assert info["recognizer"]["backend"] == "onnxruntime"
+
+
+def test_info_outlives_the_recognizer(make_recognizer: Callable[..., Recognizer]) -> None:
+    recognizer = make_recognizer()
+    with Stream(recognizer, _frames(2)) as stream:
+        assert len(list(stream)) == 2
+        info = stream.info()
+        recognizer.close()
+        assert stream.info() == info
+    assert stream.info()["source"]["state"] == "closed"
+    with pytest.raises(RuntimeError, match="closed"):
+        Stream(recognizer, [])
 
 
 def test_results_do_not_depend_on_the_frame_rate(recognizer: Recognizer) -> None:

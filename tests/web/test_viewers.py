@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from page_client import PATIENCE_S, MakePage, Viewer
 
+import fer_edge.web.viewers as viewers_module
 from fer_edge.draw import annotate
 from fer_edge.stream import StreamResult
 from fer_edge.web import LivePage
@@ -23,6 +24,12 @@ WaitFor = Callable[[Callable[[], bool]], None]
 def _difference(first: Any, second: Any) -> float:
     assert first.shape == second.shape
     return float(np.abs(first.astype(int) - second).mean())
+
+
+@pytest.fixture
+def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state of the source is asked for each few milliseconds."""
+    monkeypatch.setattr(viewers_module, "TICK_S", 0.02)
 
 
 def test_a_viewer_sees_the_annotated_picture_and_the_faces(
@@ -125,7 +132,7 @@ def test_no_event_is_lost_where_pictures_are(page: LivePage, watch: Watch, make_
     assert page.info()["pictures"] < len(results)
 
 
-def test_a_lost_source_and_its_return(make_page: MakePage) -> None:
+def test_a_lost_source_and_its_return(make_page: MakePage, quick_ticks: None) -> None:
     info = {"name": "camera 0", "state": "reading", "frames": 0, "dropped": 0, "reconnects": 0}
     page = make_page(source_info=lambda: dict(info))
     viewer = Viewer(page.url)
@@ -151,6 +158,61 @@ def test_a_lost_source_and_its_return(make_page: MakePage) -> None:
         kinds += [event["kind"] for event in viewer.receive()[0]["events"]]
         viewer.answer()
     assert kinds == ["source_lost", "source_back"]
+    viewer.close()
+
+
+def test_a_source_that_gives_no_state_keeps_the_last_one(
+    make_page: MakePage, wait_for: WaitFor, caplog: pytest.LogCaptureFixture, quick_ticks: None
+) -> None:
+    info = {"name": "camera 0", "state": "reading", "frames": 0, "dropped": 0, "reconnects": 0}
+    fails, calls = threading.Event(), []
+
+    def source_info() -> dict[str, Any]:
+        calls.append(1)
+        if fails.is_set():
+            raise RuntimeError("it was closed")
+        return dict(info)
+
+    page = make_page(source_info=source_info)
+    viewer = Viewer(page.url)
+
+    def wait_for_state(state: str) -> None:
+        while viewer.receive()[0]["state"] != state:
+            viewer.answer()
+        viewer.answer()
+
+    fails.set()
+    called = len(calls)
+    wait_for(lambda: len(calls) >= called + 2)
+    wait_for_state("reading")
+    info["state"] = "reconnecting"
+    fails.clear()
+    wait_for_state("reconnecting")
+    fails.set()
+    page.close()
+    while not (fields := viewer.receive()[0])["ends"]:
+        pass
+    assert fields["state"] == "reconnecting"
+    with pytest.raises(OSError, match=r"refused"):
+        Viewer(page.url)
+    messages = [record.getMessage() for record in caplog.records if record.name == "fer_edge"]
+    expected = "the live page shows the last state of the source: RuntimeError('it was closed')"
+    assert messages == [expected] * 2
+    viewer.close()
+
+
+def test_a_new_stream_behind_the_page_was_not_lost(make_page: MakePage, quick_ticks: None) -> None:
+    info = {"name": "camera 0", "state": "reading", "frames": 9, "dropped": 0, "reconnects": 3}
+    page = make_page(source_info=lambda: dict(info))
+    viewer = Viewer(page.url)
+    info.update(frames=0, reconnects=0, state="paused")
+    kinds: list[str] = []
+    fields: dict[str, Any] = {"state": "reading"}
+    while fields["state"] != "paused":
+        fields, _ = viewer.receive()
+        viewer.answer()
+        kinds += [event["kind"] for event in fields["events"]]
+    assert kinds == []
     viewer.close()
 
 

@@ -28,7 +28,8 @@ class VideoFacts(NamedTuple):
 def facts_of_video(path: Path) -> VideoFacts:
     """Returns what a video states; the default frame rate and no number of frames if that is nothing sane."""
     cv2 = opencv()
-    capture = cv2.VideoCapture(str(path))
+    # Of a relative name FFmpeg takes what stands before a colon for a protocol.
+    capture = cv2.VideoCapture(str(path.absolute()))
     fps, frames = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
     capture.release()
     return VideoFacts(fps if MIN_FPS <= fps <= MAX_FPS else DEFAULT_FPS, max(0, int(frames)))

@@ -18,7 +18,8 @@ __all__ = ["Source", "source_from"]
 # Frames a second of a folder of pictures, if the user does not say.
 FOLDER_FPS = 25.0
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_CAMERA = re.compile(r"/dev/video\d+")
+# Names that mean a camera also while none is plugged in.
+_CAMERA = re.compile(r"/dev/(video\d+|v4l/.+)")
 
 _EXPECTED = (
     "source must be the index of a camera, a path, URL or GStreamer pipeline, an iterable of frames or of "
@@ -55,17 +56,18 @@ def _source_from_text(text: str | bytes, live: bool | None, fps: float | None) -
     if not text:
         # It would be the current folder.
         raise ValueError(f"{_EXPECTED}, got ''")
-    if _CAMERA.fullmatch(text):
+    path = Path(text)
+    exists = os.path.exists(text)  # noqa: PTH110 (Path.exists raises where a pipeline is too long for a name)
+    if _CAMERA.fullmatch(text) or (exists and path.is_char_device()):
         return _camera(text, live)
     if _URL.match(text):
         return Source(text, lambda: VideoCapture(text, "url"), live is not False, live is not False, fps)
-    if " ! " in text:
+    if " ! " in text and not exists:
         return Source(text, lambda: VideoCapture(text, "pipeline"), live is not False, live is not False, fps)
-    path = Path(text)
+    if not exists:
+        raise FileNotFoundError(f"{text} does not exist; {_EXPECTED}")
     if path.is_dir():
         return Source(text, lambda: PictureFolder(path), bool(live), False, fps or FOLDER_FPS)
-    if not path.exists():
-        raise FileNotFoundError(f"{text} does not exist; {_EXPECTED}")
     return Source(text, lambda: VideoCapture(text, "file"), bool(live), False, fps)
 
 

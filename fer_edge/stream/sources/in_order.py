@@ -32,10 +32,11 @@ class InOrderReader:
 
         Raises: whatever the source raises.
         """
-        if self._state == "paused":
+        # A pause may also begin after the wait for its end.
+        while (taken := self._read()) is None and not self.is_over:
             with self._changed:
                 self._changed.wait_for(lambda: self._state != "paused")
-        return self._read()
+        return taken
 
     def poll(self, since: float) -> Taken | None:
         """Returns the next frame; reads it first, however long it takes; None when paused, ended or closed.

@@ -1,9 +1,10 @@
 """Reads a live source in a thread of its own: the newest frame wins, so that lag never grows.
 
-A lost source is opened again, at growing intervals. A source that hangs cannot be interrupted; it is reported
-to the thread that waits for a frame.
+A lost source is opened again, at growing intervals. The error of a single frame is handed to the thread that
+waits for a frame, and reading goes on. A source that hangs cannot be interrupted; that thread is told.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -27,6 +28,7 @@ class _Waiting:
     frame: Frame
     index: int
     arrived: float
+    opening: int
 
 
 class LatestReader:
@@ -116,6 +118,7 @@ class LatestReader:
             waiting = None
         if waiting is None and self._error is not None and self._state != "closed":
             error, self._error = self._error, None
+            self._changed.notify_all()  # `_hand_over` waits for this
             raise error
         return waiting
 
@@ -123,7 +126,7 @@ class LatestReader:
         if waiting is None:
             return None
         dropped, self._reported = self._dropped - self._reported, self._dropped
-        time_s = self._timekeeper.time_of(waiting.frame, waiting.index, waiting.arrived)
+        time_s = self._timekeeper.time_of(waiting.frame, waiting.index, waiting.arrived, waiting.opening)
         return Taken(waiting.frame.pixels, time_s, waiting.index, dropped)
 
     def _patience(self, began: float) -> float | None:
@@ -141,10 +144,8 @@ class LatestReader:
     def _run(self) -> None:
         """Reads until the end of the source or of this reader."""
         try:
-            while True:
-                frame = self._read()
-                if frame is None or not self._put(frame):
-                    break
+            while self._step():
+                pass
         except BaseException as error:  # noqa: BLE001 (`take` raises it in the thread that waits)
             with self._changed:
                 self._error = error
@@ -154,6 +155,27 @@ class LatestReader:
                 self._enter("ended")
         finally:
             self._capture.close()
+
+    def _step(self) -> bool:
+        """Reads a frame; returns False at the end of the source, or when closed."""
+        try:
+            frame = self._capture.read()
+        except Exception as error:  # noqa: BLE001 (`take` raises it in the thread that waits)
+            # Before the first frame, an error that no device raises is one of the user's code.
+            is_lost = self._source.reopens and (isinstance(error, OSError) or self._frames > 0)
+            return self._reconnect(error) if is_lost else self._hand_over(error)
+        return frame is not None and self._put(frame)
+
+    def _hand_over(self, error: Exception) -> bool:
+        """Waits until `take` has raised the error of a frame; returns False when closed."""
+        with self._changed:
+            # As InOrderReader counts frames.
+            self._frames += not isinstance(error, ConnectionError)
+            self._error, self._busy_since = error, None
+            self._notify()
+            self._changed.wait_for(lambda: self._error is None or self._state == "closed")
+            self._mark_busy()
+            return self._state != "closed"
 
     def _notify(self) -> None:
         self._changed.notify_all()
@@ -165,55 +187,56 @@ class LatestReader:
             self._state = state
         self._notify()
 
+    def _mark_busy(self) -> None:
+        """From now on, silence counts as hanging."""
+        self._busy_since = time.monotonic()
+        self._changed.notify_all()
+
     def _put(self, frame: Frame) -> bool:
         """Replaces the waiting frame; returns False when closed."""
         with self._changed:
             if self._state == "closed":
                 return False
-            if self._paused:
-                self._frames += 1
-            else:
+            if self._lost_since is not None:
+                self._end_loss()
+            if not self._paused:
                 self._dropped += self._waiting is not None
-                self._waiting = _Waiting(frame, self._frames, self._clock())
-                self._frames += 1
-                self._notify()
-            self._busy_since, self._lost_since = time.monotonic(), None
-            self._delay = FIRST_DELAY_S
+                self._waiting = _Waiting(frame, self._frames, self._clock(), self._reconnects)
+            self._frames += 1
+            self._busy_since = time.monotonic()
+            self._notify()
             return True
 
-    def _read(self) -> Frame | None:
-        try:
-            return self._capture.read()
-        except OSError as error:
-            if not self._source.reopens:
-                raise
-            _logger.warning("%s is lost: %s", self._source.name, error)
-            lost = error
-        return self._read() if self._reconnect(lost) else None
+    def _end_loss(self) -> None:
+        """Ends a loss, at the first frame: to open a generator function always succeeds."""
+        self._lost_since, self._delay = None, FIRST_DELAY_S
+        self._reconnects += 1
+        self._state = "reading"
+        _logger.warning("%s is open again", self._source.name)
 
-    def _reconnect(self, cause: OSError) -> bool:
+    def _reconnect(self, cause: Exception) -> bool:
         """Opens the source again; returns False when closed.
 
         Raises:
-            ConnectionError: it could not be opened for too long.
+            ConnectionError: it gave no frame for too long.
         """
-        self._capture.close()
+        with contextlib.suppress(Exception):  # of a device that is gone
+            self._capture.close()
         with self._changed:
-            self._enter("reconnecting")
-            self._lost_since = self._lost_since or time.monotonic()
-        while time.monotonic() - self._lost_since < self._reconnect_s:
+            if self._lost_since is None:
+                _logger.warning("%s is lost: %s", self._source.name, cause)
+                self._lost_since = time.monotonic()
+                self._enter("reconnecting")
+            lost_since = self._lost_since
+        while time.monotonic() - lost_since < self._reconnect_s:
             if self._sleep():
                 return False
             try:
                 self._capture = self._source.open()
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 (the user's function may raise anything)
                 cause = error
-                continue
-            with self._changed:
-                self._reconnects += 1
-                self._enter("reading")
-            _logger.warning("%s is open again", self._source.name)
-            return True
+            else:
+                return True
         raise ConnectionError(
             f"{self._source.name} was lost and did not come back in {self._reconnect_s:g} s: {cause}"
         ) from cause
@@ -224,7 +247,7 @@ class LatestReader:
             self._busy_since = None
             closed = self._changed.wait_for(lambda: self._state == "closed", self._delay)
             self._delay = min(2 * self._delay, LAST_DELAY_S)
-            self._busy_since = time.monotonic()
+            self._mark_busy()
             return closed
 
     def pause(self) -> None:

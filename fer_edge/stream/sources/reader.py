@@ -68,25 +68,39 @@ class Timekeeper:
     def __init__(self, name: str, fps: float | None, clock: Callable[[], float]) -> None:
         self._name, self._fps = name, fps
         self._start = clock()
-        self._last = -math.inf
+        self._last, self._last_arrived = -math.inf, self._start
+        self._opening, self._offset = 0, 0.0
 
-    def time_of(self, frame: Frame, index: int, arrived: float) -> float:
+    def time_of(self, frame: Frame, index: int, arrived: float, opening: int = 0) -> float:
         """Returns the time of a frame that arrived at a time of the clock.
+
+        Args:
+            frame: of the source.
+            index: of the frame.
+            arrived: by the clock.
+            opening: how often the source was opened again before. Its own times may begin again then; they go
+                on after the last one, by what has passed on the clock.
 
         Raises:
             TypeError: the frame's own time is not a number.
             ValueError: the time is not finite, is beyond MAX_TIME_S, or is before that of the last frame.
         """
-        time = frame.time
-        if time is None:
+        if frame.time is None:
             time = arrived - self._start if self._fps is None else index / self._fps
-        time = self._checked(time, index)
+            time = self._checked(time, index)
+        else:
+            own = self._checked(frame.time, index)
+            if opening != self._opening:
+                self._opening = opening
+                now = self._last + arrived - self._last_arrived
+                self._offset = now - own if own < self._last else 0.0
+            time = own + self._offset
         if time < self._last:
             raise ValueError(
                 f"frame {index} of {self._name}: times must not run backwards, got {time:g} s after "
                 f"{self._last:g} s; if the source began again, make a new Stream"
             )
-        self._last = time
+        self._last, self._last_arrived = time, arrived
         return time
 
     def _checked(self, time: Any, index: int) -> float:

@@ -1,6 +1,7 @@
 """Cameras, video files, URLs and GStreamer pipelines, by OpenCV."""
 
 import logging
+from pathlib import Path
 from typing import Any, Literal
 
 from fer_edge.installation.import_opencv import opencv
@@ -20,7 +21,7 @@ class VideoCapture:
     """A source that OpenCV reads.
 
     Args:
-        address: index of a camera, path, URL or pipeline.
+        address: index or device of a camera, path, URL or pipeline.
         kind: what the address is.
 
     Raises:
@@ -56,7 +57,17 @@ class VideoCapture:
             limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
             settings = [number for limit in limits for number in (limit, URL_TIMEOUT_MS)]
             return cv2.VideoCapture(self._address, cv2.CAP_FFMPEG, settings)
-        return cv2.VideoCapture(self._address)
+        return cv2.VideoCapture(self._device_or_file())
+
+    def _device_or_file(self) -> int | str:
+        if isinstance(self._address, int):
+            return self._address
+        if self._kind == "file":
+            # Of a relative name FFmpeg takes what stands before a colon for a protocol.
+            return str(Path(self._address).absolute())
+        # Not every backend knows a device by another name than /dev/video0. The link is followed at each
+        # opening, because a camera that was plugged in again may have another number.
+        return str(Path(self._address).resolve())
 
     def _cannot_open(self) -> OSError:
         if self._kind == "file":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_videos import read_video
 
-from fer_edge.cli.video.video_file import MAX_STILL_S, VideoFile
+from fer_edge.cli.video.video_file import MAX_STILL_S, VideoFile, facts_of_video
 
 
 def _greys(path: Path) -> list[int]:
@@ -45,3 +45,10 @@ def test_without_frames_no_file_is_left(tmp_path: Path) -> None:
     with VideoFile(tmp_path / "a.mp4", 25.0):
         pass
     assert not (tmp_path / "a.mp4").exists()
+
+
+def test_facts_of_a_name_with_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _write(tmp_path / "a.mp4", [0.0, 0.1])
+    (tmp_path / "a.mp4").rename("12:30.mp4")
+    assert facts_of_video(Path("12:30.mp4")) == (10.0, 2)
