@@ -19,7 +19,14 @@ from fer_edge.cli.metrics import Metrics
 from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
 from fer_edge.cli.stop_signals import graceful_stop
 from fer_edge.cli.stream_reports import EventLog, JsonLines, StreamReport
-from fer_edge.cli.video.video_file import DEFAULT_FPS, MAX_FPS, MIN_FPS, VideoFile, facts_of_video
+from fer_edge.cli.video.video_file import (
+    DEFAULT_FPS,
+    MAX_FPS,
+    MIN_FPS,
+    UnwritableVideoError,
+    VideoFile,
+    facts_of_video,
+)
 from fer_edge.cli.window import Window
 from fer_edge.models import ModelError
 
@@ -139,7 +146,7 @@ def _video_from_options(options: argparse.Namespace) -> VideoFile:
     fps = facts_of_video(source).fps if source.is_file() else options.fps or DEFAULT_FPS
     try:
         return VideoFile(out, fps)
-    except OSError as error:
+    except UnwritableVideoError as error:
         raise OSError(f"--out {out} cannot be written: {error.strerror}") from error
 
 

@@ -1,6 +1,8 @@
 """Short made videos: the astronaut's face for the embedded models, bright cells for the tiny networks."""
 
-from collections.abc import Iterable, Sequence
+import resource
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -45,3 +47,20 @@ def read_video(path: Path) -> tuple[list[U8], float]:
     while (read := capture.read())[0]:
         frames.append(read[1])
     return frames, capture.get(cv2.CAP_PROP_FPS)
+
+
+def noise_video(path: Path, *, frames: int = 20, fps: float = 20.0) -> Path:
+    """Dark noise: no faces for the tiny networks, and about 5 kB a frame, also when written again."""
+    rng = np.random.default_rng(5)
+    return write_video(path, (rng.integers(0, 48, (96, 160, 3), np.uint8) for _ in range(frames)), fps)
+
+
+@contextmanager
+def full_disk(size: int = 40_000) -> Iterator[None]:
+    """Writing fails after so many bytes of a file; stands in for a full disk, which no test may make."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
