@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from fer_edge.argument_types import nonempty, nonempty_path
 from fer_edge.arrays import U8
+from fer_edge.backends.cuda.device import DeviceError
 from fer_edge.cli.live_page import PacedPage, add_web_arguments, page_from_options
 from fer_edge.cli.metrics import Metrics
-from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
+from fer_edge.cli.recognizer_options import (
+    CANNOT_START,
+    add_recognizer_arguments,
+    recognizer_from_options,
+)
 from fer_edge.cli.stop_signals import graceful_stop
 from fer_edge.cli.stream_reports import EventLog, JsonLines, StreamReport
 from fer_edge.cli.video.video_file import (
@@ -89,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             recognizer, stream = _open(options, stack)
             screens, listeners = _outputs(options, recognizer, stream, stack)
-        except (ModelError, ImportError, ValueError, OSError) as error:
+        except CANNOT_START as error:
             print(f"fer-edge: {error}", file=sys.stderr)
             return 2
         report: StreamReport = JsonLines() if options.json else EventLog()
@@ -163,7 +168,7 @@ def _follow(stream: "Stream", listeners: Sequence[Listener], screens: Sequence[S
             print(f"fer-edge: {error}", file=sys.stderr)
             code = 1
             continue
-        except (OSError, ModelError) as error:
+        except (OSError, ModelError, DeviceError) as error:
             print(f"fer-edge: {error}", file=sys.stderr)
             return 1
         if result is None:

@@ -4,6 +4,7 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_edge.backends.cuda.device import DeviceError
 from fer_edge.cli.pictures import message_of, shown
 from fer_edge.cli.stop_signals import graceful_stop
 from fer_edge.cli.video.progress import Progress
@@ -63,7 +64,7 @@ class VideoPredictor:
             # Only the reading, because an error of the output is none of the video.
             try:
                 result = next(stream, None)
-            except (OSError, TypeError, ValueError, ModelError) as error:
+            except (OSError, TypeError, ValueError, ModelError, DeviceError) as error:
                 return message_of(error)
             if result is None:
                 break

@@ -39,21 +39,17 @@ class VideoFacts(NamedTuple):
 def facts_of_video(path: Path) -> VideoFacts:
     """Returns what a video states; the default frame rate and no number of frames if that is nothing sane."""
     cv2 = opencv()
-    capture = cv2.VideoCapture(_address(path))
+    # Of a relative name FFmpeg takes what stands before a colon for a protocol.
+    capture = cv2.VideoCapture(str(path.absolute()))
     fps, frames = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
     capture.release()
     return VideoFacts(fps if MIN_FPS <= fps <= MAX_FPS else DEFAULT_FPS, max(0, int(frames)))
 
 
-def _address(path: Path) -> str:
-    """The name for FFmpeg, which takes a relative "12:30.mp4" for a protocol."""
-    return str(path.absolute())
-
-
 def _is_whole(path: Path, frames: int) -> bool:
     """Whether a video states so many frames and gives the last; either alone is true of some cut files."""
     cv2 = opencv()
-    capture = cv2.VideoCapture(_address(path))
+    capture = cv2.VideoCapture(str(path.absolute()))
     stated = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     capture.set(cv2.CAP_PROP_POS_FRAMES, frames - 1)
     is_read, _ = capture.read()
@@ -121,7 +117,9 @@ class VideoFile:
     def _open(self, picture: U8) -> Any:
         cv2 = opencv()
         code = cv2.VideoWriter_fourcc(*CODECS[self._path.suffix.lower()])
-        writer = cv2.VideoWriter(_address(self._path), code, self._fps, (picture.shape[1], picture.shape[0]))
+        writer = cv2.VideoWriter(
+            str(self._path.absolute()), code, self._fps, (picture.shape[1], picture.shape[0])
+        )
         if not writer.isOpened():
             height, width = picture.shape[:2]
             raise self._error(f"OpenCV {cv2.__version__} does not write {width} x {height} in this format")
