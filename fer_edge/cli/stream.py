@@ -31,6 +31,7 @@ from fer_edge.cli.video.video_file import (
     UnwritableVideoError,
     VideoFile,
     facts_of_video,
+    reason_of_bad_end,
 )
 from fer_edge.cli.window import Window
 from fer_edge.models import ModelError
@@ -185,7 +186,7 @@ def _follow(stream: "Stream", listeners: Sequence[Listener], screens: Sequence[S
 def _ended(stream: "Stream") -> int:
     """Returns the exit code of a source that has ended without an error."""
     source = stream.info()["source"]
-    if source["frames"]:
+    if (reason := reason_of_bad_end(source)) is None:
         return 0
-    print(f"fer-edge: {source['name']} has no frame that can be read; is it complete?", file=sys.stderr)
+    print(f"fer-edge: {source['name']} {reason}", file=sys.stderr)
     return 1

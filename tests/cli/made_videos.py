@@ -1,5 +1,6 @@
 """Short made videos: the astronaut's face for the embedded models, bright cells for the tiny networks."""
 
+import os
 import resource
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,17 @@ def noise_video(path: Path, *, frames: int = 20, fps: float = 20.0) -> Path:
     """Dark noise: no faces for the tiny networks, and about 5 kB a frame, also when written again."""
     rng = np.random.default_rng(5)
     return write_video(path, (rng.integers(0, 48, (96, 160, 3), np.uint8) for _ in range(frames)), fps)
+
+
+def cut_video(path: Path, *, frames: int = 20, share: float = 0.55) -> Path:
+    """An .avi that ends after this share of its bytes."""
+    picture = np.repeat(frame_with_cells((20, 15))[..., None], 3, axis=2)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 20.0, picture.shape[1::-1])
+    for _ in range(frames):
+        writer.write(picture)
+    writer.release()
+    os.truncate(path, round(share * path.stat().st_size))
+    return path
 
 
 @contextmanager

@@ -8,7 +8,12 @@ from fer_edge.backends.cuda.device import DeviceError
 from fer_edge.cli.pictures import message_of, shown
 from fer_edge.cli.stop_signals import graceful_stop
 from fer_edge.cli.video.progress import Progress
-from fer_edge.cli.video.video_file import UnwritableVideoError, VideoFile, facts_of_video
+from fer_edge.cli.video.video_file import (
+    UnwritableVideoError,
+    VideoFile,
+    facts_of_video,
+    reason_of_bad_end,
+)
 from fer_edge.cli.video.video_report import VideoReport
 from fer_edge.installation.import_opencv import opencv
 from fer_edge.models import ModelError
@@ -59,7 +64,7 @@ class VideoPredictor:
     ) -> str | None:
         from fer_edge.draw import Annotator, Timeline
 
-        annotate, timeline, frames = Annotator(), Timeline(self._recognizer.labels), 0
+        annotate, timeline = Annotator(), Timeline(self._recognizer.labels)
         while True:
             # Only the reading, because an error of the output is none of the video.
             try:
@@ -68,14 +73,15 @@ class VideoPredictor:
                 return message_of(error)
             if result is None:
                 break
-            frames += 1
             self._report.frame(path, result)
             if video is not None and result.frame is not None:
                 timeline.add(result)
                 video.show(annotate(result.frame, result.faces), result.time)
             progress.step()
-        if not frames:
-            return "has no frame that can be read; is it complete?"
+        source = stream.info()["source"]
+        reason = reason_of_bad_end(source)
+        if not source["frames"]:
+            return reason
         if video is not None and copy is not None:
             # First, because success is reported below.
             video.close()
@@ -84,7 +90,7 @@ class VideoPredictor:
             except OSError as error:
                 return f"{shown(timeline_path(copy))} cannot be written: {message_of(error)}"
         self._report.end(path, copy, None if copy is None else timeline_path(copy))
-        return None
+        return reason
 
 
 def _write_timeline(path: Path, timeline: "Timeline") -> None:

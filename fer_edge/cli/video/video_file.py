@@ -3,6 +3,7 @@
 import errno
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,15 @@ def facts_of_video(path: Path) -> VideoFacts:
     fps, frames = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
     capture.release()
     return VideoFacts(fps if MIN_FPS <= fps <= MAX_FPS else DEFAULT_FPS, max(0, int(frames)))
+
+
+def reason_of_bad_end(source: Mapping[str, Any]) -> str | None:
+    """Returns what a source that has ended lacks, by Stream.info()["source"]; None: nothing."""
+    if not source["frames"]:
+        return "has no frame that can be read; is it complete?"
+    if source["missing"]:
+        return f"lacks its last {source['missing']} frames; is it complete?"
+    return None
 
 
 def _is_whole(path: Path, frames: int) -> bool:

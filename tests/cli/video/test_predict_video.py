@@ -13,7 +13,7 @@ from typing import Any
 
 import cv2
 import pytest
-from made_videos import cell_video, face_video, full_disk, noise_video, read_video
+from made_videos import cell_video, cut_video, face_video, full_disk, noise_video, read_video
 from tiny import LABELS, write_picture
 
 from fer_edge.cli import main
@@ -140,6 +140,17 @@ def test_a_copy_that_a_full_disk_cuts_is_not_reported_as_drawn(predict: Predict,
     )
     assert str(copies[0]) not in done.out
     assert f"drawn: {copies[1]}" in done.out
+
+
+def test_a_video_that_breaks_off_is_drawn_and_named(predict: Predict, tmp_path: Path) -> None:
+    video, good = cut_video(tmp_path / "cut.avi"), cell_video(tmp_path / "good.mp4", frames=2)
+    done = predict("--draw", tmp_path, video, good)
+    frames = len(read_video(tmp_path / "cut-faces.mp4")[0])
+    assert done.code == 1
+    assert done.err == f"fer-edge: {video}: lacks its last {20 - frames} frames; is it complete?\n"
+    assert f"{video}: {frames} frames, 1 face\n" in done.out
+    assert f"{good}: 2 frames, 1 face\n" in done.out
+    assert str(tmp_path / "cut-faces.mp4") in done.out
 
 
 def _command(detector: Path, expression: Path, *arguments: object) -> list[str]:
