@@ -53,7 +53,6 @@ def test_a_video_that_breaks_off_says_how_many_frames_are_missing(
 ) -> None:
     os.truncate(video, video.stat().st_size * 7 // 10)
     with Stream(recognizer, video, live=live) as stream:
-        assert stream.info()["source"]["missing"] == 0
         for _ in stream:
             pass
         source = stream.info()["source"]
