@@ -107,6 +107,14 @@ def expression_graph(batch: object = "n", classes: int = len(LABELS)) -> onnx.Gr
     )
 
 
+def scalar_graph() -> onnx.GraphProto:
+    """The expression network, but one sum of all logits of all faces."""
+    graph = expression_graph()
+    graph.node.append(helper.make_node("ReduceSum", ["logits"], ["sum"], keepdims=0))
+    graph.output[0].CopyFrom(_value("sum", []))
+    return graph
+
+
 def checked_graph() -> onnx.GraphProto:
     """The tiny network with a crop check: covered has the logit 8 * brightness - 4, rolled its negative."""
     graph = expression_graph()

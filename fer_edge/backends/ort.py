@@ -94,6 +94,10 @@ class OrtBackend(SamplesOnCpu):
         if len(inputs) != 1 or inputs[0].type != "tensor(float)":
             got = ", ".join(f"{i.name}: {i.type}" for i in inputs)
             raise ModelError(f"{model.path} must have one input, tensor(float), got {got}")
+        outputs = self._session.get_outputs()
+        if not all(output.type.startswith("tensor(") for output in outputs):
+            got = ", ".join(f"{output.name}: {output.type}" for output in outputs)
+            raise ModelError(f"{model.path} must return tensors, got {got}")
         if (providers := self._session.get_providers()) != [PROVIDER]:
             raise RuntimeError(f"onnxruntime was asked for {PROVIDER}, but runs on {', '.join(providers)}")
         self._input_name: str = inputs[0].name
@@ -114,7 +118,8 @@ class OrtBackend(SamplesOnCpu):
             outputs: list[F32] = session.run(None, {self._input_name: filled})
         except _ERRORS as error:
             raise ModelError(f"{self._path} cannot run on float32 {list(filled.shape)}: {error}") from error
-        if any(len(output) != len(filled) for output in outputs):
+        # A scalar has no rows.
+        if any(output.shape[:1] != filled.shape[:1] for output in outputs):
             got = ", ".join(str(list(output.shape)) for output in outputs)
             raise ModelError(f"{self._path} must return {len(filled)} rows for as many inputs, got {got}")
         return outputs

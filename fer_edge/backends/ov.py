@@ -112,7 +112,8 @@ class OvBackend(SamplesOnCpu):
             raise ModelError(f"{self._path} cannot run on float32 {shape}: {_reason(error)}") from error
         # Copies, because the next run of this thread writes into the same memory.
         outputs: list[F32] = [np.array(tensor.data) for tensor in request.output_tensors]
-        if any(len(output) != len(filled) for output in outputs):
+        # A scalar has no rows.
+        if any(output.shape[:1] != filled.shape[:1] for output in outputs):
             got = ", ".join(str(list(output.shape)) for output in outputs)
             raise ModelError(f"{self._path} must return {len(filled)} rows for as many inputs, got {got}")
         return outputs

@@ -12,10 +12,9 @@ from importlib.util import find_spec
 from fer_edge import models
 from fer_edge.argument_types import nonempty, nonempty_path
 from fer_edge.bulk.sources import files_from_arguments, parts_folder
-from fer_edge.cli.recognizer_options import add_recognizer_arguments
+from fer_edge.cli.recognizer_options import CANNOT_START, add_recognizer_arguments
 from fer_edge.cli.standard_streams import prepare_streams
 from fer_edge.installation.repair_commands import install_extra
-from fer_edge.models import ModelError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         print(_run(options))
-    except (ModelError, ImportError, ValueError, OSError) as error:
+    except CANNOT_START as error:
         print(f"fer_edge.bulk: {error}", file=sys.stderr)
         return 2
     return 0

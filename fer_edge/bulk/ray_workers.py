@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from fer_edge.backends.cuda.device import DeviceError
 from fer_edge.bulk.recognize import UnitRecognizer, failed
 from fer_edge.bulk.units import Unit
 from fer_edge.cli.stop_signals import graceful_stop
@@ -143,7 +144,7 @@ class _Worker:
             if self._recognize is None:
                 self._recognize = self._make_recognizer()
             table = _bytes_from_table(self._recognize(pickle.loads(unit)))
-        except (ModelError, ImportError) as error:
+        except (ModelError, DeviceError, ImportError) as error:
             failure = str(error)
         except Exception:  # noqa: BLE001 (raised again by the job; Ray would lose it)
             bug = traceback.format_exc()

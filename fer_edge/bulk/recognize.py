@@ -12,6 +12,7 @@ from pyarrow import parquet
 from fer_edge.bulk.schema import rows_of_faces, schema_of, table_from_rows
 from fer_edge.bulk.units import ParquetRows, PictureFiles, Unit, VideoFile
 from fer_edge.cli.pictures import message_of, shown
+from fer_edge.cli.video.video_file import reason_of_bad_end
 from fer_edge.installation.import_opencv import opencv
 from fer_edge.models import ModelError
 from fer_edge.pictures.read_picture import Picture, picture_from_bytes, read_picture
@@ -113,7 +114,7 @@ class UnitRecognizer:
         return rows_of_faces(common, self._recognizer(picture.pixels))
 
     def _rows_of_video(self, unit: VideoFile) -> Rows:
-        name, frames = unit.first(), 0
+        name = unit.first()
         path = Path(self._folder, unit.path)
         try:
             if not path.stat().st_size:
@@ -124,9 +125,8 @@ class UnitRecognizer:
                     height, width = result.frame.shape[:2]
                     place = {"index": result.index, "time_s": result.time, "width": width, "height": height}
                     yield from rows_of_faces(name | place, result.faces)
-                    frames += 1
-            if not frames:
-                raise ValueError("has no frame that can be read; is it complete?")
+            if reason := reason_of_bad_end(stream.info()["source"]):
+                raise ValueError(reason)
         except BAD_INPUT as error:
             yield name | {"error": _message(error).removeprefix(f"{path} ")}
 

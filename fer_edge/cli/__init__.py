@@ -1,8 +1,8 @@
 """The command line: `fer-edge predict | stream | benchmark | build | engines | doctor | models`.
 
-Exit codes: 0 success; 1 some input failed (the others are done), the source of `stream` was lost, or `doctor`
-found a problem; 2 wrong usage, or the program could not start; 130 interrupted; 143 ended by SIGTERM, where a
-video had to be finished. An error is one line on stderr, never a traceback.
+Exit codes: 0 success; 1 some input failed or breaks off (the others are done), the source of `stream` was
+lost, or `doctor` found a problem; 2 wrong usage, or the program could not start; 130 interrupted; 143 ended
+by SIGTERM, where a video had to be finished. An error is one line on stderr, never a traceback.
 """
 
 import argparse

@@ -107,6 +107,8 @@ def _result(options: argparse.Namespace) -> "Result":
         return read_result(options.read)
     settings = _settings(options)
     _check_outputs(options)
+    if options.budget is not None and "EndToEnd" not in settings.scenarios:
+        raise ValueError("--budget needs rows of EndToEnd; add it to --scenario")
     from fer_edge.benchmark.run import measured
 
     progress = _Progress()
@@ -151,6 +153,10 @@ def _settings(options: argparse.Namespace) -> "Settings":
 
 def _check_outputs(options: argparse.Namespace) -> None:
     """Refuses an output that cannot be written before minutes of measuring."""
+    from fer_edge.benchmark.report.budget import check_rate
+
+    if options.budget is not None:
+        check_rate(options.budget)
     if options.picture is not None and options.picture.suffix.lower() != ".svg":
         raise ValueError(f"--picture writes SVG, so its name must end in .svg, got {options.picture}")
     for path in (options.json, options.markdown, options.picture):

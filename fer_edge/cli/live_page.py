@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from fer_edge.cli.pace import Pace
+
 if TYPE_CHECKING:
     from fer_edge.stream import Stream
     from fer_edge.stream.result import StreamResult
@@ -51,16 +53,13 @@ class PacedPage:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._page, self._paced, self._clock, self._sleep = page, paced, clock, sleep
-        # The time of the clock when the time of the frames was 0.
-        self._start: float | None = None
+        self._page, self._sleep = page, sleep
+        self._pace = Pace(paced=paced, clock=clock)
 
     def frame(self, result: "StreamResult") -> None:
         """Shows a frame."""
-        if self._paced:
-            if self._start is None:
-                self._start = self._clock() - result.time
-            self._sleep(max(0.0, self._start + result.time - self._clock()))
+        if early := self._pace.early(result.time):
+            self._sleep(early)
         self._page.frame(result)
 
 

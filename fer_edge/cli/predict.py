@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING
 
 from fer_edge.argument_types import nonempty, nonempty_path
 from fer_edge.arrays import U8
+from fer_edge.backends.cuda.device import DeviceError
 from fer_edge.cli.pictures import is_video, message_of, picture_of, pictures_from_arguments, shown
-from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
+from fer_edge.cli.recognizer_options import (
+    CANNOT_START,
+    add_recognizer_arguments,
+    recognizer_from_options,
+)
 from fer_edge.cli.report import CsvReport, JsonReport, Report, TableReport
 from fer_edge.cli.video.predict_video import VideoPredictor, timeline_path
 from fer_edge.cli.video.video_report import NoPictures, video_report_from_options
@@ -62,24 +67,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs `fer-edge predict` and returns its exit code."""
-    try:
-        opencv()
-        recognizer = recognizer_from_options(options, min_face_share=MIN_FACE_SHARE, max_faces=MAX_FACES)
-        if options.draw is not None:
-            _make_folder(options.draw)
-    except (ModelError, ImportError, ValueError, OSError) as error:
-        print(f"fer-edge: {error}", file=sys.stderr)
-        return 2
-    with recognizer, ExitStack() as opened:
-        paths, failures = pictures_from_arguments(options.paths)
+    with ExitStack() as opened:
+        try:
+            opencv()
+            recognizer = opened.enter_context(
+                recognizer_from_options(options, min_face_share=MIN_FACE_SHARE, max_faces=MAX_FACES)
+            )
+            if options.draw is not None:
+                _make_folder(options.draw)
+            paths, failures = pictures_from_arguments(options.paths)
+            for_videos = recognizer
+            if any(map(is_video, paths)):
+                # Frames are searched as by a Recognizer, since there are many.
+                for_videos = opened.enter_context(recognizer_from_options(options))
+        except CANNOT_START as error:
+            print(f"fer-edge: {error}", file=sys.stderr)
+            return 2
         if options.csv and any(map(is_video, paths)) and not all(map(is_video, paths)):
             print("fer-edge: --csv takes pictures or videos, not both; their columns differ", file=sys.stderr)
             return 2
         report = _report_from_options(options, paths, recognizer.labels)
-        # Frames are searched as by a Recognizer, since there are many.
-        for_videos = recognizer
-        if any(map(is_video, paths)):
-            for_videos = opened.enter_context(recognizer_from_options(options))
         videos = VideoPredictor(for_videos, video_report_from_options(options, paths, recognizer.labels))
         for argument, message in failures:
             _fail(report, argument, message)
@@ -119,7 +126,7 @@ def _predict_one(
         for note in notes:
             print(f"fer-edge: {shown(path)}: {note}", file=sys.stderr)
         faces = recognizer(picture)
-    except (OSError, ValueError, ModelError) as error:
+    except (OSError, ValueError, ModelError, DeviceError) as error:
         _fail(report, shown(path), message_of(error))
         return False
     if copy is not None:

@@ -3,8 +3,14 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from fer_edge.backends.cuda.device import DeviceError
+from fer_edge.models import ModelError
+
 if TYPE_CHECKING:
     from fer_edge.recognizer import Recognizer
+
+# What a recogniser or source raises that cannot start; the user reads the message.
+CANNOT_START = (ModelError, DeviceError, ImportError, ValueError, OSError)
 
 
 def add_recognizer_arguments(parser: argparse.ArgumentParser, *, min_face: str) -> None:
@@ -39,6 +45,7 @@ def recognizer_from_options(options: argparse.Namespace, **settings: Any) -> "Re
 
     Raises:
         ModelError: a model cannot be used.
+        DeviceError: the GPU cannot be used.
         ImportError: the engine is missing.
         ValueError: an option is outside its range.
     """

@@ -14,12 +14,25 @@ from typing import TYPE_CHECKING, Protocol
 
 from fer_edge.argument_types import nonempty, nonempty_path
 from fer_edge.arrays import U8
+from fer_edge.backends.cuda.device import DeviceError
 from fer_edge.cli.live_page import PacedPage, add_web_arguments, page_from_options
 from fer_edge.cli.metrics import Metrics
-from fer_edge.cli.recognizer_options import add_recognizer_arguments, recognizer_from_options
+from fer_edge.cli.recognizer_options import (
+    CANNOT_START,
+    add_recognizer_arguments,
+    recognizer_from_options,
+)
 from fer_edge.cli.stop_signals import graceful_stop
 from fer_edge.cli.stream_reports import EventLog, JsonLines, StreamReport
-from fer_edge.cli.video.video_file import DEFAULT_FPS, MAX_FPS, MIN_FPS, VideoFile, facts_of_video
+from fer_edge.cli.video.video_file import (
+    DEFAULT_FPS,
+    MAX_FPS,
+    MIN_FPS,
+    UnwritableVideoError,
+    VideoFile,
+    facts_of_video,
+    reason_of_bad_end,
+)
 from fer_edge.cli.window import Window
 from fer_edge.models import ModelError
 
@@ -82,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             recognizer, stream = _open(options, stack)
             screens, listeners = _outputs(options, recognizer, stream, stack)
-        except (ModelError, ImportError, ValueError, OSError) as error:
+        except CANNOT_START as error:
             print(f"fer-edge: {error}", file=sys.stderr)
             return 2
         report: StreamReport = JsonLines() if options.json else EventLog()
@@ -139,7 +152,7 @@ def _video_from_options(options: argparse.Namespace) -> VideoFile:
     fps = facts_of_video(source).fps if source.is_file() else options.fps or DEFAULT_FPS
     try:
         return VideoFile(out, fps)
-    except OSError as error:
+    except UnwritableVideoError as error:
         raise OSError(f"--out {out} cannot be written: {error.strerror}") from error
 
 
@@ -156,7 +169,7 @@ def _follow(stream: "Stream", listeners: Sequence[Listener], screens: Sequence[S
             print(f"fer-edge: {error}", file=sys.stderr)
             code = 1
             continue
-        except (OSError, ModelError) as error:
+        except (OSError, ModelError, DeviceError) as error:
             print(f"fer-edge: {error}", file=sys.stderr)
             return 1
         if result is None:
@@ -173,7 +186,7 @@ def _follow(stream: "Stream", listeners: Sequence[Listener], screens: Sequence[S
 def _ended(stream: "Stream") -> int:
     """Returns the exit code of a source that has ended without an error."""
     source = stream.info()["source"]
-    if source["frames"]:
+    if (reason := reason_of_bad_end(source)) is None:
         return 0
-    print(f"fer-edge: {source['name']} has no frame that can be read; is it complete?", file=sys.stderr)
+    print(f"fer-edge: {source['name']} {reason}", file=sys.stderr)
     return 1

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from fer_edge.arrays import U8
+from fer_edge.cli.pace import Pace
 from fer_edge.installation.import_opencv import opencv
 
 ESCAPE, QUIT = 27, ord("q")
@@ -27,7 +28,9 @@ class Window:
     """
 
     def __init__(self, title: str, *, paced: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        self._cv2, self._title, self._paced, self._clock = opencv(), title, paced, clock
+        self._cv2, self._title = opencv(), title
+        self._pace = Pace(paced=paced, clock=clock)
+        self._is_sized = False
         try:
             # Before the display is checked: the build is what the user can change.
             self._cv2.destroyAllWindows()
@@ -42,16 +45,14 @@ class Window:
             raise OSError("--window needs a display, and DISPLAY is not set; use --out VIDEO")
         cv2 = self._cv2
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        # The time of the clock when the time of the pictures was 0.
-        self._start: float | None = None
 
     def show(self, picture: U8, time: float) -> bool:
         """Shows a picture uint8 [H, W, 3] BGR of a time in seconds; returns False if the user ends it."""
-        if self._start is None:
-            self._start = self._clock() - time
+        if not self._is_sized:
             self._resize(picture.shape[1], picture.shape[0])
+            self._is_sized = True
         self._cv2.imshow(self._title, picture)
-        early_ms = round(1e3 * (self._start + time - self._clock())) if self._paced else 0
+        early_ms = round(1e3 * self._pace.early(time))
         # Without at least one millisecond, the window is not drawn.
         if self._cv2.waitKey(max(1, early_ms)) & 0xFF in (ESCAPE, QUIT):
             return False

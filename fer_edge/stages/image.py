@@ -12,6 +12,7 @@ import numpy as np
 from fer_edge import ops
 from fer_edge.arrays import F32, U8, Picture
 from fer_edge.buffers import MAX_KEPT_BYTES, ThreadBuffer
+from fer_edge.ops.checks import MAX_SIDE
 
 Layout = Literal["bgr", "grey", "nv12"]
 LAYOUTS = ("bgr", "grey", "nv12")
@@ -87,6 +88,9 @@ def checked_landmarks(landmarks: Any, count: int) -> F32:
         raise ValueError(f"{expected}, got lists of different lengths") from error
     if points.dtype.kind not in "fiu":
         raise TypeError(f"{expected}, got {_describe(points)}")
+    if count == 0 and points.shape == (0,):
+        # What an empty list becomes.
+        points = points.reshape(0, 5, 2)
     if points.shape != (count, 5, 2):
         raise ValueError(f"{expected}, got {_describe(points)}")
     # False for NaN.
@@ -104,6 +108,8 @@ def _layout_of_picture(name: str, picture: Any, expected: str) -> Literal["bgr",
         raise TypeError(f"{name} must be {expected}, got {_describe(picture)}; {_suggest_cast(picture)}")
     if picture.size == 0:
         raise ValueError(f"{name} is empty: got {_describe(picture)}; expected {expected}")
+    if max(picture.shape, default=0) > MAX_SIDE:
+        raise ValueError(f"{name} must be at most {MAX_SIDE} pixels a side, got {_describe(picture)}; cut it")
     if picture.ndim == 2:
         return "grey"
     if picture.ndim == 3 and picture.shape[2] == 3:

@@ -198,7 +198,8 @@ class Stream:
         """Returns the state of the source, what was searched and skipped so far, and the settings.
 
         "source" has name, is_live, state ("reading", "paused", "reconnecting", "lost", "ended" or "closed"),
-        and counts of frames, dropped frames and reconnects. "searched" counts searches of the whole frame by
+        and counts of frames, of those that a file states and lacks at its end ("missing"), dropped frames and
+        reconnects. "searched" counts searches of the whole frame by
         reason; "skipped" counts what StreamResult.skipped lists; "slow_frames" took longer than the budget.
         "recognizer" is Recognizer.info(); of a closed one, what it said last.
         """

@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph
+from tiny import DETECTOR_SPEC, EXPRESSION_SPEC, detector_graph, expression_graph, scalar_graph
 
 from fer_edge import backends, models
 from fer_edge.backends import ort
@@ -153,6 +153,30 @@ def test_a_network_with_another_number_of_rows_than_its_input(write_model: Write
     backend.reserve((3, 1, 16, 16)).fill(0)
     with pytest.raises(ModelError, match=r"must return 3 rows for as many inputs, got \[2, 8\]"):
         backend.run()
+
+
+def test_a_network_that_returns_a_scalar(write_model: WriteModel) -> None:
+    path = write_model(scalar_graph(), EXPRESSION_SPEC)
+    _refused(path, "expression", r"must return 2 rows for as many inputs, got \[\]")
+
+
+@pytest.mark.parametrize("operator", ["SequenceConstruct", "Optional"])
+def test_a_network_that_returns_no_tensor(operator: str, write_model: WriteModel) -> None:
+    graph = expression_graph()
+    tensor = helper.make_tensor_type_proto(TensorProto.FLOAT, None)
+    wrap = (
+        helper.make_sequence_type_proto
+        if operator == "SequenceConstruct"
+        else helper.make_optional_type_proto
+    )
+    graph.node.append(helper.make_node(operator, ["logits"], ["wrapped"]))
+    graph.output[0].CopyFrom(helper.make_value_info("wrapped", wrap(tensor)))
+    kind = "seq" if operator == "SequenceConstruct" else "optional"
+    _refused(
+        write_model(graph, EXPRESSION_SPEC),
+        "expression",
+        rf"must return tensors, got wrapped: {kind}\(tensor\(float\)\)",
+    )
 
 
 def test_an_unknown_backend_lists_the_known() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import skimage
 from onnx import TensorProto, helper
-from tiny import EXPRESSION_SPEC, detector_graph, expression_graph
+from tiny import EXPRESSION_SPEC, detector_graph, expression_graph, scalar_graph
 
 from fer_edge import Recognizer, models
 from fer_edge.backends.ort import OrtBackend
@@ -188,6 +188,19 @@ def test_a_network_with_two_inputs_or_another_type(write_model: WriteModel) -> N
     x, y = (helper.make_tensor_value_info(name, double, ["n"]) for name in "xy")
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "double", [x], [y])
     _refused(write_model(graph, EXPRESSION_SPEC), "must have one input, f32, got x: f64")
+
+
+def test_a_network_that_returns_a_scalar(write_model: WriteModel) -> None:
+    path = write_model(scalar_graph(), EXPRESSION_SPEC)
+    _refused(path, r"must return 2 rows for as many inputs, got \[\]")
+
+
+def test_a_network_that_returns_no_tensor(write_model: WriteModel) -> None:
+    graph = expression_graph()
+    tensor = helper.make_tensor_type_proto(TensorProto.FLOAT, None)
+    graph.node.append(helper.make_node("SequenceConstruct", ["logits"], ["wrapped"]))
+    graph.output[0].CopyFrom(helper.make_value_info("wrapped", helper.make_sequence_type_proto(tensor)))
+    _refused(write_model(graph, EXPRESSION_SPEC), "cannot load")
 
 
 def test_a_network_of_another_role(write_model: WriteModel) -> None:

@@ -1,5 +1,6 @@
 """`fer-edge benchmark` on the tiny networks: outputs, bad input, Ctrl-C."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,10 +112,28 @@ def test_bad_input_is_one_line(
     assert message in lines[0]
 
 
-def test_a_budget_needs_frames(benchmark: Benchmark) -> None:
+def test_a_budget_needs_frames_before_it_measures(benchmark: Benchmark) -> None:
     code, _, err = benchmark("--scenario", "SingleStream", "--budget", 30)
-    assert code == 2
-    assert "--budget needs rows of EndToEnd" in err
+    assert (code, err) == (2, "fer-edge: --budget needs rows of EndToEnd; add it to --scenario\n")
+    code, _, err = benchmark("--budget", -5)
+    assert (code, err) == (2, "fer-edge: --budget must be a positive number of frames a second, got -5\n")
+
+
+def test_a_result_without_frames_has_no_budget(benchmark: Benchmark, tmp_path: Path) -> None:
+    assert benchmark("--scenario", "SingleStream", "--json", tmp_path / "a.json")[0] == 0
+    code, _, err = benchmark("--read", tmp_path / "a.json", "--budget")
+    assert (code, "--budget needs rows of EndToEnd" in err) == (2, True)
+
+
+def test_a_relative_name_of_a_model(
+    expression_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, benchmark: Benchmark
+) -> None:
+    shutil.copy(expression_file, tmp_path / "mine.onnx")
+    monkeypatch.chdir(tmp_path)
+    code, _, err = benchmark("--model", "mine.onnx", "--scenario", "SingleStream", "--json", "a.json")
+    assert (code, err) == (0, "measuring SingleStream\n")
+    (row,) = read_result(tmp_path / "a.json").rows
+    assert row.peak_mb is not None
 
 
 def test_the_peers_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

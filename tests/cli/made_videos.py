@@ -1,6 +1,9 @@
 """Short made videos: the astronaut's face for the embedded models, bright cells for the tiny networks."""
 
-from collections.abc import Iterable, Sequence
+import os
+import resource
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -45,3 +48,31 @@ def read_video(path: Path) -> tuple[list[U8], float]:
     while (read := capture.read())[0]:
         frames.append(read[1])
     return frames, capture.get(cv2.CAP_PROP_FPS)
+
+
+def noise_video(path: Path, *, frames: int = 20, fps: float = 20.0) -> Path:
+    """Dark noise: no faces for the tiny networks, and about 5 kB a frame, also when written again."""
+    rng = np.random.default_rng(5)
+    return write_video(path, (rng.integers(0, 48, (96, 160, 3), np.uint8) for _ in range(frames)), fps)
+
+
+def cut_video(path: Path, *, frames: int = 20, share: float = 0.55) -> Path:
+    """An .avi that ends after this share of its bytes."""
+    picture = np.repeat(frame_with_cells((20, 15))[..., None], 3, axis=2)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 20.0, picture.shape[1::-1])
+    for _ in range(frames):
+        writer.write(picture)
+    writer.release()
+    os.truncate(path, round(share * path.stat().st_size))
+    return path
+
+
+@contextmanager
+def full_disk(size: int = 40_000) -> Iterator[None]:
+    """Writing fails after so many bytes of a file; stands in for a full disk, which no test may make."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

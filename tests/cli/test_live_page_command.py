@@ -118,6 +118,23 @@ def test_frames_of_a_file_wait_for_their_times(recognizer: Recognizer) -> None:
     assert shown[5:] == pytest.approx([102.0, 102.1, 102.2, 103.1, 103.1])
 
 
+def test_a_gap_of_a_file_is_not_waited_for(recognizer: Recognizer) -> None:
+    frame = frame_with_cells((20, 15))
+    slept: list[float] = []
+
+    class Page:
+        """Takes the frames."""
+
+        def frame(self, result: Any) -> None:
+            pass
+
+    page = PacedPage(Page(), paced=True, clock=lambda: 100.0, sleep=slept.append)  # type: ignore[arg-type]
+    with Stream(recognizer, [(time, frame) for time in (0.0, 10.0, 3600.0, 3600.5)]) as stream:
+        for result in stream:
+            page.frame(result)
+    assert slept == pytest.approx([10.0, 0.5])
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

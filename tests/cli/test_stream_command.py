@@ -9,7 +9,7 @@ from threading import Thread
 import cv2
 import numpy as np
 import pytest
-from made_videos import cell_video, face_video, read_video
+from made_videos import cell_video, cut_video, face_video, full_disk, noise_video, read_video
 
 from fer_edge.cli import main
 
@@ -167,3 +167,22 @@ def test_a_video_without_frames_is_1(stream: Stream, tmp_path: Path, capsys: Out
     assert output.err == f"fer-edge: {path} has no frame that can be read; is it complete?\n"
     assert output.out == "0 frames, 0 faces\n"
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_video_that_a_full_disk_cuts_is_1(stream: Stream, tmp_path: Path, capsys: Output) -> None:
+    source, out = noise_video(tmp_path / "noise.mp4"), tmp_path / "out.mp4"
+    with full_disk():
+        assert stream(source, "--out", out) == 1
+    assert capsys.readouterr().err == (
+        f"fer-edge: {out} cannot be used: its 20 frames cannot be read back; is the disk full?\n"
+    )
+
+
+def test_a_video_that_breaks_off_is_1(stream: Stream, tmp_path: Path, capsys: Output) -> None:
+    video, out = cut_video(tmp_path / "cut.avi"), tmp_path / "out.mp4"
+    assert stream(video, "--out", out) == 1
+    output = capsys.readouterr()
+    frames = len(read_video(out)[0])
+    assert 5 <= frames <= 12
+    assert output.out.endswith(f"{frames} frames, 1 face\n")
+    assert output.err == f"fer-edge: {video} lacks its last {20 - frames} frames; is it complete?\n"

@@ -84,3 +84,11 @@ def test_a_file_is_shown_at_its_times(paced: bool, delays: list[int], display: F
         now = clock
         assert window.show(PICTURE, time)
     assert display.delays == delays
+
+
+def test_a_gap_of_a_file_is_not_waited_for(display: FakeDisplay) -> None:
+    window = Window("paced", paced=True, clock=lambda: 100.0)
+    for time in (0.0, 10.0, 3600.0, 3600.05):
+        window.show(PICTURE, time)
+    assert display.delays == [1, 10_000, 1, 50]
+    assert len(display.sizes) == 1

@@ -91,6 +91,12 @@ def test_frames_without_a_face_do_not_touch_the_expression_network(
     monkeypatch.setattr(recognizer._networks.expression, "reserve", never)
     assert recognizer(np.zeros((480, 640, 3), np.uint8)) == []
     assert recognizer.recognize_crops([]) == []
+    # As of a frame without faces.
+    assert recognizer.recognize_crops([], []) == []
+    assert recognizer.recognize_crops([], np.empty((0, 5, 2))) == []
+    for landmarks in ([[]], np.empty((1, 5, 2)), np.empty((0, 4, 2))):
+        with pytest.raises(ValueError, match=r"landmarks must be finite numbers \[0, 5, 2\]"):
+            recognizer.recognize_crops([], landmarks)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 700), (700, 1), (2, 3, 3)])

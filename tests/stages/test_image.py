@@ -73,6 +73,7 @@ def test_nv12_is_a_view_of_the_upper_two_thirds() -> None:
         (np.zeros((4, 4, 1), np.uint8), ValueError, r"got uint8 \[4, 4, 1\]; drop the last axis"),
         (np.zeros((3, 4, 5), np.uint8), ValueError, r"got uint8 \[3, 4, 5\]"),
         (np.zeros(12, np.uint8), ValueError, r"got uint8 \[12\]"),
+        (np.empty((2**20 + 1, 1, 3), np.uint8), ValueError, "frame must be at most 1048576 pixels a side"),
         (np.zeros((1, 4, 4, 3), np.uint8), ValueError, r"got uint8 \[1, 4, 4, 3\]"),
     ],
 )
@@ -113,6 +114,11 @@ def test_crops_of_both_kinds_and_any_size() -> None:
         ([GREY, np.full((4, 4), np.nan)], TypeError, r"crops\[1\] must be .* float64 \[4, 4\]; it holds NaN"),
         ([GREY, GREY, None], TypeError, r"crops\[2\] must be a NumPy array"),
         ([np.empty((0, 4), np.uint8)], ValueError, r"crops\[0\] is empty"),
+        (
+            [GREY, np.empty((1, 2**20 + 1), np.uint8)],
+            ValueError,
+            r"crops\[1\] must be at most 1048576 pixels",
+        ),
     ],
 )
 def test_bad_crops_are_named(crops: Any, error: type[Exception], message: str) -> None:

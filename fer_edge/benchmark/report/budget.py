@@ -10,14 +10,19 @@ from fer_edge.benchmark.report.tables import number, row_name
 from fer_edge.benchmark.result import Result, Row
 
 
+def check_rate(fps: float) -> None:
+    """Raises ValueError if the rate is not positive."""
+    if not fps > 0:
+        raise ValueError(f"--budget must be a positive number of frames a second, got {fps:g}")
+
+
 def budget_lines(result: Result, fps: float) -> list[str]:
     """One line for each subject of EndToEnd.
 
     Raises:
         ValueError: the rate is not positive, or the result has no such rows.
     """
-    if not fps > 0:
-        raise ValueError(f"--budget must be a positive number of frames a second, got {fps:g}")
+    check_rate(fps)
     rows = [row for row in result.rows if row.scenario == "EndToEnd"]
     if not rows:
         raise ValueError("--budget needs rows of EndToEnd; measure with --scenario EndToEnd")

@@ -9,7 +9,7 @@ import numpy as np
 from fer_edge.arrays import U8
 from fer_edge.benchmark.work.drawn_face import frame_with_faces, moving_places
 
-SECONDS, FPS = 1.0, 30.0  # of a drawn video
+SECONDS, FPS = 1.0, 30.0  # of a drawn video, and the rate of a picture
 MAX_FRAMES = 300  # of a video, because all of them are in memory
 
 
@@ -41,20 +41,24 @@ def drawn_clip(faces: int, width: int, height: int) -> Clip:
 
 
 def clip_from_video(path: Path) -> Clip:
-    """The first frames of a video; raises OSError if it is missing or no video."""
+    """The first frames of a video, at its mean rate; raises OSError if it is missing or no video."""
     from fer_edge.stream.sources.video import VideoCapture
 
     if not path.is_file():
         raise FileNotFoundError(f"--video {path} is no file")
     capture = VideoCapture(str(path), "file")
     frames: list[U8] = []
+    times: list[float] = []
     while len(frames) < MAX_FRAMES and (frame := capture.read()) is not None:
         frames.append(frame.pixels)
+        times.append(frame.time or 0.0)
     capture.close()
     if not frames:
         raise OSError(f"--video {path} has no frame")
     height, width = frames[0].shape[:2]
-    return Clip(f"{path.name}, {width}x{height}", frames, FPS)
+    duration = times[-1] - times[0]
+    fps = (len(frames) - 1) / duration if duration > 0 else FPS
+    return Clip(f"{path.name}, {width}x{height}", frames, fps)
 
 
 def clip_from_photo(path: Path) -> Clip:

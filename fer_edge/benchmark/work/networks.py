@@ -75,7 +75,7 @@ def _candidate(variant: Variant, network: Backend, batch: int) -> Candidate:
         count=lambda: float(batch),
         fresh={
             "work": "network",
-            "model": str(model.path),
+            "model": str(model.path.absolute()),
             "backend": variant.backend,
             "threads": variant.threads,
             "batch": batch,

@@ -1,5 +1,9 @@
 """Videos that the command line writes, and what is known of those that it reads."""
 
+import errno
+import shutil
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +20,14 @@ DEFAULT_FPS = 25.0
 MIN_FPS, MAX_FPS = 1.0, 240.0
 # After a longer pause the video goes on at once, instead of a still picture.
 MAX_STILL_S = 10.0
+# Writing ends with less space than this, so that the index at the end of the file still fits.
+MIN_FREE_BYTES = 16 << 20
+# Of the frames that were written, the share that a finished video must state; containers round.
+MIN_STATED = 0.9
+
+
+class UnwritableVideoError(OSError):
+    """A video that cannot be written. Has `filename` and `strerror`, also where OpenCV gives no reason."""
 
 
 class VideoFacts(NamedTuple):
@@ -35,6 +47,26 @@ def facts_of_video(path: Path) -> VideoFacts:
     return VideoFacts(fps if MIN_FPS <= fps <= MAX_FPS else DEFAULT_FPS, max(0, int(frames)))
 
 
+def reason_of_bad_end(source: Mapping[str, Any]) -> str | None:
+    """Returns what a source that has ended lacks, by Stream.info()["source"]; None: nothing."""
+    if not source["frames"]:
+        return "has no frame that can be read; is it complete?"
+    if source["missing"]:
+        return f"lacks its last {source['missing']} frames; is it complete?"
+    return None
+
+
+def _is_whole(path: Path, frames: int) -> bool:
+    """Whether a video states so many frames and gives the last; either alone is true of some cut files."""
+    cv2 = opencv()
+    capture = cv2.VideoCapture(str(path.absolute()))
+    stated = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    capture.set(cv2.CAP_PROP_POS_FRAMES, frames - 1)
+    is_read, _ = capture.read()
+    capture.release()
+    return bool(is_read and stated >= MIN_STATED * frames)
+
+
 class VideoFile:
     """A video that is written frame by frame and can be played after `close`.
 
@@ -47,26 +79,35 @@ class VideoFile:
 
     Raises:
         ValueError: the ending is none that can be written.
-        OSError: the file cannot be written.
+        UnwritableVideoError: the file cannot be written.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
         if path.suffix.lower() not in CODECS:
             raise ValueError(f"a video is written as {', '.join(CODECS)}, got {path.name}; change its ending")
         # OpenCV gives no reason for a failure.
-        with path.open("wb"):
-            pass
+        try:
+            with path.open("wb"):
+                pass
+        except OSError as error:
+            raise UnwritableVideoError(error.errno, error.strerror, str(path)) from error
         self._path, self._fps = path, fps
         self._writer: Any = None
         self._last: U8 | None = None
         self._start = 0.0
         self._written = 0  # frames
+        self._is_closed = False
 
     def show(self, picture: U8, time: float) -> bool:
         """Adds a picture uint8 [H, W, 3] of a time in seconds, not before the last one; returns True.
 
         The first one decides the size; others are fitted into it.
+
+        Raises:
+            UnwritableVideoError: OpenCV cannot write this size, or the disk is almost full.
         """
+        if (free := shutil.disk_usage(self._path.parent).free) < MIN_FREE_BYTES:
+            raise self._error(f"the disk is full ({free >> 20} MB are free)", errno.ENOSPC)
         if self._last is None:
             self._writer = self._open(picture)
             self._start, self._last = time, picture
@@ -86,24 +127,44 @@ class VideoFile:
     def _open(self, picture: U8) -> Any:
         cv2 = opencv()
         code = cv2.VideoWriter_fourcc(*CODECS[self._path.suffix.lower()])
-        writer = cv2.VideoWriter(str(self._path), code, self._fps, (picture.shape[1], picture.shape[0]))
+        writer = cv2.VideoWriter(
+            str(self._path.absolute()), code, self._fps, (picture.shape[1], picture.shape[0])
+        )
         if not writer.isOpened():
             height, width = picture.shape[:2]
-            raise OSError(f"OpenCV {cv2.__version__} cannot write {self._path.name}, {width} x {height}")
+            raise self._error(f"OpenCV {cv2.__version__} does not write {width} x {height} in this format")
         return writer
 
+    def _error(self, reason: str, number: int = errno.EIO) -> UnwritableVideoError:
+        return UnwritableVideoError(number, reason, str(self._path))
+
     def close(self) -> None:
-        """Finishes the file; removes it if it has no frame."""
+        """Finishes the file; removes it if it has no frame. Closing again does nothing.
+
+        Raises:
+            UnwritableVideoError: the file lacks frames, of which OpenCV says nothing when it writes.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
         if self._writer is None:
             self._path.unlink(missing_ok=True)
-        else:
-            self._writer.release()
+            return
+        self._writer.release()
+        if not _is_whole(self._path, self._written):
+            raise self._error(f"its {self._written} frames cannot be read back; is the disk full?")
 
     def __enter__(self) -> "VideoFile":
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        try:
+            self.close()
+        except UnwritableVideoError as error:
+            if kind is None:
+                raise
+            # Ctrl-C stays Ctrl-C.
+            print(f"fer-edge: {self._path} cannot be written: {error.strerror}", file=sys.stderr)
 
 
 def fitted(picture: U8, width: int, height: int) -> U8:

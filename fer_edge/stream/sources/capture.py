@@ -15,7 +15,13 @@ class Frame(NamedTuple):
 
 
 class Capture(Protocol):
-    """An opened source. One thread reads it."""
+    """An opened source. One thread reads it.
+
+    Attributes:
+        missing: frames that a file states and lacks at its end; 0 before the end.
+    """
+
+    missing: int
 
     def read(self) -> Frame | None:
         """Returns the next frame, or None at the end; ConnectionError: the source is lost.

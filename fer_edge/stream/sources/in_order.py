@@ -110,5 +110,11 @@ class InOrderReader:
                 self._reading.release()
 
     def info(self) -> dict[str, Any]:
-        """Returns state ("reading", "paused", "ended", "closed"), frames, dropped and reconnects."""
-        return {"state": self._state, "frames": self._frames, "dropped": 0, "reconnects": 0}
+        """Returns state ("reading", "paused", "ended", "closed"), frames, missing, dropped and reconnects."""
+        return {
+            "state": self._state,
+            "frames": self._frames,
+            "missing": self._capture.missing,
+            "dropped": 0,
+            "reconnects": 0,
+        }

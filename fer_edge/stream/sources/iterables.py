@@ -15,6 +15,8 @@ class IterableCapture:
         ends: the end of the iterable is the end of the stream; False: it is the loss of a live source.
     """
 
+    missing = 0
+
     def __init__(self, frames: Iterable[Any], name: str, *, ends: bool) -> None:
         self._iterator: Iterator[Any] = iter(frames)
         self._name, self._ends = name, ends

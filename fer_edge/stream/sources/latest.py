@@ -272,14 +272,15 @@ class LatestReader:
                 _logger.warning("%s is still blocked in a read; its thread is left behind", self._source.name)
 
     def info(self) -> dict[str, Any]:
-        """Returns state ("reading", "paused", "reconnecting", "lost", "ended", "closed"), frames, dropped and
-        reconnects.
+        """Returns state ("reading", "paused", "reconnecting", "lost", "ended", "closed"), frames, missing,
+        dropped and reconnects.
         """
         with self._changed:
             paused = self._paused and self._state == "reading"
             return {
                 "state": "paused" if paused else self._state,
                 "frames": self._frames,
+                "missing": self._capture.missing,
                 "dropped": self._dropped,
                 "reconnects": self._reconnects,
             }

@@ -22,6 +22,8 @@ class PictureFolder:
         ImportError: OpenCV is missing.
     """
 
+    missing = 0
+
     def __init__(self, folder: Path) -> None:
         opencv()
         found = [

@@ -53,7 +53,7 @@ class Reader(Protocol):
         """Ends reading; a waiting `take` returns."""
 
     def info(self) -> dict[str, Any]:
-        """Returns state, frames, dropped frames and reconnections."""
+        """Returns state, frames, missing frames, dropped frames and reconnections."""
 
 
 class Timekeeper:

@@ -9,7 +9,7 @@ from fer_edge.stream.sources.capture import Frame
 
 # Milliseconds until OpenCV gives up a URL that does not answer.
 URL_TIMEOUT_MS = 5000
-# A file that ends before this share of its stated frames is reported.
+# A file that ends before this share of its stated frames and duration is reported.
 COMPLETE = 0.9
 
 Kind = Literal["camera", "file", "url", "pipeline"]
@@ -37,6 +37,7 @@ class VideoCapture:
         if not self._capture.isOpened():
             self._capture.release()
             raise self._cannot_open()
+        self.missing = 0
         self._count = 0
         self._last_time = -1.0
         self._fps: float = self._capture.get(self._cv2.CAP_PROP_FPS)
@@ -100,7 +101,10 @@ class VideoCapture:
 
     def _report_missing_frames(self) -> None:
         stated = self._capture.get(self._cv2.CAP_PROP_FRAME_COUNT)
-        if self._count < COMPLETE * stated:
+        # Where frames have no constant rate, some files state a wrong number, but the right duration.
+        is_early = self._fps <= 0 or self._last_time < COMPLETE * stated / self._fps
+        if self._count < COMPLETE * stated and is_early:
+            self.missing = round(stated) - self._count
             _logger.warning(
                 "%s ended after %d of %d frames; it may be damaged", self._address, self._count, stated
             )

@@ -13,7 +13,7 @@ from typing import Any
 
 import cv2
 import pytest
-from made_videos import cell_video, face_video, read_video
+from made_videos import cell_video, cut_video, face_video, full_disk, noise_video, read_video
 from tiny import LABELS, write_picture
 
 from fer_edge.cli import main
@@ -126,6 +126,31 @@ def test_a_copy_that_cannot_be_written_is_named(predict: Predict, tmp_path: Path
     done = predict("--draw", tmp_path / "drawn", video)
     assert done.code == 1
     assert done.err == f"fer-edge: {video}: {copy} cannot be written: Is a directory\n"
+
+
+def test_a_copy_that_a_full_disk_cuts_is_not_reported_as_drawn(predict: Predict, tmp_path: Path) -> None:
+    video, good = noise_video(tmp_path / "a.mp4"), cell_video(tmp_path / "good.mp4", frames=2)
+    with full_disk():
+        done = predict("--draw", tmp_path / "drawn", video, good)
+    copies = [tmp_path / "drawn" / f"{name}-faces.mp4" for name in ("a", "good")]
+    assert done.code == 1
+    assert done.err == (
+        f"fer-edge: {video}: {copies[0]} cannot be written: its 20 frames cannot be read back; "
+        "is the disk full?\n"
+    )
+    assert str(copies[0]) not in done.out
+    assert f"drawn: {copies[1]}" in done.out
+
+
+def test_a_video_that_breaks_off_is_drawn_and_named(predict: Predict, tmp_path: Path) -> None:
+    video, good = cut_video(tmp_path / "cut.avi"), cell_video(tmp_path / "good.mp4", frames=2)
+    done = predict("--draw", tmp_path, video, good)
+    frames = len(read_video(tmp_path / "cut-faces.mp4")[0])
+    assert done.code == 1
+    assert done.err == f"fer-edge: {video}: lacks its last {20 - frames} frames; is it complete?\n"
+    assert f"{video}: {frames} frames, 1 face\n" in done.out
+    assert f"{good}: 2 frames, 1 face\n" in done.out
+    assert str(tmp_path / "cut-faces.mp4") in done.out
 
 
 def _command(detector: Path, expression: Path, *arguments: object) -> list[str]:
