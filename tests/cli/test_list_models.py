@@ -46,7 +46,7 @@ def test_models_as_exact_text(capsys: Output, detector_file: Path) -> None:
     lines = capsys.readouterr().out.splitlines()
     model = models.read(detector_file)
     assert lines[:7] == [
-        "bright-cells  (detector, version 0)",
+        "face-luma  (detector, version 0)",
         f"  size     {model.size_bytes / 1000:,.0f} kB, 20,205 parameters, float32",
         "  licence  not stated",
         "  source   not stated",
