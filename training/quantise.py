@@ -112,8 +112,17 @@ def settings_from_checkpoint(content: dict[str, object], epochs: int, lr: float)
 def quantise(
     checkpoint: Path, data: Path, out: Path, epochs: int, lr: float, views: Path | None, limit: int | None
 ) -> None:
-    """Trains and writes ``out/checkpoint.pt`` and its log, whose metrics are those of the rounded network."""
+    """Trains and writes ``out/checkpoint.pt`` and its log, whose metrics are those of the rounded network.
+
+    Raises ValueError when the checkpoint has a crop check, which learns from the network as it is.
+    """
     content = load_checkpoint(checkpoint)
+    if content["settings"]["options"].get("crop_check"):
+        raise ValueError(
+            f"{checkpoint} must be without a crop check, which fits only the weights that it was trained "
+            "with; quantise the checkpoint of training.train, then run python -m training.train_crop_check "
+            "on the result"
+        )
     settings = settings_from_checkpoint(content, epochs, lr)
     out.mkdir(parents=True, exist_ok=True)
     split = load_prepared(data, "train").take(slice(limit))
