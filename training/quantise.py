@@ -125,8 +125,8 @@ def quantise(
         )
     settings = settings_from_checkpoint(content, epochs, lr)
     out.mkdir(parents=True, exist_ok=True)
-    split = load_prepared(data, "train").take(slice(limit))
-    valid = load_prepared(data, "valid").take(slice(limit))
+    split = load_prepared(data, "train").sample(limit)
+    valid = load_prepared(data, "valid").sample(limit)
     # A few epochs need no second process.
     process = Process(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     run = make_run(split.votes, settings, process)
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--lr", type=float, default=LR)
     parser.add_argument("--views", type=Path, help="views of training.distill to learn from")
-    parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
+    parser.add_argument("--limit", type=int, help="use LIMIT random rows only, for a dry run")
     args = parser.parse_args()
     with exit_on_error(parser):
         quantise(args.checkpoint, args.data, args.out, args.epochs, args.lr, args.views, args.limit)
