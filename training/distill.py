@@ -190,11 +190,11 @@ def main() -> None:
         metavar="FACTOR",
         help="factor on the ranges of the distortions; the views take several in turn",
     )
-    parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
+    parser.add_argument("--limit", type=int, help="use LIMIT random rows only, for a dry run")
     args = parser.parse_args()
     with exit_on_error(parser):
         folders = [args.data, args.unlabelled] if args.unlabelled else [args.data]
-        splits = [load_prepared(folder, "train").take(slice(args.limit)) for folder in folders]
+        splits = [load_prepared(folder, "train").sample(args.limit) for folder in folders]
         args.out.mkdir(parents=True, exist_ok=True)
         make_views(splits, args.teachers, args.out, args.views, args.size, args.aug_strength)
 

@@ -25,7 +25,7 @@ from fer_edge.atomic_file import atomic_write
 from fer_edge.benchmark.measure.context import context
 from training.command_line import exit_on_error
 from training.data.crops import inputs_from_split
-from training.data.split import LABELS, SPLITS, Split, load_prepared
+from training.data.split import LABELS, SPLITS, Split, load_prepared, random_rows
 from training.evaluation import expression_metrics as metrics
 from training.evaluation import peers
 from training.evaluation.abstention import by_blur, by_eye_distance, by_turn
@@ -86,7 +86,7 @@ def load_valid_and_test(data: Path, limit: int | None) -> tuple[Split, Split]:
     """The splits valid and test; raises ValueError when a person is in two of the three splits."""
     splits = {name: load_prepared(data, name) for name in SPLITS}
     check_people({name: split.people for name, split in splits.items()})
-    return splits["valid"].take(slice(limit)), splits["test"].take(slice(limit))
+    return splits["valid"].sample(limit), splits["test"].sample(limit)
 
 
 def add_metrics(folder: Folder, predictor: Predictor, predictions: Predictions) -> None:
@@ -116,7 +116,7 @@ def add_metrics(folder: Folder, predictor: Predictor, predictions: Predictions) 
 def add_checks(folder: Folder, predictor: Predictor, predictions: Predictions) -> None:
     """Whole and mirrored pictures, and the independence of the batch."""
     folder.add(**unaligned_and_mirrored(predictor, predictions))
-    some = predictions.test.take(slice(ROWS))
+    some = predictions.test.sample(ROWS)
     protocol = batch_independence(predictor.logits, inputs_from_split(some, predictor.size), some.labels)
     folder.add(protocol=protocol)
 
@@ -132,11 +132,12 @@ def add_files(folder: Folder, predictors: Sequence[Predictor], first: Prediction
 
 def add_long_parts(folder: Folder, predictor: Predictor, predictions: Predictions, rows: int | None) -> None:
     """Limits of the picture on valid, robustness on test, the feature map."""
-    valid, test = predictions.valid, predictions.test.take(slice(rows))
+    chosen = random_rows(len(predictions.test), rows)
+    valid, test = predictions.valid, predictions.test.take(chosen)
     folder.add(
         limits={"by_eye_distance": by_eye_distance(predictor, valid), "by_blur": by_blur(predictor, valid)}
     )
-    plain = predictions.test_logits[: len(test)]
+    plain = predictions.test_logits[chosen]
     folder.add(robustness_rows=len(test))
     curves = robustness(predictor, test, plain, lambda done: folder.add(robustness=done))
     draw_robustness(curves, folder.path / "robustness.png")
@@ -192,10 +193,13 @@ def _arguments() -> tuple[argparse.Namespace, argparse.ArgumentParser]:
     parser.add_argument(
         "--quick", action="store_true", help="no robustness, no limits of the picture, no feature map"
     )
-    parser.add_argument("--robustness-rows", type=int, metavar="N", help="distort the first N test rows only")
     parser.add_argument(
-        "--limit", type=int, help="use the first LIMIT rows of each split only, for a dry run"
+        "--robustness-rows",
+        type=int,
+        metavar="N",
+        help="distort only N test rows, random but always the same",
     )
+    parser.add_argument("--limit", type=int, help="use LIMIT random rows of each split only, for a dry run")
     peers.add_peer_arguments(parser)
     return parser.parse_args(), parser
 

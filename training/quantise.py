@@ -112,12 +112,21 @@ def settings_from_checkpoint(content: dict[str, object], epochs: int, lr: float)
 def quantise(
     checkpoint: Path, data: Path, out: Path, epochs: int, lr: float, views: Path | None, limit: int | None
 ) -> None:
-    """Trains and writes ``out/checkpoint.pt`` and its log, whose metrics are those of the rounded network."""
+    """Trains and writes ``out/checkpoint.pt`` and its log, whose metrics are those of the rounded network.
+
+    Raises ValueError when the checkpoint has a crop check, which learns from the network as it is.
+    """
     content = load_checkpoint(checkpoint)
+    if content["settings"]["options"].get("crop_check"):
+        raise ValueError(
+            f"{checkpoint} must be without a crop check, which fits only the weights that it was trained "
+            "with; quantise the checkpoint of training.train, then run python -m training.train_crop_check "
+            "on the result"
+        )
     settings = settings_from_checkpoint(content, epochs, lr)
     out.mkdir(parents=True, exist_ok=True)
-    split = load_prepared(data, "train").take(slice(limit))
-    valid = load_prepared(data, "valid").take(slice(limit))
+    split = load_prepared(data, "train").sample(limit)
+    valid = load_prepared(data, "valid").sample(limit)
     # A few epochs need no second process.
     process = Process(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     run = make_run(split.votes, settings, process)
@@ -146,7 +155,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--lr", type=float, default=LR)
     parser.add_argument("--views", type=Path, help="views of training.distill to learn from")
-    parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
+    parser.add_argument("--limit", type=int, help="use LIMIT random rows only, for a dry run")
     args = parser.parse_args()
     with exit_on_error(parser):
         quantise(args.checkpoint, args.data, args.out, args.epochs, args.lr, args.views, args.limit)

@@ -158,7 +158,7 @@ def validation_metrics(logits: Tensor, split: Split) -> dict[str, float]:
 
 def start_from_file(init: Path, run: Run, split: Split) -> None:
     """Loads start weights and prints which weights the file lacks."""
-    pictures = inputs_from_split(split.take(slice(NUM_STATISTICS_ROWS)), run.model.size)
+    pictures = inputs_from_split(split.sample(NUM_STATISTICS_ROWS), run.model.size)
     report = load_start_weights(run.model, init, torch.from_numpy(pictures).to(run.process.device))
     run.ema.model.load_state_dict(run.model.state_dict())
     if run.process.is_first:
@@ -202,8 +202,8 @@ def _train(
     """`train` in one process; a function of its own, so that nothing of the run outlives the process
     group.
     """
-    split = load_prepared(data, "train").take(slice(limit))
-    valid = load_prepared(data, "valid").take(slice(limit))
+    split = load_prepared(data, "train").sample(limit)
+    valid = load_prepared(data, "valid").sample(limit)
     if len(split) < settings.batch_size:
         raise ValueError(
             f"batch_size must be at most the {len(split)} rows of train, got {settings.batch_size}"
@@ -257,7 +257,7 @@ def main() -> None:
     )
     parser.add_argument("--views", type=Path, help="views of training.distill to learn from")
     parser.add_argument("--seed", type=int, help="short for --set seed=SEED")
-    parser.add_argument("--limit", type=int, help="use the first LIMIT rows only, for a dry run")
+    parser.add_argument("--limit", type=int, help="use LIMIT random rows only, for a dry run")
     args = parser.parse_args()
     named = Path(args.config)
     changes = dict(

@@ -13,7 +13,7 @@ import torch
 
 from fer_edge import models
 from training import evaluate
-from training.data.split import LABELS, UNKNOWN, Split
+from training.data.split import LABELS, SPLITS, UNKNOWN, Split, load_prepared, random_rows, save
 from training.evaluation import abstention, robustness
 from training.evaluation import expression_metrics as metrics
 from training.evaluation.distortions import DISTORTIONS
@@ -231,6 +231,42 @@ def test_a_wrong_choice_is_a_one_line_error(prepared: Path, tmp_path: Path):
     assert done.returncode == 2
     assert "backend must be one of auto, onnxruntime" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def reads_half_of_the_bars(x: np.ndarray) -> np.ndarray:
+    """Logits that are right for the first four expressions of `prepared` and say neutral for the others; they
+    depend on the batch where it shows both halves.
+    """
+    shown = x[:, 0, 6:46:5].mean(2).argmax(1)
+    first = shown < 4
+    logits = 5 * np.eye(8, dtype=np.float32)[np.where(first, shown, 0)]
+    return logits + np.float32(0.01) * (first.any() and not first.all())
+
+
+def test_parts_of_splits_sorted_by_class_show_every_class(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in SPLITS:
+        split = load_prepared(prepared, name)
+        split = replace(split, landmarks=np.full_like(split.landmarks, np.nan))
+        save(split.take(np.argsort(split.labels, kind="stable")), tmp_path / f"{name}.npz")
+    for split in evaluate.load_valid_and_test(tmp_path, 60):
+        assert len(split) == 60
+        assert len(np.unique(split.labels)) == 8
+    monkeypatch.setattr(robustness, "DISTORTIONS", [replace(DISTORTIONS[0], levels=(DISTORTIONS[0].plain,))])
+    monkeypatch.setattr(abstention, "EYE_DISTANCES", ())
+    monkeypatch.setattr(abstention, "BLURS", ())
+    monkeypatch.setattr(evaluate, "ROWS", 40)
+    facts = {"file": "bars", "precision": "none", "backend": {}}
+    network = Predictor(reads_half_of_the_bars, 48, None, facts)
+    valid, test = evaluate.load_valid_and_test(tmp_path, None)
+    result = evaluate.evaluate([network], (valid, test), tmp_path, ABOUT, robustness_rows=40)
+    assert not result["protocol"]["holds"]
+    # The logits are those of the drawn rows.
+    (case, *_) = result["robustness"][DISTORTIONS[0].name]["cases"].values()
+    right = test.labels[random_rows(len(test), 40)] < 4
+    assert case[0]["accuracy"] == pytest.approx(right.mean())
+    assert 0.2 < right.mean() < 0.8
 
 
 @pytest.mark.slow

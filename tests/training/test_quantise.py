@@ -74,6 +74,15 @@ def test_input_range_follows_training_only_and_holds_zero():
     torch.testing.assert_close(clipped, torch.full_like(x, held))
 
 
+def test_a_crop_check_is_refused_instead_of_lost(prepared: Path, tmp_path: Path):
+    settings = asdict(Settings(model="tkfnet-nano", options=OPTIONS | {"crop_check": True}, batch_size=32))
+    checked = tmp_path / "checked.pt"
+    save_checkpoint(checked, {"settings": settings, "crop_check_limits": {"covered": 0.5, "rolled": 0.5}})
+    with pytest.raises(ValueError, match=r"checked\.pt must be without a crop check.*train_crop_check"):
+        quantise(checked, prepared, tmp_path / "out", epochs=1, lr=1e-3, views=None, limit=32)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_training_moves_the_weights_and_leaves_them_on_levels(trained: tuple[Path, Path]):
     before, out = trained

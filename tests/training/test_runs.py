@@ -200,6 +200,17 @@ def test_an_exported_file_is_a_teacher(prepared: Path, tmp_path: Path):
     np.testing.assert_allclose(np.load(tmp_path / "teacher.npy")[0], expected, atol=1e-3)
 
 
+def test_views_that_were_stopped_in_the_first_one_are_refused(prepared: Path, tmp_path: Path):
+    split = load_prepared(prepared, "train").take(slice(16))
+    with interrupted_after(distill, "teacher_probabilities"):
+        make_views([split], [models.WEIGHTS / "tkfnet-nano-float32.onnx"], tmp_path, 2, 64, [0.5])
+    assert np.load(tmp_path / "images.npy").shape == (2, 16, 64, 64)
+    with pytest.raises(
+        FileNotFoundError, match=r"views\.json does not exist; run python -m training\.distill"
+    ):
+        train(prepared, tmp_path / "student", SHORT, limit=16, views=tmp_path)
+
+
 def test_views_take_the_strengths_in_turn(prepared: Path, tmp_path: Path):
     split = load_prepared(prepared, "train").take(slice(16))
     make_views([split], [models.WEIGHTS / "tkfnet-nano-float32.onnx"], tmp_path, 4, 64, [0.9, 0.0])
@@ -222,6 +233,8 @@ def test_interrupted_views_are_continued(views: Path, whole_run: Path, prepared:
         make()
     first = np.load(tmp_path / "images.npy")
     assert not first[1].any()
+    with pytest.raises(ValueError, match=r"must hold 2 views, got 1, .*run it again with the same arguments"):
+        train(prepared, tmp_path / "student", SHORT, views=tmp_path)
     make()
     np.testing.assert_array_equal(np.load(tmp_path / "images.npy"), np.load(views / "images.npy"))
     np.testing.assert_array_equal(np.load(tmp_path / "teacher.npy"), np.load(views / "teacher.npy"))

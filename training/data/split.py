@@ -55,6 +55,19 @@ class Split:
         """The rows that a mask, indices or a slice select."""
         return Split(*(getattr(self, f.name)[which] for f in fields(self)))
 
+    def sample(self, count: int | None) -> "Split":
+        """The rows that `random_rows` draws."""
+        return self.take(random_rows(len(self), count))
+
+
+def random_rows(total: int, count: int | None) -> I64:
+    """Indices of ``count`` of ``total`` rows in ascending order, drawn at random, but always the same; of all
+    rows where ``count`` is None or more.
+
+    The first rows would not do: a data set in class folders is read class by class.
+    """
+    return np.sort(np.random.default_rng(0).permutation(total)[:count])
+
 
 def save(split: Split, path: Path) -> None:
     """Writes all columns of a split to one npz file."""

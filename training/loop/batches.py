@@ -4,6 +4,7 @@ Pictures are either distorted at random in each epoch, or read from stored views
 (``training.distill``).
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,16 +60,29 @@ class TeacherViews:
 
 
 def load_teacher_views(folder: Path, split: Split) -> TeacherViews:
-    """Reads the views that training.distill wrote, memory-mapped; raises ValueError when they are of other
-    rows.
+    """Reads the views that training.distill wrote, memory-mapped.
+
+    Raises:
+        FileNotFoundError: training.distill was not run, or was stopped in its first view.
+        ValueError: it was stopped later, or the views are of other rows.
     """
     try:
+        made = json.loads((folder / "views.json").read_text(encoding="utf-8"))
         rows = np.load(folder / "rows.npy")
         # Copy on write: PyTorch warns of arrays that it may not write to.
         images = np.load(folder / "images.npy", mmap_mode="c")
         teacher, votes = np.load(folder / "teacher.npy"), np.load(folder / "votes.npy")
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error.filename} does not exist; run python -m training.distill") from error
+        raise FileNotFoundError(
+            f"{error.filename} does not exist; run python -m training.distill DATA --teachers FILE... "
+            f"--out {folder} to its end"
+        ) from error
+    # The files have their full size from the start: the views that are not made yet are black.
+    if made["done"] < made["count"]:
+        raise ValueError(
+            f"{folder} must hold {made['count']} views, got {made['done']}, because training.distill was "
+            "stopped; run it again with the same arguments, and it makes the others"
+        )
     labelled = votes.sum(1) > 0
     if not np.array_equal(rows[labelled], split.rows):
         raise ValueError(

@@ -67,9 +67,7 @@ def draw_attention(
         return []
     titles = [f"{labels[k]}\n→ {labels[p]}" for k, p in zip(chosen.labels, predicted, strict=True)]
     _draw_grid(faces, maps, titles, path)
-    many = split.take(
-        np.flatnonzero(split.found if split.found.any() else np.ones(len(split), bool))[:MEAN_ROWS]
-    )
+    many = (split.take(split.found) if split.found.any() else split).sample(MEAN_ROWS)
     faces, _, maps = maps_from_split(module, many)
     means = {name: values.mean(0, keepdims=True) for name, values in maps.items()}
     _draw_grid(faces.mean(0, keepdims=True), means, [f"mean of {len(many)}"], mean)

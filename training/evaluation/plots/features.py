@@ -44,8 +44,7 @@ def coordinates_from_features(features: F32) -> F32:
 
 def draw_features(module: nn.Module, split: Split, labels: Sequence[str], path: Path) -> int:
     """Draws one point a face, coloured by its label; returns how many rows are shown."""
-    chosen = np.sort(np.random.default_rng(0).permutation(len(split))[:ROWS])
-    shown = split.take(chosen)
+    shown = split.sample(ROWS)
     places = coordinates_from_features(module_outputs(module, shown, module.features).numpy())
     figure, axis = plt.subplots(figsize=(7.4, 5.8), layout="constrained")
     # Rare classes last, so that the others do not cover them.
