@@ -12,7 +12,6 @@ A teacher may be an exported file (``--teachers A.onnx``), which ONNX Runtime ru
 """
 
 import argparse
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from tqdm import tqdm
 from fer_edge.atomic_file import atomic_write
 from training.command_line import exit_on_error
 from training.data.crops import MEAN, SCALE, crop_matrices, normalised, sample
+from training.data.hashes import hash_of_file, hash_of_splits
 from training.data.split import LABELS, Split, load_prepared
 from training.evaluation.predictors import predictor_from_file
 from training.loop.augment import AugmentRanges, BatchRng, photometric, random_matrices
@@ -115,12 +115,12 @@ def make_views(
     networks = [teacher_from_file(path, device) for path in teachers]
     ranges = [AugmentRanges().scaled(strength) for strength in aug_strengths]
     settings = {
-        "teachers": [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers],
+        "teachers": [hash_of_file(path) for path in teachers],
         "count": count,
         "size": size,
         "augment": [asdict(one) for one in ranges],
         "seed": seed,
-        "rows": hashlib.sha256(b"".join(split.rows.tobytes() for split in splits)).hexdigest(),
+        "data": hash_of_splits(*splits),
     }
     done = _views_done(out, settings)
     shape = (count, sum(map(len, splits)), size, size)

@@ -7,7 +7,6 @@ machines: ``torchrun ... -m training.train`` with the same arguments.
 """
 
 import argparse
-import hashlib
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from fer_edge.arrays import F32
 from training.command_line import exit_on_error
 from training.data.crops import inputs_from_split
+from training.data.hashes import hash_of_file, hash_of_splits
 from training.data.split import Split, load_prepared
 from training.evaluation.inference import module_outputs
 from training.loop.batches import Batch, BatchLoader, load_teacher_views, row_weights
@@ -169,8 +169,8 @@ def hashes_of_inputs(split: Split, init: Path | None, views: Path | None) -> dic
     """Identifies what a run learns from, to compare when it is resumed."""
     files = {"init": init, "views": views and views / "views.json"}
     return {
-        "rows": hashlib.sha256(split.rows.tobytes()).hexdigest(),
-        **{name: path and hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()},
+        "data": hash_of_splits(split),
+        **{name: path and hash_of_file(path) for name, path in files.items()},
     }
 
 

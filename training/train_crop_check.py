@@ -29,6 +29,7 @@ from training.crop_check.examples import (
     rows_from_split,
 )
 from training.data.crops import normalised
+from training.data.hashes import hash_of_file, hash_of_photos, hash_of_splits
 from training.data.split import load_prepared
 from training.detector.photos import load_photos
 from training.loop.checkpoint import load_checkpoint, model_from_checkpoint, save_checkpoint
@@ -44,17 +45,36 @@ UNTOUCHED_LOSS = {"covered": 0.01, "rolled": 0.005}
 def load_examples(
     folder: Path, name: str, data: Path, faces: Path, marks: Path | None, size: int
 ) -> Examples:
-    """The examples of one split, made once and kept in ``folder``."""
-    path = folder / f"{name}.npz"
+    """The examples of one split, made once and kept in ``folder``.
+
+    Raises ValueError when those in ``folder`` were made from other inputs.
+    """
+    path, split = folder / f"{name}.npz", load_prepared(data, name)
+    inputs = {
+        "data": hash_of_splits(split),
+        "faces": hash_of_photos(faces),
+        "marks": hash_of_file(marks) if marks else "",
+        "size": str(size),
+    }
     if path.exists():
-        with np.load(path) as kept:
-            return Examples(kept["crops"], kept["targets"], kept["kinds"])
+        return _kept_examples(path, inputs)
     rows = list(rows_from_photos(load_photos(faces, name, marks), size, seed=0))
-    rows += rows_from_split(load_prepared(data, name), size, seed=0)
+    rows += rows_from_split(split, size, seed=0)
     examples = examples_from_rows(rows)
+    columns = {"crops": examples.crops, "targets": examples.targets, "kinds": examples.kinds}
     with atomic_write(path) as partial, partial.open("wb") as file:
-        np.savez(file, crops=examples.crops, targets=examples.targets, kinds=examples.kinds)
+        np.savez(file, **columns, **inputs)
     return examples
+
+
+def _kept_examples(path: Path, inputs: dict[str, str]) -> Examples:
+    with np.load(path) as kept:
+        if differ := [n for n, value in inputs.items() if n not in kept or kept[n] != value]:
+            raise ValueError(
+                f"{path} holds examples that were made from other inputs ({', '.join(differ)} differ); use "
+                "another --out"
+            )
+        return Examples(kept["crops"], kept["targets"], kept["kinds"])
 
 
 @torch.no_grad()

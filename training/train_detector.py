@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from training.command_line import exit_on_error
+from training.data.hashes import hash_of_file, hash_of_photos
 from training.detector.assignment import Faces
 from training.detector.augment import PhotoPool
 from training.detector.canvases import Plan, canvas_loader
@@ -106,6 +107,22 @@ def train_step(run: Run, images: Tensor, faces: Faces, step: int) -> Tensor:
     return torch.stack([losses[name].detach() for name in LOSSES])
 
 
+def start_from_checkpoint(init: Path, run: Run) -> None:
+    """Loads the averaged weights of an earlier run."""
+    weights = load_checkpoint(init)["ema"]
+    run.model.load_state_dict(weights)
+    run.ema.model.load_state_dict(weights)
+
+
+def hashes_of_inputs(data: Path, marks: Path | None, init: Path | None) -> dict[str, object]:
+    """Identifies what a run learns from, to compare when it is resumed."""
+    files = {"marks": marks, "init": init}
+    return {
+        "photos": hash_of_photos(data),
+        **{name: path and hash_of_file(path) for name, path in files.items()},
+    }
+
+
 def train(
     data: Path,
     out: Path,
@@ -120,23 +137,24 @@ def train(
     ``limit`` is a number of pictures, ``workers`` one of processes that make canvases, which does not change
     them, ``marks`` a file of training.mark_faces, and ``init`` a checkpoint whose averaged weights are the
     start.
+
+    Raises ValueError when ``out`` holds a run with other settings or inputs.
     """
     cv2.setNumThreads(0)
     torch.backends.cudnn.benchmark = True
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     run, checkpoint, log = make_run(settings, device), out / "checkpoint.pt", out / "log.jsonl"
     if init:
-        weights = load_checkpoint(init)["ema"]
-        run.model.load_state_dict(weights)
-        run.ema.model.load_state_dict(weights)
-    first, per_epoch = resume(checkpoint, run.model, run.ema, run.optimizer), settings.plan.steps_per_epoch
+        start_from_checkpoint(init, run)
+    inputs = {"limit": limit, **hashes_of_inputs(data, marks, init)}
+    first = resume(checkpoint, run.model, run.ema, run.optimizer, asdict(settings) | inputs)
+    per_epoch = settings.plan.steps_per_epoch
     photos = PhotoPool(load_photos(data, "train", marks)[:limit])
     loader = canvas_loader(photos, settings.plan, first, workers, pinned=device.type == "cuda")
     batches = iter(loader)
     for epoch in range(first, settings.epochs):
         started, waited, sums = time.monotonic(), 0.0, torch.zeros(len(LOSSES), device=device)
-        title = f"epoch {epoch + 1}/{settings.epochs}"
-        bar = tqdm(range(per_epoch), desc=title, file=sys.stderr, mininterval=5)
+        bar = tqdm(range(per_epoch), f"epoch {epoch + 1}/{settings.epochs}", file=sys.stderr, mininterval=5)
         for k in bar:
             asked_at = time.monotonic()
             images, faces = next(batches)
@@ -151,9 +169,8 @@ def train(
             **dict(zip(LOSSES, means, strict=True)),
         }
         append_log(log, record)
-        save_checkpoint(
-            checkpoint, training_state(run.model, run.ema, run.optimizer, epoch, asdict(settings))
-        )
+        state = training_state(run.model, run.ema, run.optimizer, epoch, asdict(settings), inputs)
+        save_checkpoint(checkpoint, state)
         if (epoch + 1) % CURVES_EVERY == 0 or epoch + 1 == settings.epochs:
             draw_curves(log, out / "curves.png", {"loss": ["total"], "parts": ["score", "box", "landmarks"]})
 

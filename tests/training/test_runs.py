@@ -1,6 +1,7 @@
 """The training loops: short runs through the functions of the commands."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from fer_edge import models
 from training import distill
 from training import train as module
 from training.data.crops import MEAN, SCALE, inputs_from_split, normalised
-from training.data.split import load_prepared
+from training.data.split import load_prepared, save
 from training.distill import make_views
 from training.evaluation.inference import module_outputs
 from training.loop.batches import draw_rows, load_teacher_views
@@ -109,6 +110,16 @@ def test_a_resumed_run_ends_with_the_same_weights(whole_run: Path, prepared: Pat
         train(prepared, tmp_path, SHORT)
     with pytest.raises(ValueError, match=r"written with other settings \(lr: 0.005 there, 0.1 here\)"):
         train(prepared, tmp_path, replace(SHORT, lr=0.1))
+    changed = tmp_path / "changed"
+    shutil.copytree(prepared, changed)
+    split = load_prepared(prepared, "train")
+    for name in ("images", "votes", "landmarks"):
+        # The same rows, prepared in another way.
+        save(replace(split, **{name: getattr(split, name)[::-1]}), changed / "train.npz")
+        with pytest.raises(
+            ValueError, match=r"written with other settings \(data: '\w+' there, '\w+' here\)"
+        ):
+            train(changed, tmp_path, SHORT)
     train(prepared, tmp_path, SHORT)
     for name, value in weights(whole_run).items():
         torch.testing.assert_close(weights(tmp_path)[name], value, rtol=1e-4, atol=1e-5, msg=name)
@@ -281,6 +292,10 @@ def test_views_of_other_rows_or_kinds_are_refused(
         train(prepared, tmp_path, SHORT, views=tmp_path)
     with pytest.raises(ValueError, match=r"other settings .*augment"):
         make_views([load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, views, 2, 64, [0.9])
+    split = load_prepared(prepared, "train")
+    split.landmarks[0] += 1
+    with pytest.raises(ValueError, match=r"other settings \(data differ\)"):
+        make_views([split], [whole_run / "checkpoint.pt"] * 2, views, 2, 64, [0.5])
 
 
 @pytest.mark.slow

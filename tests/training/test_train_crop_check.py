@@ -1,7 +1,9 @@
 """The crop check learns beside a network that does not change."""
 
 import json
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from export import onnx_from_checkpoint
 from fer_edge import Recognizer, models
 from training import train_crop_check as module
 from training.crop_check.examples import KINDS, Examples
+from training.data.split import load_prepared, save
 from training.loop.checkpoint import model_from_checkpoint
 from training.models.crop_check import PROBLEMS, CropCheck
 
@@ -37,6 +40,27 @@ def test_the_network_stays_as_it_is(checkpoint: Path, checked: Path) -> None:
     with torch.no_grad():
         assert torch.equal(before(x), after(x))
         assert after.crop_check(after.trunk(x)).shape == (3, len(PROBLEMS))
+
+
+def test_examples_of_other_inputs_are_refused(
+    checked: Path, prepared: Path, photographs: Path, tmp_path: Path
+) -> None:
+    kept = module.load_examples(checked, "valid", prepared, photographs, None, 64)
+    assert kept.crops.shape == (240, 64, 64)
+    marks, other_faces = tmp_path / "marks.npz", tmp_path / "faces"
+    shutil.copy(photographs / "faces-0.npz", marks)
+    other_faces.mkdir()
+    np.savez(other_faces / "faces-0.npz", other=np.zeros(1))
+    split = load_prepared(prepared, "valid")
+    save(replace(split, images=255 - split.images), tmp_path / "valid.npz")
+    for data, faces, its_marks, size, differ in (
+        (tmp_path, photographs, None, 64, "data"),
+        (prepared, other_faces, None, 64, "faces"),
+        (prepared, photographs, marks, 64, "marks"),
+        (tmp_path, photographs, None, 128, "data, size"),
+    ):
+        with pytest.raises(ValueError, match=rf"valid\.npz .* other inputs \({differ} differ\)"):
+            module.load_examples(checked, "valid", data, faces, its_marks, size)
 
 
 def test_the_report_says_what_is_withheld(checked: Path) -> None:

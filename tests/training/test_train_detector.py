@@ -1,6 +1,7 @@
 """The detector's training: short runs, resumed, started from a checkpoint, and from the command line."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,19 +10,50 @@ import numpy as np
 import pytest
 import torch
 
-from training.loop.checkpoint import load_checkpoint
+from training import train_detector
+from training.loop.checkpoint import load_checkpoint, save_checkpoint
 from training.train_detector import Settings, main, train
 
 SHORT = Settings(epochs=1, epoch_size=16, batch_size=8, canvas_size=96)
 
 
+class StoppedError(Exception):
+    """Stops a run."""
+
+
 @pytest.mark.slow
-def test_the_detector_trains_and_resumes(photographs: Path, tmp_path: Path):
-    train(photographs, tmp_path, SHORT, limit=None, workers=0)
-    train(photographs, tmp_path, replace(SHORT, epochs=2), limit=None, workers=0)
+def test_the_detector_trains_and_resumes(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = replace(SHORT, epochs=2)
+
+    def save_and_stop(*arguments: object) -> None:
+        save_checkpoint(*arguments)
+        raise StoppedError
+
+    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(train_detector, "save_checkpoint", save_and_stop)
+        train(photographs, tmp_path, settings, limit=None, workers=0)
+    train(photographs, tmp_path, settings, limit=None, workers=0)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in log] == [1, 2]
     assert all(np.isfinite(r["total"]) for r in log)
+
+
+@pytest.mark.slow
+def test_a_run_is_not_resumed_with_other_settings_or_inputs(photographs: Path, tmp_path: Path):
+    train(photographs, tmp_path, SHORT, limit=20, workers=0)
+    marks, others = tmp_path / "marks.npz", tmp_path / "others"
+    shutil.copy(photographs / "faces-0.npz", marks)
+    others.mkdir()
+    (others / "faces-0.npz").write_bytes((photographs / "faces-0.npz").read_bytes() + b" ")
+    for data, settings, limit, inputs, said in (
+        (photographs, replace(SHORT, lr=99.0, seed=7), 20, {}, "lr: 0.003 there, 99.0 here, seed: 0 there"),
+        (photographs, SHORT, 30, {}, "limit: 20 there, 30 here"),
+        (photographs, SHORT, 20, {"marks": marks}, "marks: None there"),
+        (photographs, SHORT, 20, {"init": tmp_path / "checkpoint.pt"}, "init: None there"),
+        (others, SHORT, 20, {}, "photos: "),
+    ):
+        with pytest.raises(ValueError, match=rf"written with other settings \({said}"):
+            train(data, tmp_path, settings, limit, workers=0, **inputs)
 
 
 @pytest.mark.slow

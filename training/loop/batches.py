@@ -67,7 +67,7 @@ def load_teacher_views(folder: Path, split: Split) -> TeacherViews:
         ValueError: it was stopped later, or the views are of other rows.
     """
     try:
-        made = json.loads((folder / "views.json").read_text(encoding="utf-8"))
+        done = json.loads((folder / "views.json").read_text(encoding="utf-8"))["done"]
         rows = np.load(folder / "rows.npy")
         # Copy on write: PyTorch warns of arrays that it may not write to.
         images = np.load(folder / "images.npy", mmap_mode="c")
@@ -78,9 +78,9 @@ def load_teacher_views(folder: Path, split: Split) -> TeacherViews:
             f"--out {folder} to its end"
         ) from error
     # The files have their full size from the start: the views that are not made yet are black.
-    if made["done"] < made["count"]:
+    if done < len(images):
         raise ValueError(
-            f"{folder} must hold {made['count']} views, got {made['done']}, because training.distill was "
+            f"{folder} must hold {len(images)} views, got {done}, because training.distill was "
             "stopped; run it again with the same arguments, and it makes the others"
         )
     labelled = votes.sum(1) > 0

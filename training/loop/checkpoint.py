@@ -64,7 +64,7 @@ def resume(
     model: nn.Module,
     ema: Ema,
     optimizer: torch.optim.Optimizer,
-    expected: dict[str, Any] | None = None,
+    expected: dict[str, Any],
 ) -> int:
     """Restores a run from its checkpoint, if there is one, and returns the epoch to go on with.
 
@@ -73,13 +73,12 @@ def resume(
     if not path.exists():
         return 0
     saved = load_checkpoint(path)
-    if expected is not None:
-        then = saved["settings"] | saved.get("input_hashes", {})
-        changes = [f"{n}: {then.get(n)!r} there, {v!r} here" for n, v in expected.items() if then.get(n) != v]
-        if changes:
-            raise ValueError(
-                f"{path} was written with other settings ({', '.join(changes)}); use these, or another --out"
-            )
+    then = saved["settings"] | saved.get("input_hashes", {})
+    changes = [f"{n}: {then.get(n)!r} there, {v!r} here" for n, v in expected.items() if then.get(n) != v]
+    if changes:
+        raise ValueError(
+            f"{path} was written with other settings ({', '.join(changes)}); use these, or another --out"
+        )
     model.load_state_dict(saved["model"])
     ema.model.load_state_dict(saved["ema"])
     ema.updates = saved["ema_updates"]
