@@ -1,8 +1,8 @@
 """Checkpoint to ONNX: ``python -m export.onnx_from_checkpoint ROLE CHECKPOINT --data DATA --out FILE.onnx``.
 
 Writes one file with the spec in its metadata, and a parity certificate: the differences between the file's
-probabilities in ONNX Runtime and the checkpoint's in PyTorch. A file with a difference above TOLERANCE is not
-written.
+probabilities in ONNX Runtime and the checkpoint's in PyTorch. A file with a difference above TOLERANCE or
+OUTPUT_TOLERANCE is not written.
 """
 
 import argparse
@@ -23,6 +23,8 @@ from training.command_line import exit_on_error
 
 OPSET = 18  # the lowest opset of the exporter; TensorRT 10.3 reads up to 20
 TOLERANCE = 1e-4  # largest difference of a probability
+# Largest difference of an output, as a share. Sums in another order differ by 2e-6 in the untrained detector.
+OUTPUT_TOLERANCE = 1e-3
 
 
 def onnx_from_model(model: nn.Module, export: ExportSpec, spec: ModelSpec) -> onnx.ModelProto:
@@ -46,6 +48,11 @@ def write_checked(proto: onnx.ModelProto, parity: Parity, out: Path) -> None:
         raise ValueError(
             f"{out.name} differs from its checkpoint by {parity.largest_difference:.1e}, allowed are "
             f"{TOLERANCE:.0e}, with {parity.changed_labels} changed labels; it was not written"
+        )
+    if parity.largest_output_difference > OUTPUT_TOLERANCE:
+        raise ValueError(
+            f"{out.name}: an output differs from its checkpoint's by {parity.largest_output_difference:.1e} "
+            f"of its value, allowed are {OUTPUT_TOLERANCE:.0e}; it was not written"
         )
     onnx_metadata.write_onnx(proto, out)
 

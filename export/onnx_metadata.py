@@ -16,6 +16,20 @@ from fer_edge.models import METADATA_KEY, ModelError, ModelSpec, Role
 IR_VERSION = 8  # that of opset 18; the exporter writes 10, which ONNX Runtime before 1.18 refuses
 # Only measured values may replace those of a spec.
 MEASURED = ("metrics", "temperature", "confidence_temperature", "threshold", "min_confidence")
+# What decides how a network is used: two files that are compared must have the same.
+USE = (
+    *("role", "size", "input_multiple", "mean", "scale", "labels", "template", "threshold"),
+    *("max_covered", "max_rolled"),
+)
+
+
+def check_same_use(file: Path | str, spec: ModelSpec, reference: Path | str, other: ModelSpec) -> None:
+    """Raises ModelError if the specs of two files of one network differ in what the runtime does with it."""
+    for name in USE:
+        if (ours := getattr(spec, name)) != (theirs := getattr(other, name)):
+            raise ModelError(
+                f"{file} must have the {name} of {reference}, {theirs!r}, got {ours!r}; convert it again"
+            )
 
 
 def spec_with_measured(spec: ModelSpec, metrics: Path | None) -> ModelSpec:

@@ -83,13 +83,16 @@ def test_weights_that_are_not_folded_are_noticed():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("worse", [(0.2, 0.0, 0.0), (0.0, 0.01, 0.0), (0.0, 0.0, 0.05)])
+@pytest.mark.parametrize(
+    "worse", [(0.2, 0.0, 0.0, 0.0), (0.0, 0.01, 0.0, 0.0), (0.0, 0.0, 0.05, 0.0), (0.0, 0.0, 0.0, 0.2)]
+)
 @pytest.mark.parametrize("weights", sorted(compact.LIMITS))
 def test_a_file_beyond_the_limits_is_not_written(
-    worse: tuple[float, float, float], weights: str, nano_file: Path, tmp_path: Path
+    worse: tuple[float, float, float, float], weights: str, nano_file: Path, tmp_path: Path
 ):
     proto, _ = onnx_metadata.read_with_metadata(nano_file)
-    measured = Differences(100, *worse, 0.8, 0.8)
+    *labels, check = worse
+    measured = Differences(100, *labels, 0.8, 0.8, largest_check_difference=check)
     with pytest.raises(ValueError, match="not written, keep float32"):
         compact.write_checked(proto, measured, weights, tmp_path / "small.onnx")
     assert list(tmp_path.iterdir()) == []
