@@ -8,7 +8,7 @@ would compute in every run.
 
 import argparse
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +138,11 @@ def main() -> None:
 def compact(args: argparse.Namespace) -> None:
     """Stores the weights in a smaller type, compares, and writes the file if the limits hold."""
     proto, spec = onnx_metadata.read_with_metadata(args.file)
-    result = compacted(proto, onnx_metadata.spec_with_measured(spec, args.metrics), args.weights)
+    # The metrics were measured on the float32 file.
+    own = replace(spec, metrics={})
+    result = compacted(proto, own, args.weights)
+    own = onnx_metadata.spec_with_measured(own, args.metrics, {onnx_metadata.graph_sha256(result)})
+    result = onnx_metadata.with_metadata(result, own)
     before, after = proto.SerializeToString(), result.SerializeToString()
     faces = faces_from_prepared(args.data, "valid", spec)
     measured = faces.differences(OnnxNetwork(before), OnnxNetwork(after))

@@ -86,12 +86,15 @@ def export_checkpoint(args: argparse.Namespace) -> None:
     model, export = EXPORTS[args.role](args.checkpoint)
     said = {name: getattr(args, name) for name in ("name", "version", "source", "licence")}
     spec = replace(export.model_spec, **{name: text for name, text in said.items() if text})
-    proto = onnx_from_model(model, export, onnx_metadata.spec_with_measured(spec, args.metrics))
+    proto = onnx_from_model(model, export, spec)
+    checkpoint_sha256 = hashlib.sha256(args.checkpoint.read_bytes()).hexdigest()
+    hashes = {checkpoint_sha256, onnx_metadata.graph_sha256(proto)}
+    proto = onnx_metadata.with_metadata(proto, onnx_metadata.spec_with_measured(spec, args.metrics, hashes))
     parity = compare(model, proto.SerializeToString(), export.pictures(args.data), export.probabilities)
     write_checked(proto, parity, args.out)
     content = asdict(parity) | {
         "file_sha256": hashlib.sha256(args.out.read_bytes()).hexdigest(),
-        "checkpoint_sha256": hashlib.sha256(args.checkpoint.read_bytes()).hexdigest(),
+        "checkpoint_sha256": checkpoint_sha256,
         "data": args.data.name,
     }
     certificate.write(content, args.certificate or certificate.default_path(args.out))
