@@ -22,6 +22,7 @@ from training.command_line import exit_on_error
 BATCHES = (1, 8)  # of the latency
 PAIRS = 200  # of runs that are timed, at batch 1; fewer at larger ones
 LARGEST_LOSS = 0.5  # percentage points up to which two files count as equally accurate
+LARGEST_CHECK_DIFFERENCE = 0.5  # of a probability of the crop check, as for int8 in export.certificates
 
 
 def compare(first: bytes, second: bytes, faces: Faces) -> tuple[Differences, list[PairedTimes]]:
@@ -32,9 +33,12 @@ def compare(first: bytes, second: bytes, faces: Faces) -> tuple[Differences, lis
 
 
 def should_replace(measured: Differences, timed: list[PairedTimes]) -> bool:
-    """Whether the second file is faster beyond the spread of the pairs at every batch, and as accurate."""
+    """Whether the second file is faster beyond the spread of the pairs at every batch, as accurate, and
+    withholds the same faces.
+    """
     faster = all(pairs.ratio_75 < 1 for pairs in timed)
-    return faster and measured.loss <= LARGEST_LOSS
+    checked = (measured.largest_check_difference or 0.0) <= LARGEST_CHECK_DIFFERENCE
+    return faster and measured.loss <= LARGEST_LOSS and checked
 
 
 def table(measured: Differences, timed: list[PairedTimes]) -> str:
@@ -62,8 +66,7 @@ def main() -> None:
     with exit_on_error(parser):
         _, spec = onnx_metadata.read_with_metadata(args.first)
         _, other = onnx_metadata.read_with_metadata(args.second)
-        if (spec.size, spec.labels) != (other.size, other.labels):
-            raise ValueError(f"{args.second} must have the size and the labels of {args.first}")
+        onnx_metadata.check_same_use(args.second, other, args.first, spec)
         files = args.first.read_bytes(), args.second.read_bytes()
         measured, timed = compare(*files, faces_from_prepared(args.data, "valid", spec))
         replace = should_replace(measured, timed)
@@ -81,8 +84,8 @@ def main() -> None:
     print(table(measured, timed))
     verdict = "can take the place of" if replace else "should not take the place of"
     print(
-        f"the second file {verdict} the first; it must be faster beyond the spread and lose at most "
-        f"{LARGEST_LOSS} points"
+        f"the second file {verdict} the first; it must be faster beyond the spread, lose at most "
+        f"{LARGEST_LOSS} points, and differ by at most {LARGEST_CHECK_DIFFERENCE} in the crop check"
     )
 
 

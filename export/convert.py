@@ -9,6 +9,7 @@ written as a parity certificate. A file beyond the limits of its precision is no
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -71,7 +72,14 @@ def convert(args: argparse.Namespace) -> None:
         uses = Uses(own.calibration, own.choice, uses.certificate)
     plain = fused_from_plain(proto) if args.flavour == "fused" else proto
     result, notes = converted(plain, uses, args)
-    spec = onnx_metadata.spec_with_measured(spec, args.metrics)
+    result = onnx_metadata.with_metadata(result, spec)
+    hashes = {onnx_metadata.graph_sha256(result)}
+    if args.precision == "fp32":
+        hashes.add(models.read(reference).graph_sha256)
+    else:
+        # They were measured on the float32 file.
+        spec = replace(spec, metrics={})
+    spec = onnx_metadata.spec_with_measured(spec, args.metrics, hashes)
     result = onnx_metadata.with_metadata(result, spec)
     pictures, backend = uses.certificate(), MEASURED_ON[args.precision]
     with tempfile.TemporaryDirectory() as folder:

@@ -17,7 +17,6 @@ from export.certificates.networks import BACKENDS, GRAPH
 from export.certificates.pictures import pictures_from_folder
 from export.precisions import precision_of
 from fer_edge import models
-from fer_edge.models import ModelError
 from training.command_line import exit_on_error
 
 IDENTITY = ("file_sha256", "graph_sha256", "reference_graph_sha256", "data_sha256")
@@ -28,10 +27,9 @@ def problems(args: argparse.Namespace) -> list[str]:
     path, reference = map(models.path_of, (args.file, args.reference))
     proto, spec = onnx_metadata.read_with_metadata(path, role=None)
     _, other = onnx_metadata.read_with_metadata(reference, role=None)
-    if (spec.role, spec.labels, spec.size) != (other.role, other.labels, other.size):
-        raise ModelError(f"{args.file} must have the role, size and labels of {args.reference}")
+    onnx_metadata.check_same_use(args.file, spec, args.reference, other)
     artefact = Artefact(path, spec, precision_of(proto), flavour_of(proto))
-    pictures = pictures_from_folder(args.data, spec).certificate()
+    pictures = pictures_from_folder(args.data, other).certificate()
     measured = certificate.measure(artefact, reference, pictures, args.backend, args.engines)
     content = certificate.certificate(artefact, reference, pictures, measured, args.backend)
     print(f"{certificate.summary(artefact, measured)} (on {args.backend})")

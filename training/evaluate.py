@@ -220,6 +220,7 @@ def main() -> None:
         "data": str(args.data),
         "valid_rows": len(splits[0]),
         "test_rows": len(splits[1]),
+        "limit": args.limit,
         "torch": torch.__version__,
         **context(),
     }

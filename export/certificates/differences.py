@@ -18,6 +18,9 @@ class Differences:
         accuracy_after: the same of the other file.
         largest_check_difference: of a probability of the crop check, the second output of an expression
             network; None without one.
+        mean_box_distance: of detectors: the largest change of a side of a face's box, as a share of its
+            longer side in the reference, the mean over the faces that both files find; None without one.
+        mean_landmark_distance: the same of the landmark that moves most.
     """
 
     pictures: int
@@ -27,6 +30,8 @@ class Differences:
     accuracy_before: float | None = None
     accuracy_after: float | None = None
     largest_check_difference: float | None = None
+    mean_box_distance: float | None = None
+    mean_landmark_distance: float | None = None
 
     @property
     def loss(self) -> float:

@@ -61,13 +61,21 @@ class Faces:
         return Answers(softmax(logits, self._spec.temperature), check)
 
     def differences(self, reference: Backend, candidate: Backend) -> Differences:
-        """Raises ValueError if a probability of the candidate is not finite."""
+        """Raises ValueError if a probability of the candidate is not finite, or if only one has a crop
+        check.
+        """
         return self.differences_from(self.results(reference), candidate)
 
     def differences_from(self, reference: Answers, candidate: Backend) -> Differences:
         """`differences` from answers of the reference that are already known."""
         (ours, our_check), (theirs, their_check) = reference, self.results(candidate)
-        if not np.isfinite(theirs).all():
+        if (our_check is None) != (their_check is None):
+            raise ValueError(
+                "both files must have a crop check, or none, got one only in the "
+                f"{'new file' if our_check is None else 'reference'}; export the new file again"
+            )
+        answers = (theirs,) if their_check is None else (theirs, their_check)
+        if not all(np.isfinite(part).all() for part in answers):
             raise ValueError("a probability of the new file is NaN or infinite; its weights overflow")
         difference = np.abs(ours - theirs)
         right = [

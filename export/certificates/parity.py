@@ -17,10 +17,15 @@ Outputs = list[F32]
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """Differences of probabilities between checkpoint and file over ``pictures`` pictures."""
+    """Differences of probabilities between checkpoint and file over ``pictures`` pictures.
+
+    ``largest_output_difference`` is of any number of any output, as a share of it, or of 1 where it is
+    smaller.
+    """
 
     pictures: int
     largest_difference: float
+    largest_output_difference: float
     mean_difference: float
     changed_labels: int
     graph_sha256: str
@@ -42,21 +47,24 @@ def compare(
     elsewhere.
     """
     session = open_session(file)
-    largest, total, changed, pictures = 0.0, 0.0, 0, 0
+    largest, of_outputs, total, changed, pictures = 0.0, 0.0, 0.0, 0, 0
     for x in inputs:
         expected = model(torch.from_numpy(x))
-        expected = [expected] if isinstance(expected, torch.Tensor) else list(expected)
-        ours = probabilities([e.numpy() for e in expected])
-        theirs = probabilities(session.run(None, {"input": x}))
+        expected = [expected] if isinstance(expected, torch.Tensor) else expected
+        exact, got = [e.numpy() for e in expected], session.run(None, {"input": x})
+        apart = [np.abs(a - b) / np.maximum(np.abs(a), 1) for a, b in zip(exact, got, strict=True)]
+        if not all(np.isfinite(part).all() for part in apart):
+            raise ValueError("an output is NaN or infinite; the checkpoint or its file is broken")
+        of_outputs = max(of_outputs, *(float(part.max()) for part in apart))
+        ours, theirs = probabilities(exact), probabilities(got)
         difference = np.abs(ours - theirs)
-        if not np.isfinite(difference).all():
-            raise ValueError("a probability is NaN or infinite; the checkpoint or its file is broken")
         largest, total = max(largest, float(difference.max())), total + len(x) * float(difference.mean())
         pictures += len(x)
         changed += int((ours.argmax(-1) != theirs.argmax(-1)).sum())
     return Parity(
         pictures=pictures,
         largest_difference=largest,
+        largest_output_difference=of_outputs,
         mean_difference=total / pictures,
         changed_labels=changed,
         graph_sha256=facts_from_onnx(file).graph_sha256,

@@ -68,20 +68,33 @@ class Photographs:
         if not found:
             raise ValueError(f"{self.name}: the reference must find faces in them, got none")
         differences: list[float] = []
+        moved: list[tuple[float, float]] = []
         unmatched = 0
         for one, other in zip(ours, self.results(candidate), strict=True):
             pairs = _pairs(one, other)
             differences += [abs(float(one.scores[a] - other.scores[b])) for a, b in pairs]
+            moved += [_distances(one.select([a]), other.select([b])) for a, b in pairs]
             lost = np.delete(one.scores, [a for a, _ in pairs])
             added = np.delete(other.scores, [b for _, b in pairs])
             differences += [*lost.tolist(), *added.tolist()]
             unmatched += len(lost) + len(added)
+        box, landmark = np.mean(moved, axis=0).tolist() if moved else (None, None)
         return Differences(
             pictures=len(self),
             largest_difference=max(differences),
             mean_difference=float(np.mean(differences)),
             changed_labels=unmatched / found,
+            mean_box_distance=box,
+            mean_landmark_distance=landmark,
         )
+
+
+def _distances(ours: Detections, theirs: Detections) -> tuple[float, float]:
+    """How far the sides of one face's box, and its landmarks, are apart at most, in sides of the box."""
+    side = float((ours.boxes[0, 2:] - ours.boxes[0, :2]).max())
+    box = float(np.abs(ours.boxes - theirs.boxes).max())
+    landmark = float(np.linalg.norm(ours.landmarks - theirs.landmarks, axis=2).max())
+    return box / side, landmark / side
 
 
 def _pairs(ours: Detections, theirs: Detections) -> list[tuple[int, int]]:

@@ -1,5 +1,6 @@
 """Synthetic faces, a tiny exported network, and a function that runs a command."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -54,9 +55,10 @@ def nano_file(tmp_path_factory: pytest.TempPathFactory, faces: Path, command: Co
     metrics = folder / "metrics.json"
     # The name is not a measured value and must not be taken.
     measured = {"temperature": 0.75, "min_confidence": 0.625, "metrics": {"accuracy": 0.125}, "name": "no"}
-    metrics.write_text(json.dumps({"spec": measured}), encoding="utf-8")
-    out = folder / "nano.onnx"
     checkpoint = saved_checkpoint("tkfnet-nano", folder)
+    model = {"sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest()}
+    metrics.write_text(json.dumps({"spec": measured, "context": {"model": model}}), encoding="utf-8")
+    out = folder / "nano.onnx"
     named = ("--name", "small", "--version", "7.5", "--metrics", metrics)
     given = ("--data", faces, "--out", out, "--certificate", folder / "certificate.json")
     command(onnx_from_checkpoint.main, "expression", checkpoint, *given, *named)

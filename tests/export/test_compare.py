@@ -48,6 +48,17 @@ def test_a_file_replaces_another_when_faster_and_as_accurate(
     assert compare.should_replace(measured, timed) is expected
 
 
+def test_a_file_that_withholds_other_faces_replaces_none():
+    timed = [PairedTimes(n, 20, 1.0, 0.5, 0.5, 0.5, 0.5) for n in compare.BATCHES]
+    verdicts = [
+        compare.should_replace(
+            Differences(100, 0.1, 0.01, 0.0, 0.8, 0.8, largest_check_difference=difference), timed
+        )
+        for difference in (None, 0.3, 0.9)
+    ]
+    assert verdicts == [True, True, False]
+
+
 def test_pairs_run_both_files_and_order_their_quartiles(nano_file: Path):
     file, x = nano_file.read_bytes(), np.zeros((2, 1, 64, 64), np.float32)
     pairs = time_in_pairs(file, file, x, 6)
@@ -59,4 +70,4 @@ def test_pairs_run_both_files_and_order_their_quartiles(nano_file: Path):
 def test_another_network_is_refused(nano_file: Path, faces: Path, expression_file: Path, command, capsys):
     with pytest.raises(SystemExit):
         command(compare.main, nano_file, expression_file, "--data", faces)
-    assert "must have the size and the labels of" in capsys.readouterr().err
+    assert "must have the size of" in capsys.readouterr().err

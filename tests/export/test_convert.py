@@ -1,11 +1,16 @@
 """export.convert and export.verify as commands: files, certificates, exit codes."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import onnx
 import pytest
+import skimage
+from onnx import numpy_helper
 
 from export import convert, onnx_metadata, verify
 from export.blocks import flavour_of
@@ -49,7 +54,8 @@ def test_file_and_certificate_are_written_and_verified(
     assert (content["file_sha256"], content["graph_sha256"]) == (file.sha256, file.graph_sha256)
     assert content["reference_graph_sha256"] == models.read(nano_file).graph_sha256
     assert (content["precision"], content["flavour"], content["pictures"]) == (precision, flavour, 64)
-    assert file.spec == models.read(nano_file).spec
+    spec = models.read(nano_file).spec
+    assert file.spec == (spec if precision == "fp32" else replace(spec, metrics={}))
     assert f"{content['changed_labels']:.2%} of 64 labels" in line
     proto = onnx.load(out)
     assert (precision_of(proto), flavour_of(proto)) == (precision, flavour)
@@ -152,4 +158,67 @@ def test_a_converted_file_is_refused(faces: Path, command, capsys):
 def test_a_reference_of_another_network_is_refused(faces: Path, command, capsys):
     file = models.WEIGHTS / "tkfnet-nano.onnx"
     assert exit_code(command, verify.main, file, "face-luma", "--data", faces) == 2
-    assert "must have the role, size and labels of face-luma" in capsys.readouterr().err
+    assert "must have the role of face-luma, 'detector', got 'expression'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("reference", "values", "message"),
+    [
+        ("tkfnet-nano-float32", {"mean": 0.0}, "the mean of tkfnet-nano-float32, 129.0, got 0.0"),
+        ("tkfnet-nano-float32", {"scale": 1.0}, "the scale of"),
+        ("tkfnet-nano-float32", {"template": ((0.5, 0.5),) * 5}, "the template of"),
+        ("tkfnet-nano-float32", {"max_covered": 0.0}, "the max_covered of"),
+        ("face-luma", {"threshold": 0.9}, "the threshold of face-luma, 0.66, got 0.9"),
+        ("face-luma", {"input_multiple": 64}, "the input_multiple of face-luma, 32, got 64"),
+    ],
+)
+def test_a_file_that_is_used_in_another_way_is_refused(
+    reference: str, values: dict[str, object], message: str, faces: Path, tmp_path: Path, command, capsys
+):
+    proto, spec = onnx_metadata.read_with_metadata(models.path_of(reference), role=None)
+    out = tmp_path / "network.onnx"
+    onnx_metadata.write_onnx(onnx_metadata.with_metadata(proto, replace(spec, **values)), out)
+    assert exit_code(command, verify.main, out, reference, "--data", faces) == 2
+    assert message in capsys.readouterr().err
+
+
+def with_shifted(reference: str, name: str, change: np.ndarray, out: Path) -> Path:
+    """An embedded network with changed biases."""
+    proto = onnx.load(models.path_of(reference))
+    for weight in proto.graph.initializer:
+        if weight.name == name:
+            bias = numpy_helper.to_array(weight) + change.astype(np.float32)
+            weight.CopyFrom(numpy_helper.from_array(bias, name))
+    onnx.save(proto, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("shift", "code", "message"),
+    [(50.0, 1, "difference of the crop check"), (np.nan, 2, "NaN or infinite")],
+)
+def test_a_broken_crop_check_is_not_verified(
+    shift: float, code: int, message: str, faces: Path, tmp_path: Path, command, capsys
+):
+    """The runtime would withhold every label, or refuse the file."""
+    reference = "tkfnet-nano-float32"
+    file = with_shifted(reference, "crop_check.layers.5.bias", np.full(2, shift), tmp_path / "network.onnx")
+    assert exit_code(command, verify.main, file, reference, "--data", faces) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_detector_with_other_landmarks_is_not_verified(tmp_path: Path, command, capsys):
+    data, file = tmp_path / "photos", tmp_path / "network.onnx"
+    data.mkdir()
+    for k in range(3):
+        cv2.imwrite(str(data / f"{k}.png"), skimage.data.astronaut()[..., ::-1])
+    shutil.copy(models.path_of("face-luma"), file)
+    assert exit_code(command, verify.main, file, "face-luma", "--data", data) == 0
+    for stride in range(3):
+        change = np.concatenate([np.zeros(5), 3 * np.arange(10)])
+        with_shifted(file, f"head.{stride}.bias", change, file)
+    capsys.readouterr()
+    assert exit_code(command, verify.main, file, "face-luma", "--data", data) == 1
+    errors = capsys.readouterr().err
+    assert "distance of a landmark" in errors
+    assert "distance of a box" not in errors

@@ -47,6 +47,7 @@ def test_file_agrees_with_the_model_at_other_batches_and_sizes(exported):
     parity = compare(model, proto.SerializeToString(), inputs, export.probabilities)
     assert parity.pictures == sum(len(x) for x in inputs)
     assert parity.largest_difference < 1e-5
+    assert parity.largest_output_difference < 1e-4
     assert parity.changed_labels == 0
 
 
@@ -121,6 +122,30 @@ def test_a_file_that_differs_is_not_written(exported, tmp_path: Path):
     parity = compare(model, broken.SerializeToString(), [x], export.probabilities)
     with pytest.raises(ValueError, match="not written"):
         write_checked(broken, parity, tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+class MovedBoxes(nn.Module):
+    """The embedded detector with boxes and landmarks elsewhere, and with its scores."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._network = OnnxNetwork(file.read_bytes())
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        outputs = [torch.from_numpy(output) for output in outputs_of(self._network, x.numpy())]
+        for output in outputs:
+            output[:, 1:] += 7
+        return outputs
+
+
+def test_a_file_with_other_boxes_is_not_written(tmp_path: Path):
+    file = models.WEIGHTS / "face-luma.onnx"
+    x = np.random.default_rng(0).normal(size=(1, 1, 64, 64)).astype(np.float32)
+    parity = compare(MovedBoxes(file), file.read_bytes(), [x], detector_export_spec().probabilities)
+    assert parity.largest_difference == 0
+    with pytest.raises(ValueError, match="an output differs from its checkpoint's by"):
+        write_checked(onnx.load(file), parity, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 

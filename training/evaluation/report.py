@@ -29,9 +29,11 @@ def _headline(result: Result) -> str:
         if name in result
     ]
     rows += [{"measure": title, "value": text(result[name])} for name, title in NUMBERS.items()]
+    is_whole = result["context"].get("limit") is None
     return (
-        f"All {result['rows']} rows of the test split, scored once; arg-max, single image, no test-time "
-        "tricks. Temperatures are fitted on the validation split. Intervals: 95 %, bootstrap over rows.\n\n"
+        f"{'All' if is_whole else 'A dry run on'} {result['rows']} rows of the test split, scored once; "
+        "arg-max, single image, no test-time tricks. Temperatures are fitted on the validation split. "
+        "Intervals: 95 %, bootstrap over rows.\n\n"
     ) + table(rows)
 
 

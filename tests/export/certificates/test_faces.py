@@ -101,10 +101,20 @@ def test_a_second_output_is_compared_as_probabilities(spec: ModelSpec):
     assert faces.differences(Answers(), Answers()).largest_check_difference is None
 
 
+def test_a_file_that_lost_or_got_a_crop_check_is_an_error(spec: ModelSpec):
+    faces = Faces([np.zeros((3, 1, 2, 2), np.float32)], None, spec, "made")
+    with pytest.raises(ValueError, match="got one only in the reference"):
+        faces.differences(Answers(check=0.0), Answers())
+    with pytest.raises(ValueError, match="got one only in the new file"):
+        faces.differences(Answers(), Answers(check=0.0))
+
+
 def test_an_overflowing_file_is_an_error(spec: ModelSpec):
     faces = Faces([np.zeros((2, 1, 2, 2), np.float32)], None, spec, "made")
     with pytest.raises(ValueError, match="NaN or infinite"):
         faces.differences(Answers(), Answers(np.nan))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        faces.differences(Answers(check=0.0), Answers(check=np.nan))
 
 
 def test_a_broken_picture_is_named(crops: Path, spec: ModelSpec):

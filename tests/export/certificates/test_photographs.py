@@ -26,13 +26,15 @@ def photographs(tmp_path_factory: pytest.TempPathFactory):
     return photographs_from_pictures(folder, slice(None), models.read(DETECTOR).spec)
 
 
-def shifted(logit: float) -> OnnxNetwork:
-    """The embedded detector with another bias of its scores."""
+def shifted(logit: float, **biases: float) -> OnnxNetwork:
+    """The embedded detector with other biases: of its scores, and of any output by its number, as `b5`."""
     proto = onnx.load(DETECTOR)
     for weight in proto.graph.initializer:
         if weight.name.startswith("head.") and weight.name.endswith(".bias"):
             bias = numpy_helper.to_array(weight).copy()
             bias[0] += logit
+            for output, change in biases.items():
+                bias[int(output[1:])] += change
             weight.CopyFrom(numpy_helper.from_array(bias, weight.name))
     return OnnxNetwork(proto.SerializeToString())
 
@@ -41,7 +43,30 @@ def test_a_file_beside_itself_differs_in_nothing(photographs):
     measured = photographs.differences(shifted(0), shifted(0))
     assert measured.pictures == 2
     assert measured.largest_difference == measured.mean_difference == measured.changed_labels == 0
+    assert measured.mean_box_distance == measured.mean_landmark_distance == 0
     assert measured.accuracy_before is None
+
+
+def test_a_moved_landmark_is_measured_in_sides_of_the_box(photographs):
+    (found,) = [d for d in photographs.results(shifted(0)) if len(d)]
+    (moved,) = [d for d in photographs.results(shifted(0, b5=1.0)) if len(d)]
+    steps = np.abs(moved.landmarks - found.landmarks)
+    assert steps[0, 0, 0] > 1
+    assert np.count_nonzero(steps > 1e-3) == 1
+    measured = photographs.differences(shifted(0), shifted(0, b5=1.0))
+    side = (found.boxes[0, 2:] - found.boxes[0, :2]).max()
+    assert measured.mean_landmark_distance == pytest.approx(steps[0, 0, 0] / side, rel=1e-5)
+    assert (measured.mean_box_distance, measured.changed_labels) == (0, 0)
+
+
+def test_a_moved_side_is_measured_in_sides_of_the_box(photographs):
+    (found,) = [d for d in photographs.results(shifted(0)) if len(d)]
+    (moved,) = [d for d in photographs.results(shifted(0, b1=0.1)) if len(d)]
+    step = np.abs(moved.boxes - found.boxes).max()
+    assert step > 0.1
+    measured = photographs.differences(shifted(0), shifted(0, b1=0.1))
+    side = (found.boxes[0, 2:] - found.boxes[0, :2]).max()
+    assert measured.mean_box_distance == pytest.approx(step / side, rel=1e-5)
 
 
 def test_a_lower_score_is_a_difference_and_a_lost_face_counts_whole(photographs):
@@ -53,6 +78,7 @@ def test_a_lower_score_is_a_difference_and_a_lost_face_counts_whole(photographs)
     assert abs(lower.largest_difference - expected) < 1e-3
     lost = photographs.differences(shifted(0), shifted(-30))
     assert (lost.changed_labels, lost.largest_difference) == (1.0, pytest.approx(score))
+    assert lost.mean_landmark_distance is None
 
 
 def test_inputs_have_the_networks_multiple(photographs):

@@ -254,6 +254,7 @@ def test_rule_5_the_report_is_complete(tmp_path: Path, prepared: Path):
     assert all(name in result for name in needed)
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     for words in (
+        "All 64 rows of the test split",
         "| accuracy |",
         "balanced accuracy",
         "expected calibration error |",
