@@ -54,7 +54,7 @@ def test_models_as_exact_text(capsys: Output, detector_file: Path) -> None:
         f"  sha256   {model.sha256}",
         "",
     ]
-    assert lines[7] == "bright-is-happy  (expression, version 0)"
+    assert lines[7] == "tkfnet-nano  (expression, version 0)"
     assert len(lines) == 14
 
 
