@@ -62,7 +62,7 @@ def check_min_correlation(value: float) -> None:
     if not MIN_CORRELATION <= value <= 1:
         raise ValueError(
             f"min_correlation must be from {MIN_CORRELATION} to 1, got {value}; the search leaves out pairs "
-            "below, because many of them show two different faces"
+            "below, because they may show two different faces"
         )
 
 
