@@ -24,6 +24,7 @@ from training.data.dedup import (
     MIN_CORRELATION_HELP,
     SIDE,
     Fingerprints,
+    check_min_correlation,
     digest_from_luma,
     duplicates_between,
     duplicates_within,
@@ -130,6 +131,8 @@ def counts_from_source(source: Source) -> dict[str, int]:
 
 def audit(dataset: Dataset, min_correlation: float = MIN_CORRELATION) -> dict[str, object]:
     """The whole report, ready for JSON; ``min_correlation`` as in `duplicates_between`."""
+    # Reading the pictures of a large set takes minutes.
+    check_min_correlation(min_correlation)
     fingerprints: dict[str, Fingerprints] = {}
     rows: dict[str, I64] = {}
     broken = dict(dataset.broken)

@@ -23,6 +23,7 @@ from training.data.dedup import (
     MIN_CORRELATION_HELP,
     SIDE,
     Fingerprints,
+    check_min_correlation,
     digest_from_luma,
     duplicates_between,
     thumbnail_from_luma,
@@ -102,8 +103,9 @@ def prepare(
     ``min_correlation`` as in `duplicates_between`.
 
     Raises:
-        ValueError: no picture of a split is left.
+        ValueError: ``min_correlation`` is out of its range, or no picture of a split is left.
     """
+    check_min_correlation(min_correlation)
     out.mkdir(parents=True, exist_ok=True)
     splits: dict[str, Split] = {}
     fingerprints: dict[str, Fingerprints] = {}

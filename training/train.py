@@ -67,10 +67,8 @@ def loss_of_batch(logits: Tensor, batch: Batch, run: Run) -> Tensor:
     adjusted = logits + run.settings.logit_adjustment_tau * run.class_log_prior
     if batch.teacher is None:
         return soft_cross_entropy(adjusted, batch.votes)
-    # Rows without votes learn from the teachers alone.
-    weight = torch.where(batch.votes.sum(1, keepdim=True) > 0, run.settings.distill_weight, 1.0)
-    votes = soft_cross_entropy(adjusted, (1 - weight) * batch.votes)
-    return votes + soft_cross_entropy(logits, weight * batch.teacher)
+    votes = soft_cross_entropy(adjusted, (1 - run.settings.distill_weight) * batch.votes)
+    return votes + soft_cross_entropy(logits, batch.teacher)
 
 
 def autocast(run: Run) -> torch.autocast:

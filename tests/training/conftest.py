@@ -1,6 +1,7 @@
 """Tiny data sets in the real layouts, made at run time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import cv2
@@ -39,6 +40,29 @@ def write_picture() -> Callable[[Path, np.ndarray], Path]:
         return path
 
     return write
+
+
+class StoppedError(Exception):
+    """Raised by `interrupted_after`."""
+
+
+@pytest.fixture(scope="session")
+def interrupted_after() -> Callable[[object, str], AbstractContextManager[None]]:
+    """Stops what runs in its block after the first call of a function of a module."""
+
+    @contextmanager
+    def block(owner: object, name: str) -> Iterator[None]:
+        function = getattr(owner, name)
+
+        def stop(*arguments: object) -> None:
+            function(*arguments)
+            raise StoppedError
+
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
+            patch.setattr(owner, name, stop)
+            yield
+
+    return block
 
 
 @pytest.fixture(scope="session")

@@ -152,6 +152,7 @@ def test_a_picture_with_exact_and_near_copies_counts_as_exact():
         (["nowhere"], "no such folder"),
         (["{}", "--layout", "kdef"], "for the layout kdef"),
         (["{}", "--layout", "fer"], "must be one of auto"),
+        (["{}", "--min-correlation", "0.7"], "min_correlation must be from 0.87 to 1, got 0.7"),
         (["{}", "--json", "{}/none/report.json"], "none/report.json"),
         ([], "required: data"),
     ],

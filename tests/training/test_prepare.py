@@ -194,6 +194,7 @@ def test_packed_ferplus_keeps_its_pixels(tmp_path: Path, pictures: Pictures, det
     ("arguments", "said"),
     [
         (["--side", "8"], "--side must be from 32 to 1024 px, got 8"),
+        (["--min-correlation", "nan"], "min_correlation must be from 0.87 to 1, got nan"),
         (["--layout", "raf-db"], "for the layout raf-db"),
         (["--detector", "none.onnx"], "none.onnx"),
     ],

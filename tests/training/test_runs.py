@@ -3,28 +3,24 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
-from fer_edge import models
-from training import distill
 from training import train as module
-from training.data.crops import MEAN, SCALE, inputs_from_split, normalised
 from training.data.split import load_prepared, save
-from training.distill import make_views
 from training.evaluation.inference import module_outputs
-from training.loop.batches import draw_rows, load_teacher_views
+from training.loop.batches import draw_rows
 from training.loop.checkpoint import load_checkpoint, model_from_checkpoint
 from training.loop.settings import Settings
 from training.train import train
 
+Interrupt = Callable[[object, str], AbstractContextManager[None]]
 SHORT = Settings(
     epochs=3,
     batch_size=16,
@@ -43,24 +39,6 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
 
 def log(out: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-
-
-class StoppedError(Exception):
-    """Raised by `interrupted_after`."""
-
-
-@contextmanager
-def interrupted_after(owner: object, name: str) -> Iterator[None]:
-    """Stops what runs in the block after the first call of a function of ``owner``."""
-    function = getattr(owner, name)
-
-    def stop(*arguments: object) -> None:
-        function(*arguments)
-        raise StoppedError
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
-        patch.setattr(owner, name, stop)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +83,9 @@ def test_validation_uses_the_alignment_of_training(
 
 
 @pytest.mark.slow
-def test_a_resumed_run_ends_with_the_same_weights(whole_run: Path, prepared: Path, tmp_path: Path):
+def test_a_resumed_run_ends_with_the_same_weights(
+    whole_run: Path, prepared: Path, tmp_path: Path, interrupted_after: Interrupt
+):
     with interrupted_after(module, "save_checkpoint"):
         train(prepared, tmp_path, SHORT)
     with pytest.raises(ValueError, match=r"written with other settings \(lr: 0.005 there, 0.1 here\)"):
@@ -179,123 +159,6 @@ def test_logit_adjustment_raises_the_loss_of_rare_classes(prepared: Path):
     )
     # The rare class needs a larger logit for the same loss.
     assert seldom > often + 1
-
-
-@pytest.fixture(scope="module")
-def views(whole_run: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("views")
-    make_views([load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, out, 2, 64, [0.5])
-    return out
-
-
-@pytest.mark.slow
-def test_views_hold_the_teachers_probabilities(views: Path, whole_run: Path, prepared: Path):
-    stored = load_teacher_views(views, load_prepared(prepared, "train"))
-    assert stored.images.shape == (2, 160, 64, 64)
-    assert (stored.images[0] != stored.images[1]).any()
-    teacher = model_from_checkpoint(whole_run / "checkpoint.pt")
-    x = normalised(torch.from_numpy(stored.images[1, :16].copy())[:, None])
-    expected = (teacher(x).softmax(1) + teacher(x.flip(3)).softmax(1)).detach().numpy() / 2
-    # The views are labelled in bfloat16 and stored in float16.
-    np.testing.assert_allclose(stored.teacher[1, :16], expected, atol=0.03)
-
-
-def test_an_exported_file_is_a_teacher(prepared: Path, tmp_path: Path):
-    split = load_prepared(prepared, "train").take(slice(16))
-    network = models.WEIGHTS / "tkfnet-nano-float32.onnx"
-    make_views([split], [network], tmp_path, 1, 64, [0.5])
-    x = normalised(torch.from_numpy(np.load(tmp_path / "images.npy")[0])[:, None])
-    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
-    logits = [session.run(["logits"], {"input": view.numpy()})[0] for view in (x, x.flip(3))]
-    expected = torch.from_numpy(np.stack(logits)).softmax(2).mean(0)
-    np.testing.assert_allclose(np.load(tmp_path / "teacher.npy")[0], expected, atol=1e-3)
-
-
-def test_views_that_were_stopped_in_the_first_one_are_refused(prepared: Path, tmp_path: Path):
-    split = load_prepared(prepared, "train").take(slice(16))
-    with interrupted_after(distill, "teacher_probabilities"):
-        make_views([split], [models.WEIGHTS / "tkfnet-nano-float32.onnx"], tmp_path, 2, 64, [0.5])
-    assert np.load(tmp_path / "images.npy").shape == (2, 16, 64, 64)
-    with pytest.raises(
-        FileNotFoundError, match=r"views\.json does not exist; run python -m training\.distill"
-    ):
-        train(prepared, tmp_path / "student", SHORT, limit=16, views=tmp_path)
-
-
-def test_views_take_the_strengths_in_turn(prepared: Path, tmp_path: Path):
-    split = load_prepared(prepared, "train").take(slice(16))
-    make_views([split], [models.WEIGHTS / "tkfnet-nano-float32.onnx"], tmp_path, 4, 64, [0.9, 0.0])
-    images = np.load(tmp_path / "images.npy")
-    plain = ((inputs_from_split(split, 64) / SCALE) + MEAN).round().clip(0, 255)[:, 0]
-    # Without distortion a view is the crop, or its mirror image.
-    difference = np.minimum(*(np.abs(images - crops).max((2, 3)) for crops in (plain, plain[..., ::-1])))
-    assert difference[1::2].max() <= 1
-    assert (difference[::2] > 10).mean() > 0.5
-
-
-@pytest.mark.slow
-def test_interrupted_views_are_continued(views: Path, whole_run: Path, prepared: Path, tmp_path: Path):
-    def make() -> None:
-        make_views(
-            [load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, tmp_path, 2, 64, [0.5]
-        )
-
-    with interrupted_after(distill, "_write_json"):
-        make()
-    first = np.load(tmp_path / "images.npy")
-    assert not first[1].any()
-    with pytest.raises(ValueError, match=r"must hold 2 views, got 1, .*run it again with the same arguments"):
-        train(prepared, tmp_path / "student", SHORT, views=tmp_path)
-    make()
-    np.testing.assert_array_equal(np.load(tmp_path / "images.npy"), np.load(views / "images.npy"))
-    np.testing.assert_array_equal(np.load(tmp_path / "teacher.npy"), np.load(views / "teacher.npy"))
-
-
-@pytest.mark.slow
-def test_a_student_learns_from_views(views: Path, prepared: Path, tmp_path: Path):
-    train(prepared, tmp_path, replace(SHORT, distill_weight=1.0, mixup_prob=0.2), views=views)
-    records = log(tmp_path)
-    assert records[-1]["train_loss"] < records[0]["train_loss"]
-
-
-@pytest.mark.slow
-def test_unlabelled_faces_are_learnt_from_the_teachers_alone(whole_run: Path, prepared: Path, tmp_path: Path):
-    labelled = load_prepared(prepared, "train")
-    unlabelled = labelled.take(np.arange(24))
-    unlabelled.votes[:] = 0
-    out = tmp_path / "views"
-    out.mkdir()
-    make_views([labelled, unlabelled], [whole_run / "checkpoint.pt"], out, 1, 64, [0.5])
-    stored = load_teacher_views(out, labelled)
-    assert stored.images.shape == (1, 184, 64, 64)
-    np.testing.assert_array_equal(stored.targets[:160], labelled.votes)
-    np.testing.assert_allclose(stored.targets[160:], stored.teacher[0, 160:])
-    run = module.make_run(
-        stored.targets, replace(SHORT, distill_weight=0.0), module.Process(torch.device("cpu"))
-    )
-    logits, teacher = torch.randn(2, 8), torch.tensor(stored.teacher[0, 160:162]).float()
-    votes = torch.stack([torch.zeros(8), torch.eye(8)[3]])
-    loss = module.loss_of_batch(logits, module.Batch(logits, votes, teacher), run)
-    expected = -(teacher[0] * logits[0].log_softmax(0)).sum() - logits[1].log_softmax(0)[3]
-    torch.testing.assert_close(loss, expected / 2)
-    train(prepared, tmp_path, replace(SHORT, epochs=1), views=out)
-    assert np.isfinite(log(tmp_path)[0]["train_loss"])
-
-
-@pytest.mark.slow
-def test_views_of_other_rows_or_kinds_are_refused(
-    views: Path, whole_run: Path, prepared: Path, tmp_path: Path
-):
-    with pytest.raises(ValueError, match="160 other rows than the 32"):
-        train(prepared, tmp_path, SHORT, limit=32, views=views)
-    with pytest.raises(FileNotFoundError, match=r"training\.distill"):
-        train(prepared, tmp_path, SHORT, views=tmp_path)
-    with pytest.raises(ValueError, match=r"other settings .*augment"):
-        make_views([load_prepared(prepared, "train")], [whole_run / "checkpoint.pt"] * 2, views, 2, 64, [0.9])
-    split = load_prepared(prepared, "train")
-    split.landmarks[0] += 1
-    with pytest.raises(ValueError, match=r"other settings \(data differ\)"):
-        make_views([split], [whole_run / "checkpoint.pt"] * 2, views, 2, 64, [0.5])
 
 
 @pytest.mark.slow

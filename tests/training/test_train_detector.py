@@ -3,6 +3,8 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,26 +13,17 @@ import pytest
 import torch
 
 from training import train_detector
-from training.loop.checkpoint import load_checkpoint, save_checkpoint
+from training.loop.checkpoint import load_checkpoint
 from training.train_detector import Settings, main, train
 
+Interrupt = Callable[[object, str], AbstractContextManager[None]]
 SHORT = Settings(epochs=1, epoch_size=16, batch_size=8, canvas_size=96)
 
 
-class StoppedError(Exception):
-    """Stops a run."""
-
-
 @pytest.mark.slow
-def test_the_detector_trains_and_resumes(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_detector_trains_and_resumes(photographs: Path, tmp_path: Path, interrupted_after: Interrupt):
     settings = replace(SHORT, epochs=2)
-
-    def save_and_stop(*arguments: object) -> None:
-        save_checkpoint(*arguments)
-        raise StoppedError
-
-    with monkeypatch.context() as patch, pytest.raises(StoppedError):
-        patch.setattr(train_detector, "save_checkpoint", save_and_stop)
+    with interrupted_after(train_detector, "save_checkpoint"):
         train(photographs, tmp_path, settings, limit=None, workers=0)
     train(photographs, tmp_path, settings, limit=None, workers=0)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]

@@ -26,7 +26,7 @@ MAX_DISTANCE = 20  # of 128 bits; unrelated pictures differ in about 64
 # rows too many left out cost nothing, a leak makes the result wrong.
 MIN_CORRELATION = 0.87
 MIN_CORRELATION_HELP = (
-    f"least correlation of two copies; {MIN_CORRELATION} for web pictures, more for studios"
+    f"least correlation of two copies; {MIN_CORRELATION} (the lowest) for web pictures, more for studios"
 )
 # Candidates whose pixels are compared at once, 18 KB each.
 CANDIDATES = 2048
@@ -57,6 +57,15 @@ class Duplicate:
     correlation: float
 
 
+def check_min_correlation(value: float) -> None:
+    """Raises ValueError for a limit that `duplicates_between` cannot keep to."""
+    if not MIN_CORRELATION <= value <= 1:
+        raise ValueError(
+            f"min_correlation must be from {MIN_CORRELATION} to 1, got {value}; the search leaves out pairs "
+            "below, because they may show two different faces"
+        )
+
+
 def thumbnail_from_luma(luma: U8) -> U8:
     """The picture at 48 x 48 px, whatever its shape."""
     if luma.shape == (SIDE, SIDE):
@@ -75,10 +84,11 @@ def duplicates_between(
 ) -> list[Duplicate]:
     """Pairs of rows of two splits that show the same picture, sorted by row and other row.
 
-    ``min_correlation`` is the least correlation of near copies, MIN_CORRELATION or more. Pictures of two
+    ``min_correlation`` is the least correlation of near copies, from MIN_CORRELATION to 1. Pictures of two
     people who are known to be different are never near copies: in a studio, their correlation may be as high
     as that of copies elsewhere.
     """
+    check_min_correlation(min_correlation)
     return _duplicates(
         seen, other, near_duplicates_between(seen.thumbnails, other.thumbnails), min_correlation, within=False
     )
@@ -86,6 +96,7 @@ def duplicates_between(
 
 def duplicates_within(seen: Fingerprints, min_correlation: float = MIN_CORRELATION) -> list[Duplicate]:
     """Pairs of rows of one split that show the same picture, each pair once, the lower row first."""
+    check_min_correlation(min_correlation)
     return _duplicates(seen, seen, near_duplicates_within(seen.thumbnails), min_correlation, within=True)
 
 

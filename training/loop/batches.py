@@ -26,8 +26,11 @@ from training.loop.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Network inputs float32 [n, 1, S, S] and targets [n, 8]; ``teacher`` is None without teachers. The votes
-    of a row without labels are zeros.
+    """Network inputs float32 [n, 1, S, S] and targets [n, 8].
+
+    ``votes`` are zeros in a row without labels. ``teacher`` is None without teachers; else it is their
+    probabilities times the weight of the row: ``distill_weight`` with votes, 1 without. They are multiplied
+    before rows are mixed, because the two rows of a pair may have different weights.
     """
 
     x: Tensor
@@ -36,10 +39,12 @@ class Batch:
 
     @property
     def labels(self) -> Tensor:
-        """The expression with the most votes [n], of rows without votes the teachers' most probable one."""
+        """The expression with the most votes [n], of rows (mostly) without votes the teachers' most probable
+        one.
+        """
         if self.teacher is None:
             return self.votes.argmax(1)
-        return torch.where(self.votes.sum(1, keepdim=True) > 0, self.votes, self.teacher).argmax(1)
+        return torch.where(self.votes.sum(1, keepdim=True) > 0.5, self.votes, self.teacher).argmax(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,4 +193,6 @@ class BatchLoader:
         luma = self.images[view, rows][:, None].float()
         if size != luma.shape[-1]:
             luma = F.interpolate(luma, (size, size), mode="bilinear", antialias=True, align_corners=False)
-        return normalised(luma), self.teacher[view, rows].float()
+        labelled = self.votes[rows].sum(1, keepdim=True) > 0
+        weight = torch.where(labelled, self.settings.distill_weight, 1.0)
+        return normalised(luma), weight * self.teacher[view, rows].float()

@@ -97,5 +97,13 @@ def test_two_known_people_are_no_near_copies_of_each_other(altered: tuple[np.nda
     assert [(c.row, c.other_row, c.exact) for c in found] == [(0, 0, False), (2, 2, False), (3, 3, True)]
 
 
+@pytest.mark.parametrize("limit", [0.86, 1.01, float("nan")])
+def test_a_limit_that_cannot_be_kept_is_refused(pictures: Pictures, limit: float):
+    one = seen(pictures(6, 2))
+    for search in (lambda: duplicates_between(one, one, limit), lambda: duplicates_within(one, limit)):
+        with pytest.raises(ValueError, match=f"min_correlation must be from 0.87 to 1, got {limit}"):
+            search()
+
+
 def test_an_empty_set():
     assert near_duplicates_between(np.zeros((0, 48, 48), np.uint8), np.zeros((0, 48, 48), np.uint8)) == []
