@@ -20,6 +20,7 @@ from training.data.split import Split, load_prepared
 from training.evaluation.inference import input_batches
 
 Rows = Callable[[int], slice]  # number of rows of a split -> those to take
+Files = Callable[[list[Path]], list[Path]]  # sorted files of a folder -> those to take
 BATCH = 8  # rows that a network gets at once, which any engine's profile allows
 
 
@@ -111,9 +112,9 @@ def faces_from_prepared(folder: Path, split: str, spec: ModelSpec, rows: Rows | 
     return faces_from_split(prepared.take(chosen), spec, f"{split} of {folder.name}")
 
 
-def faces_from_pictures(folder: Path, part: slice, spec: ModelSpec) -> Faces:
+def faces_from_pictures(folder: Path, part: Files, spec: ModelSpec) -> Faces:
     """Every file below a folder is an upright, tight face crop, as for `Recognizer.recognize_crops`."""
-    files = picture_files(folder, folder, {})[part]
+    files = part(picture_files(folder, folder, {}))
     planes = [luma_from_file(file) for file in files]
     unreadable = [
         (f, p.reason) for f, p in zip(files, planes, strict=True) if isinstance(p, UnreadablePicture)

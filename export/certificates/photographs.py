@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from export.certificates.differences import Differences
-from export.certificates.faces import Rows
+from export.certificates.faces import Files, Rows
 from fer_edge import ops
 from fer_edge.arrays import F32, U8
 from fer_edge.backends.base import Backend
@@ -119,9 +119,9 @@ def photographs_from_prepared(folder: Path, split: str, spec: ModelSpec, rows: R
     return Photographs(planes, spec, f"{split} of {folder.name}")
 
 
-def photographs_from_pictures(folder: Path, part: slice, spec: ModelSpec) -> Photographs:
+def photographs_from_pictures(folder: Path, part: Files, spec: ModelSpec) -> Photographs:
     """Every picture file below a folder."""
-    planes = [luma_from_file(file) for file in picture_files(folder, folder, {})[part]]
+    planes = [luma_from_file(file) for file in part(picture_files(folder, folder, {}))]
     readable = [plane for plane in planes if not isinstance(plane, UnreadablePicture)]
     if not readable:
         raise ModelError(f"{folder} must hold photographs or faces-*.npz, got too few readable pictures")

@@ -38,11 +38,23 @@ def after(first_limit: int, limit: int) -> Rows:
     return lambda count: slice(min(first_limit, count // 2), min(first_limit, count // 2) + limit)
 
 
+def third(use: int, files: list[Path]) -> list[Path]:
+    """The first, second or last third of each folder's files, so that the frames of a video have one use but
+    at two cuts, and folders of classes have all uses. Folders of fewer than three count as one.
+    """
+    folders: dict[Path, list[Path]] = {}
+    for file in files:
+        folders.setdefault(file.parent, []).append(file)
+    small = [file for group in folders.values() if len(group) < 3 for file in group]
+    groups = [*(group for group in folders.values() if len(group) >= 3), small]
+    return [f for group in groups for f in group[len(group) * use // 3 : len(group) * (use + 1) // 3]]
+
+
 def pictures_from_folder(folder: Path, spec: ModelSpec) -> Uses:
     """The pictures of a folder for each use.
 
     A validation split calibrates and chooses, a test split certifies; of other pictures each use gets a
-    third.
+    `third`.
 
     Args:
         folder: of training.prepare, of a detector's ``faces-*.npz``, or of picture files: upright, tight face
@@ -51,6 +63,7 @@ def pictures_from_folder(folder: Path, spec: ModelSpec) -> Uses:
     """
     if not folder.is_dir():
         raise ModelError(f"{folder} must be a folder of pictures or of training.prepare, but is none")
+    thirds = [partial(third, use) for use in range(3)]
     if spec.role == "detector":
         if list(folder.glob("faces-*.npz")):
             load = partial(photographs_from_prepared, folder, spec=spec)
@@ -59,7 +72,7 @@ def pictures_from_folder(folder: Path, spec: ModelSpec) -> Uses:
                 partial(load, "valid", rows=after(CALIBRATION_PHOTOS, CHOICE_PHOTOS)),
                 partial(load, "test", rows=lambda count: slice(CERTIFICATE_PHOTOS)),
             )
-        return Uses(*(partial(photographs_from_pictures, folder, slice(k, None, 3), spec) for k in range(3)))
+        return Uses(*(partial(photographs_from_pictures, folder, part, spec) for part in thirds))
     if (folder / "valid.npz").exists():
         faces = partial(faces_from_prepared, folder, spec=spec)
         return Uses(
@@ -67,4 +80,4 @@ def pictures_from_folder(folder: Path, spec: ModelSpec) -> Uses:
             partial(faces, "valid", rows=after(CALIBRATION, CHOICE)),
             partial(faces, "test"),
         )
-    return Uses(*(partial(faces_from_pictures, folder, slice(k, None, 3), spec) for k in range(3)))
+    return Uses(*(partial(faces_from_pictures, folder, part, spec) for part in thirds))

@@ -23,7 +23,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("photos")
     cv2.imwrite(str(folder / "astronaut.png"), skimage.data.astronaut()[..., ::-1])
     cv2.imwrite(str(folder / "coffee.png"), skimage.data.coffee()[..., ::-1])
-    return photographs_from_pictures(folder, slice(None), models.read(DETECTOR).spec)
+    return photographs_from_pictures(folder, list, models.read(DETECTOR).spec)
 
 
 def shifted(logit: float, **biases: float) -> OnnxNetwork:
