@@ -10,6 +10,7 @@ from pathlib import Path
 
 from export import onnx_metadata
 from export.certificates import certificate
+from export.certificates.certificate import LIMITS
 from export.certificates.differences import Differences
 from export.certificates.faces import Faces, faces_from_prepared
 from export.certificates.latency import PairedTimes, time_in_pairs
@@ -22,7 +23,8 @@ from training.command_line import exit_on_error
 BATCHES = (1, 8)  # of the latency
 PAIRS = 200  # of runs that are timed, at batch 1; fewer at larger ones
 LARGEST_LOSS = 0.5  # percentage points up to which two files count as equally accurate
-LARGEST_CHECK_DIFFERENCE = 0.5  # of a probability of the crop check, as for int8 in export.certificates
+# Of a probability of the crop check.
+LARGEST_CHECK_DIFFERENCE = LIMITS["expression"]["int8-cpu"].largest_check_difference
 
 
 def compare(first: bytes, second: bytes, faces: Faces) -> tuple[Differences, list[PairedTimes]]:

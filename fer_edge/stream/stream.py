@@ -97,9 +97,8 @@ class Stream:
         _check_settings(detect_every, fps, budget_ms, max_lag_ms, hang_s, reconnect_s)
         self._recognizer, self._about = recognizer, recognizer.info()
         spec = recognizer.spec
-        calibration = Calibration(
-            spec.labels, spec.temperature, spec.confidence_temperature or spec.temperature
-        )
+        of_confidence = spec.confidence_temperature or spec.temperature
+        calibration = Calibration(spec.labels, spec.temperature, of_confidence)
         steady = Steady(calibration, smoothing, events)
         observer = Observer(
             recognizer,
@@ -121,12 +120,7 @@ class Stream:
             if self._source.is_live
             else InOrderReader(self._source, clock)
         )
-        with ExitStack() as on_error:
-            on_error.callback(reader.close)
-            recorder = (
-                None if record is None else Recorder(record, calibration, smoothing, events, self._about)
-            )
-            on_error.pop_all()
+        recorder = _recorder_beside(reader, record, calibration, smoothing, events, self._about)
         self._pipeline = Pipeline(self._source.name, reader, observer, steady, recorder, budget_ms, clock)
         # One thread for all frames of `async for`, because buffers belong to threads.
         self._thread = CallThread("fer_edge-stream")
@@ -231,6 +225,19 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"Stream(source={self._source.name!r}, state={self._pipeline.reader.info()['state']!r})"
+
+
+def _recorder_beside(
+    reader: Reader, record: str | os.PathLike[str] | None, *arguments: Any
+) -> Recorder | None:
+    """Begins the recording, if one is wanted. If it cannot be written, the source is closed again."""
+    if record is None:
+        return None
+    with ExitStack() as on_error:
+        on_error.callback(reader.close)
+        recorder = Recorder(record, *arguments)
+        on_error.pop_all()
+    return recorder
 
 
 def _check_settings(

@@ -19,7 +19,7 @@ release=bookworm
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 wheels=(numpy onnxruntime opencv-python-headless onnx pytest hypothesis)
 # From tests/: what is quick in an emulator, which is ten to twenty times as slow. The kernels: make test-neon.
-tests=(recognizer/test_recognizer.py backends/test_ort.py ops/test_dispatch.py cli/test_predict.py)
+tests=(recognizer/test_recognizer.py backends/test_ort.py backends/test_refused_networks.py ops/test_dispatch.py cli/test_predict.py)
 
 need() {
   if [ "$(id -u)" != 0 ]; then
