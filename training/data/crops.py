@@ -11,13 +11,12 @@ from torch.nn import functional as F
 
 from fer_edge.arrays import F32
 from fer_edge.stages.align import matrices_from_boxes, matrices_from_landmarks
+from fer_edge.stages.preprocess import EXPOSED, FLAT
 from training.data.split import Split
 
 # Positions of the five landmarks as shares of the crop's side: the median over FER+ pictures, made symmetric,
 # so that aligned crops show about the same part of the face as the pictures do.
 TEMPLATE = ((0.317, 0.389), (0.683, 0.389), (0.5, 0.594), (0.345, 0.758), (0.655, 0.758))
-# Crops of a smaller standard deviation, in grey levels, are stretched to EXPOSED, as in the runtime.
-FLAT, EXPOSED = 20.0, 50.0
 MEAN, SCALE = 129.0, 1 / 64.0  # mean and standard deviation of FER2013's luma, rounded
 
 
