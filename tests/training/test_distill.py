@@ -157,6 +157,22 @@ def test_unlabelled_rows_learn_from_the_teachers_alone_mixed_or_not(prepared: Pa
     assert kinds == {-1, 0, 1}
 
 
+def test_a_student_sees_half_of_the_views_mirrored(prepared: Path):
+    split = load_prepared(prepared, "train").take(slice(32))
+    # Dark on the left, bright on the right.
+    ramp = np.broadcast_to(np.arange(64, dtype=np.uint8) * 3, (1, 32, 64, 64)).copy()
+    stored = TeacherViews(ramp, np.full((1, 32, 8), 1 / 8, np.float16), split.votes)
+    process = module.Process(torch.device("cpu"))
+    loader = BatchLoader(split, replace(SHORT, early_size=0), 64, process, stored)
+    batches = [batch.x for epoch in range(8) for batch in loader.epoch(epoch)]
+    x = torch.cat(batches)
+    mirrored = x[:, 0, 0, 0] > x[:, 0, 0, -1]
+    ramps = torch.where(mirrored[:, None, None, None], x.flip(3), x)
+    torch.testing.assert_close(ramps, normalised(torch.from_numpy(ramp[0])[:1, None].float()).expand_as(x))
+    # 256 rows: eight standard deviations of a binomial of 1/2.
+    assert abs(int(mirrored.sum()) - 128) < 64
+
+
 def assert_learns(wanted: torch.Tensor, batch: Batch, run: module.Run) -> None:
     """The loss is the cross-entropy with these targets [n, 8], whatever the logits."""
     logits = torch.randn(wanted.shape, generator=torch.Generator().manual_seed(0))

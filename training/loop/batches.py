@@ -191,6 +191,8 @@ class BatchLoader:
     def _from_views(self, rows: Tensor, size: int, rng: BatchRng) -> tuple[Tensor, Tensor]:
         view = (rng.uniform(0, 1) * len(self.images)).long()
         luma = self.images[view, rows][:, None].float()
+        # The teachers' answer to a view is the mean over it and its mirror image.
+        luma = torch.where(rng.bernoulli(0.5)[:, None, None, None], luma.flip(3), luma)
         if size != luma.shape[-1]:
             luma = F.interpolate(luma, (size, size), mode="bilinear", antialias=True, align_corners=False)
         labelled = self.votes[rows].sum(1, keepdim=True) > 0

@@ -14,7 +14,8 @@ VARIANTS = {
     50: ((1, 3, 1), (3, 4, 6, 3)),
 }
 BOTTLENECK = 4  # widening of the last convolution of a three-convolution block
-# side of the input -> (kernel, stride, max-pooling) of a stem with which the trunk ends at 7 x 7
+MAP_SIDE = 7  # positions a side where the trunk ends
+# side of the input -> (kernel, stride, max-pooling) of a stem with which the trunk ends at MAP_SIDE
 STEMS = {56: (3, 1, False), 112: (7, 2, False), 224: (7, 2, True)}
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from training.data.split import LABELS
 from training.models.crop_check import CropCheck
 from training.models.dcif import Dcif
-from training.models.resnet import ResNet
+from training.models.resnet import MAP_SIDE, ResNet
 from training.models.tafe import Branches, Fusion, Tafe
 
 
@@ -87,8 +87,11 @@ class TkfNet(FilteredTrunk):
         dcif: bool = True,
         dropout: float = 0.0,
         classes: int = len(LABELS),
+        crop_check: bool = False,
     ) -> None:
         trunk = ResNet(depth, size, channels, width)
         head = classifier(trunk.out_channels, (4 * width, 2 * width), classes, dropout)
         super().__init__(trunk, trunk.out_channels, tafe, fusion, dcif, head)
         self.size = size
+        if crop_check:
+            self.crop_check = CropCheck(trunk.out_channels, MAP_SIDE)

@@ -52,6 +52,19 @@ def test_conv_cut_trunk_has_the_papers_size():
     assert parameters(ConvCut().detail) + parameters(ConvCut().condense) == pytest.approx(0.2e6, rel=0.05)
 
 
+@pytest.mark.parametrize(("name", "options"), [("tkfnet", {"size": 56, "width": 16}), ("tkfnet-nano", {})])
+def test_a_crop_check_is_a_second_output_and_leaves_the_logits_alone(name: str, options: dict[str, object]):
+    plain = build(name, **options).eval()
+    checked = build(name, **options, crop_check=True).eval()
+    checked.load_state_dict(checked.state_dict() | plain.state_dict())
+    x = torch.randn(2, 1, plain.size, plain.size)
+    torch.testing.assert_close(checked(x), plain(x), rtol=0, atol=0)
+    checked.returns_crop_check = True
+    logits, problems = checked(x)
+    torch.testing.assert_close(logits, plain(x), rtol=0, atol=0)
+    assert problems.shape == (2, 2)
+
+
 @pytest.mark.parametrize("size", [56, 64, 100, 112, 160, 224])
 def test_every_stem_of_tkfnet_ends_at_seven_by_seven(size: int):
     assert ResNet(18, size, 1, width=4)(torch.zeros(1, 1, size, size)).shape == (1, 32, 7, 7)
