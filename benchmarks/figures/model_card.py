@@ -1,5 +1,7 @@
-"""Figures of the model card of tkfnet-nano, from docs/models/metrics and the shipped files."""
+"""Figures of the cards of the expression networks, from docs/models/metrics and the shipped files."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,27 @@ from fer_edge import models
 from training.evaluation.markdown import percent, table, text
 
 
-def headline() -> str:
-    nano = read_metrics("tkfnet-nano")
+def blocks(model: str) -> dict[str, Callable[[], str]]:
+    """The blocks that the card of each expression network has."""
+    figures: Mapping[str, Callable[[str], str]] = {
+        "headline": headline,
+        "classes": classes,
+        "temperatures": temperatures,
+        "vote-shares": vote_shares,
+        "robustness": robustness,
+        "threshold": threshold,
+        "by-confidence": by_confidence,
+        "crop-check": crop_check,
+        "logit-adjustment": logit_adjustment,
+        "by-eye-distance": by_eye_distance,
+        "by-blur": by_blur,
+        "by-turn": by_turn,
+    }
+    return {name: partial(figure, model) for name, figure in figures.items()}
+
+
+def headline(model: str) -> str:
+    network = read_metrics(model)
     measures = (
         ("accuracy", "accuracy"),
         ("balanced_accuracy", "balanced accuracy (mean recall)"),
@@ -18,39 +39,39 @@ def headline() -> str:
         ("mirror_agreement", "same label for the mirrored picture"),
         ("aligned_share", "rows in which a face was found"),
     )
-    rows = [{"measure": title, "value": share_with_interval(nano, name)} for name, title in measures]
+    rows = [{"measure": title, "value": share_with_interval(network, name)} for name, title in measures]
     rows += [
         {
             "measure": "expected calibration error of the confidence",
-            "value": f"{nano['calibration_error']:.4f}",
+            "value": f"{network['calibration_error']:.4f}",
         },
-        {"measure": "the same at temperature 1", "value": f"{nano['calibration_error_before']:.4f}"},
+        {"measure": "the same at temperature 1", "value": f"{network['calibration_error_before']:.4f}"},
         {
             "measure": "mean absolute error of a vote share",
-            "value": f"{nano['vote_shares']['mean_error']:.4f}",
+            "value": f"{network['vote_shares']['mean_error']:.4f}",
         },
     ]
     return table(rows)
 
 
-def classes() -> str:
-    nano = read_metrics("tkfnet-nano")
+def classes(model: str) -> str:
+    network = read_metrics(model)
     return table(
         [
             {
                 "expression": name,
                 "test rows": count,
-                "recall": percent(nano["recall"][name], nano["recall_95"][name]),
-                "precision": percent(nano["precision"][name]),
+                "recall": percent(network["recall"][name], network["recall_95"][name]),
+                "precision": percent(network["precision"][name]),
             }
-            for name, count in nano["counts"].items()
+            for name, count in network["counts"].items()
         ]
     )
 
 
-def temperatures() -> str:
+def temperatures(model: str) -> str:
     rows = []
-    for file in read_metrics("tkfnet-nano")["files"]:
+    for file in read_metrics(model)["files"]:
         spec = models.read(models.WEIGHTS / file["file"]).spec
         rows.append(
             {
@@ -63,8 +84,8 @@ def temperatures() -> str:
     return table(rows)
 
 
-def vote_shares() -> str:
-    shares = read_metrics("tkfnet-nano")["vote_shares"]
+def vote_shares(model: str) -> str:
+    shares = read_metrics(model)["vote_shares"]
     return table(
         [
             {
@@ -79,8 +100,8 @@ def vote_shares() -> str:
     )
 
 
-def robustness() -> str:
-    nano = read_metrics("tkfnet-nano")
+def robustness(model: str) -> str:
+    network = read_metrics(model)
     rows = [
         {
             "change": f"{name}, {curve['unit']}, {way}",
@@ -88,14 +109,14 @@ def robustness() -> str:
                 f"{row['level']}: {100 * row['accuracy']:.1f}" for row in levels
             ),
         }
-        for name, curve in nano["robustness"].items()
+        for name, curve in network["robustness"].items()
         for way, levels in curve["cases"].items()
     ]
-    return f"{table(rows)}\nMeasured on {nano['robustness_rows']:,} test rows."
+    return f"{table(rows)}\nMeasured on {network['robustness_rows']:,} test rows."
 
 
-def threshold() -> str:
-    figures = read_metrics("tkfnet-nano")["abstention"]
+def threshold(model: str) -> str:
+    figures = read_metrics(model)["abstention"]
     valid, test = figures["valid"], figures["test"]
     return (
         f"The default file's threshold is {figures['min_confidence']:.4f}. On the validation split, where it "
@@ -105,9 +126,9 @@ def threshold() -> str:
     )
 
 
-def crop_check() -> str:
+def crop_check(model: str) -> str:
     """What the crop check withholds on the validation splits."""
-    report = read_metrics("tkfnet-nano-crop-check")
+    report = read_metrics(f"{model}-crop-check")
     rows = [
         {
             "faces": kind,
@@ -121,9 +142,9 @@ def crop_check() -> str:
     return f"Limits: {limits}.\n\n{table(rows)}"
 
 
-def logit_adjustment() -> str:
+def logit_adjustment(model: str) -> str:
     """What each strength of the logit adjustment costs on the validation split."""
-    report = read_metrics("tkfnet-nano-logit-adjustment")
+    report = read_metrics(f"{model}-logit-adjustment")
     rows = [
         {name: value if name == "strength" else percent(value) for name, value in row.items()}
         for row in report["valid"]
@@ -131,20 +152,20 @@ def logit_adjustment() -> str:
     return f"Chosen: {report['strength']}.\n\n{table(rows)}"
 
 
-def by_confidence() -> str:
-    return _plain_table(read_metrics("tkfnet-nano")["abstention"]["by_confidence"])
+def by_confidence(model: str) -> str:
+    return _plain_table(read_metrics(model)["abstention"]["by_confidence"])
 
 
-def by_turn() -> str:
-    return _plain_table(read_metrics("tkfnet-nano")["abstention"]["by_turn"])
+def by_turn(model: str) -> str:
+    return _plain_table(read_metrics(model)["abstention"]["by_turn"])
 
 
-def by_eye_distance() -> str:
-    return _plain_table(read_metrics("tkfnet-nano")["limits"]["by_eye_distance"])
+def by_eye_distance(model: str) -> str:
+    return _plain_table(read_metrics(model)["limits"]["by_eye_distance"])
 
 
-def by_blur() -> str:
-    return _plain_table(read_metrics("tkfnet-nano")["limits"]["by_blur"])
+def by_blur(model: str) -> str:
+    return _plain_table(read_metrics(model)["limits"]["by_blur"])
 
 
 def _plain_table(rows: list[dict[str, Any]]) -> str:
