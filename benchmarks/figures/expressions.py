@@ -19,6 +19,9 @@ NETWORKS = {
 }
 
 
+TRAINING_OF_NANO = "50 epochs on an H200, 3 min"
+
+
 def quality() -> str:
     """Metrics of the embedded default files, for the README."""
     nano = read_metrics("tkfnet-nano")
@@ -48,8 +51,7 @@ def networks() -> str:
     """All networks that were trained, on test."""
     nano = read_metrics("tkfnet-nano")
     rows = [
-        _network_row(f"tkfnet-nano 2.1, {file['precision']}", file, "0.06 G", "50 epochs on an H200, 3 min")
-        for file in nano["files"]
+        _network_row(_title(file), file, "0.06 G", TRAINING_OF_NANO) for file in nano["files"]
     ]
     for name, (title, operations, training) in NETWORKS.items():
         result = read_metrics(name)
@@ -157,6 +159,11 @@ def copies() -> str:
             {"pictures of": name} | {kind: f"{everything[kind]} ({labelled[kind]})" for kind in everything}
         )
     return table(rows)
+
+
+def _title(file: dict[str, Any]) -> str:
+    spec = models.read(models.WEIGHTS / file["file"]).spec
+    return f"{spec.name} {spec.version}, {file['precision']}"
 
 
 def _network_row(title: str, result: dict[str, Any], operations: str, training: str) -> dict[str, str]:

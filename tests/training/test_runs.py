@@ -180,4 +180,4 @@ def test_the_command_line_reads_configs_and_changes(
     module.main()
     settings = load_checkpoint(tmp_path / "checkpoint.pt")["settings"]
     assert (settings["model"], settings["epochs"], settings["seed"]) == ("tkfnet", 1, 3)
-    assert settings["options"] == {"size": 56, "width": 4, "dropout": 0.3}
+    assert settings["options"] == {"size": 56, "width": 4, "dropout": 0.2}
