@@ -37,6 +37,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
     },
     "docs/benchmarks.md": {"scenarios": scenarios.scenarios, "peers": scenarios.peers},
     "docs/building.md": {"operations": latency.operations},
+    "docs/deploy.md": {"on-openvino": exports.on_openvino},
     "docs/bulk.md": {"bulk-jobs": bulk.jobs},
     "docs/exporting.md": {
         "expression-exports": exports.expression_exports,

@@ -83,10 +83,10 @@ def convert(args: argparse.Namespace) -> None:
     result = onnx_metadata.with_metadata(result, spec)
     pictures, backend = uses.certificate(), MEASURED_ON[args.precision]
     with tempfile.TemporaryDirectory() as folder:
-        unchecked = Artefact(Path(folder) / args.out.name, spec, args.precision, args.flavour)
+        unchecked = Artefact(Path(folder) / args.out.name, spec, args.precision, args.flavour, backend)
         onnx_metadata.write_onnx(result, unchecked.path)
-        measured = certificate.measure(unchecked, reference, pictures, backend)
-        content = certificate.certificate(unchecked, reference, pictures, measured, backend) | notes
+        measured = certificate.measure(unchecked, reference, pictures)
+        content = certificate.certificate(unchecked, reference, pictures, measured) | notes
     print(certificate.summary(unchecked, measured))
     if broken := unchecked.limits.broken_by(measured):
         raise ValueError(f"{args.out} was not written: {'; '.join(broken)}{_advice(args.precision)}")

@@ -28,11 +28,12 @@ def problems(args: argparse.Namespace) -> list[str]:
     proto, spec = onnx_metadata.read_with_metadata(path, role=None)
     _, other = onnx_metadata.read_with_metadata(reference, role=None)
     onnx_metadata.check_same_use(args.file, spec, args.reference, other)
-    artefact = Artefact(path, spec, precision_of(proto), flavour_of(proto))
+    artefact = Artefact(path, spec, precision_of(proto), flavour_of(proto), args.backend)
     pictures = pictures_from_folder(args.data, other).certificate()
-    measured = certificate.measure(artefact, reference, pictures, args.backend, args.engines)
-    content = certificate.certificate(artefact, reference, pictures, measured, args.backend)
-    print(f"{certificate.summary(artefact, measured)} (on {args.backend})")
+    measured = certificate.measure(artefact, reference, pictures, args.engines)
+    content = certificate.certificate(artefact, reference, pictures, measured)
+    engine = args.backend if artefact.arithmetic == artefact.precision else f"{args.backend} in bfloat16"
+    print(f"{certificate.summary(artefact, measured)} (on {engine})")
     if args.out:
         certificate.write(content, args.out)
     found = artefact.limits.broken_by(measured)

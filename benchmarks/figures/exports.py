@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures.latency import described_machine
 from export.blocks import FLAVOURS
 from export.precisions import PRECISIONS
 from training.evaluation.markdown import table
 
-CERTIFICATES = Path(__file__).parents[2] / "docs" / "models" / "exports"
+MODELS = Path(__file__).parents[2] / "docs" / "models"
+CERTIFICATES = MODELS / "exports"
+ON_OPENVINO = MODELS / "openvino"
 
 
 def certificates() -> list[dict[str, Any]]:
@@ -40,6 +43,28 @@ def expression_exports() -> str:
         if c["accuracy_before"] is not None
     ]
     return table(rows)
+
+
+def on_openvino() -> str:
+    """What OpenVINO changes of the embedded networks, on the machine of the certificates."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(ON_OPENVINO.glob("*.json"))]
+    rows = [
+        {
+            "network": f"{c['model']} {c['model_version']}",
+            "file": c["precision"],
+            "computed in": {"bf16": "bfloat16", "int8-cpu": "int8"}[c["arithmetic"]],
+            "labels (faces) changed": f"{c['changed_labels']:.2%}",
+            "allowed": f"{c['limits']['changed_labels']:.1%}",
+            "accuracy": "-"
+            if c["accuracy_before"] is None
+            else f"{c['accuracy_before']:.2%} -> {c['accuracy_after']:.2%}",
+            "largest difference of a probability": f"{c['largest_difference']:.1e}",
+            "mean difference": f"{c['mean_difference']:.1e}",
+            "pictures": c["pictures"],
+        }
+        for c in found
+    ]
+    return f"{described_machine(found[0]['context'])}.\n\n{table(rows)}"
 
 
 def detector_exports() -> str:

@@ -10,6 +10,7 @@ from export.certificates.differences import Differences
 from export.certificates.networks import GRAPH, open_network
 from export.certificates.pictures import Pictures
 from fer_edge.benchmark.measure.context import context
+from fer_edge.device.processor import has_bfloat16
 from fer_edge.models import ModelSpec, Role
 from fer_edge.onnx_file import facts_from_onnx
 
@@ -76,6 +77,10 @@ LIMITS: dict[Role, dict[str, Limits]] = {
         "fp16": Limits(
             largest_difference=0.02, changed_labels=0.001, lost_points=0.1, largest_check_difference=0.02
         ),
+        # bfloat16 has three bits less than float16: eight times its differences.
+        "bf16": Limits(
+            largest_difference=0.16, changed_labels=0.003, lost_points=0.1, largest_check_difference=0.16
+        ),
         "int8-cpu": _INT8_EXPRESSION,
         "int8-trt": _INT8_EXPRESSION,
     },
@@ -94,6 +99,13 @@ LIMITS: dict[Role, dict[str, Limits]] = {
             mean_box_distance=0.003,
             mean_landmark_distance=0.003,
         ),
+        "bf16": Limits(
+            largest_difference=ANY,
+            changed_labels=0.005,
+            lost_points=ANY,
+            mean_box_distance=0.024,
+            mean_landmark_distance=0.024,
+        ),
         "int8-cpu": _INT8_DETECTOR,
         "int8-trt": _INT8_DETECTOR,
     },
@@ -102,35 +114,42 @@ LIMITS: dict[Role, dict[str, Limits]] = {
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """A file with its precision and its flavour."""
+    """A file with its precision and its flavour, and the backend that computes it."""
 
     path: Path
     spec: ModelSpec
     precision: str
     flavour: str
+    backend: str = GRAPH
 
     @property
     def limits(self) -> Limits:
         """What its certificate must keep."""
-        return LIMITS[self.spec.role][self.precision]
+        return LIMITS[self.spec.role][self.arithmetic]
+
+    @property
+    def arithmetic(self) -> str:
+        """The precision of the computation: "bf16" where OpenVINO computes a float32 file in bfloat16."""
+        reduced = self.precision == "fp32" and self.backend == "openvino" and has_bfloat16()
+        return "bf16" if reduced else self.precision
 
 
 def measure(
-    artefact: Artefact, reference: Path, pictures: Pictures, backend: str, engines: Path | None = None
+    artefact: Artefact, reference: Path, pictures: Pictures, engines: Path | None = None
 ) -> Differences:
-    """Runs both files on the pictures: the reference as its graph says, the artefact on the backend.
+    """Runs both files on the pictures: the reference as its graph says, the artefact on its backend.
 
     `engines` as for `open_network`.
     """
     with (
         closing(open_network(reference, GRAPH)) as exact,
-        closing(open_network(artefact.path, backend, engines)) as measured,
+        closing(open_network(artefact.path, artefact.backend, engines)) as measured,
     ):
         return pictures.differences(exact, measured)
 
 
 def certificate(
-    artefact: Artefact, reference: Path, pictures: Pictures, measured: Differences, backend: str
+    artefact: Artefact, reference: Path, pictures: Pictures, measured: Differences
 ) -> dict[str, object]:
     """Hashes, data, differences and limits, ready for JSON."""
     file, other = artefact.path.read_bytes(), reference.read_bytes()
@@ -147,7 +166,8 @@ def certificate(
         "data_sha256": pictures.sha256,
         **asdict(measured),
         "limits": asdict(artefact.limits),
-        "backend": backend,
+        "backend": artefact.backend,
+        "arithmetic": artefact.arithmetic,
         "context": context(),
     }
 

@@ -1,5 +1,6 @@
 """The OpenVINO backend with the real engine: `make test-openvino` installs it."""
 
+import json
 import os
 import pickle
 import subprocess
@@ -9,16 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import skimage
 from onnx import TensorProto, helper
 from tiny import EXPRESSION_SPEC, detector_graph, expression_graph, scalar_graph
 
+from export import verify
 from fer_edge import Recognizer, models
 from fer_edge.backends.ort import OrtBackend
 from fer_edge.backends.warmup import warm_up
 from fer_edge.device import processor
+from fer_edge.device.processor import has_bfloat16
 from fer_edge.models import ModelError
 
 pytestmark = pytest.mark.openvino
@@ -220,6 +224,24 @@ def test_the_embedded_models_find_and_name_the_same(astronaut: Any) -> None:
         # of it in each layer.
         assert np.abs(np.subtract(ours.landmarks, expected.landmarks)).max() < 0.02 * eyes
         assert abs(ours.confidence - expected.confidence) < 0.02
+
+
+def test_a_certificate_says_in_which_numbers_it_computes(
+    astronaut: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for k in range(3):
+        cv2.imwrite(str(tmp_path / f"{k}.png"), astronaut)
+    given = ["verify", "face-luma", "face-luma", "--data", str(tmp_path), "--backend", "openvino"]
+    monkeypatch.setattr(sys, "argv", [*given, "--out", str(tmp_path / "certificate.json")])
+    with pytest.raises(SystemExit) as ended:
+        verify.main()
+    assert ended.value.code == 0, capsys.readouterr().err
+    bfloat16 = has_bfloat16()
+    assert capsys.readouterr().out.strip().endswith("(on openvino in bfloat16)" if bfloat16 else "(on openvino)")
+    content = json.loads((tmp_path / "certificate.json").read_text(encoding="utf-8"))
+    assert (content["precision"], content["arithmetic"]) == ("fp32", "bf16" if bfloat16 else "fp32")
+    # Rounding to bfloat16 shows; in float32 only the order of the sums differs.
+    assert (content["mean_difference"] > 1e-5) == bfloat16
 
 
 def test_int8_logits_differ_by_the_rounding_of_one_step_only() -> None:

@@ -116,12 +116,21 @@ def test_the_exports_are_of_shipped_models() -> None:
         assert c["changed_labels"] <= c["limits"]["changed_labels"], (c["model"], c["precision"])
 
 
+def test_the_certificates_on_openvino_are_of_shipped_models_and_within_their_limits() -> None:
+    shipped = {_graph_sha256(path.name): path.stem for path in models.WEIGHTS.glob("*.onnx")}
+    certificates = {path.stem: _json(path) for path in (MODELS / "openvino").glob("*.json")}
+    assert set(certificates) == set(shipped.values())
+    for name, c in certificates.items():
+        assert (shipped[c["graph_sha256"]], c["backend"]) == (name, "openvino")
+        assert c["changed_labels"] <= c["limits"]["changed_labels"]
+
+
 # Measured from an uncommitted tree; its checkpoint was not kept, so it cannot be measured again.
 NOT_REPEATABLE = {"conv-cut-atto.json"}
 
 
 def test_results_come_from_committed_trees() -> None:
-    folders = (ROOT / "benchmarks" / "results", MODELS, MODELS / "metrics", MODELS / "exports")
+    folders = (ROOT / "benchmarks" / "results", MODELS, MODELS / "metrics", MODELS / "exports", MODELS / "openvino")
     paths = [path for folder in folders for path in folder.glob("*.json")]
     commits = {path.name: str(_json(path).get("context", {}).get("commit", "")) for path in paths}
     assert {name for name, commit in commits.items() if "dirty" in commit} == NOT_REPEATABLE
