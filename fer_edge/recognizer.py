@@ -41,7 +41,7 @@ class Recognizer:
         detector: face detector: name or path, as for `model`.
         backend: "onnxruntime", "openvino", "tensorrt" (Jetson, data centre) or "tensorrt-rtx" (desktop GPUs),
             see docs/deploy.md; "auto" takes a GPU only where it was measured to be faster (`info` says why
-            not), and OpenVINO where it is installed and the processor has bfloat16.
+            not), and OpenVINO where it is installed and the processor has AMX.
         threads: CPU threads of the engine, 1 to 1024; None: 1.
         min_face: smallest face to search for, in frame pixels; None: by min_face_share. It sets the size of
             the network's input and drops no face: smaller ones may be found too, and those from a twelfth of

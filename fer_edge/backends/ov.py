@@ -1,7 +1,7 @@
 """OpenVINO on the CPU, in bfloat16 where the processor has it.
 
-It pays on Xeons with AMX, whose bfloat16 products ONNX Runtime's CPU kernels do not use; elsewhere ONNX
-Runtime is as fast or faster (docs/benchmarks.md). The same files run on both.
+It pays on Xeons with AMX, whose bfloat16 products ONNX Runtime's CPU kernels do not use; with AVX512-BF16
+only the detector is faster, and elsewhere nothing (docs/benchmarks.md). The same files run on both.
 """
 
 import functools
@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 import threading
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ from fer_edge.models import ModelError, ModelFile
 from fer_edge.running_calls import CLOSED
 
 DEFAULT_THREADS = 1
+# A network that meets another shape prepares itself anew, 0.3 ms for the detector, which sees a frame and its
+# middle in turn. So a shape that comes back gets a network of its own, which takes 50 ms once; the results are
+# the same to the last bit. Not for expressions, whose batch follows the faces.
+RUNS_OF_A_SHAPE = 4
+SHAPES_WITH_OWN_NETWORK = 4
 # OpenVINO keeps what it prepared for each node and shape of its input, 5,000 entries by default: 470 MB after
 # pictures of 300 sizes. These are enough for ten shapes of a detector.
 CACHED_SHAPES = 512
@@ -64,12 +70,14 @@ def _core() -> Any:
 
 
 class OvBackend(SamplesOnCpu):
-    """One compiled network, and one input array and one request per thread."""
+    """One compiled network, for a detector also one for each shape that comes back, and one input array and
+    one request of each network per thread.
+    """
 
     def __init__(self, model: ModelFile, threads: int | None) -> None:
         self._path = model.path
         self._threads = threads or DEFAULT_THREADS
-        settings = {
+        self._settings = {
             "INFERENCE_NUM_THREADS": self._threads,
             "INFERENCE_PRECISION_HINT": "bf16" if has_bfloat16() else "f32",
             "NUM_STREAMS": 1,
@@ -78,8 +86,8 @@ class OvBackend(SamplesOnCpu):
             "CPU_RUNTIME_CACHE_CAPACITY": CACHED_SHAPES,
         }
         try:
-            network = _core().read_model(model.path.read_bytes())
-            self._compiled: Any = _core().compile_model(network, "CPU", settings)
+            self._network: Any = _core().read_model(model.path.read_bytes())
+            self._compiled: Any = self._compile(self._network)
         # OpenVINO has no other class of error.
         except RuntimeError as error:
             raise ModelError(f"openvino {version()} cannot load {model.path}: {_reason(error)}") from error
@@ -87,6 +95,10 @@ class OvBackend(SamplesOnCpu):
         if len(inputs) != 1 or inputs[0].element_type != _ov.Type.f32:
             got = ", ".join(f"{i.any_name}: {i.element_type.to_string()}" for i in inputs)
             raise ModelError(f"{model.path} must have one input, f32, got {got}")
+        self._has_shapes = model.spec.role == "detector"
+        self._lock = threading.Lock()
+        self._runs: Counter[tuple[int, ...]] = Counter()
+        self._of_shape: dict[tuple[int, ...], Any] = {}
         self._input = ThreadBuffer(np.float32)
         self._local = threading.local()
         self._process = os.getpid()
@@ -99,8 +111,9 @@ class OvBackend(SamplesOnCpu):
         return self._input.reserved()
 
     def run(self) -> list[F32]:
-        request = self._request()
+        general = self._open_network()
         filled = self._input.reserved()
+        request = self._request(general, filled.shape)
         try:
             request.set_input_tensor(_ov.Tensor(filled, shared_memory=True))
             # Not request.infer(), which runs on the calling thread: in OpenVINO 2026.4 it crashed after other
@@ -118,11 +131,29 @@ class OvBackend(SamplesOnCpu):
             raise ModelError(f"{self._path} must return {len(filled)} rows for as many inputs, got {got}")
         return outputs
 
-    def _request(self) -> Any:
-        compiled = self._open_network()
-        if not hasattr(self._local, "request"):
-            self._local.request = compiled.create_infer_request()
-        return self._local.request
+    def _request(self, general: Any, shape: tuple[int, ...]) -> Any:
+        """This thread's request of the network for a shape."""
+        compiled = self._network_of(shape, general) if self._has_shapes else general
+        requests: dict[Any, Any] = self._local.__dict__.setdefault("requests", {})
+        if compiled not in requests:
+            requests[compiled] = compiled.create_infer_request()
+        return requests[compiled]
+
+    def _network_of(self, shape: tuple[int, ...], general: Any) -> Any:
+        """The network for a shape, which is made when the shape has come often enough."""
+        own = self._of_shape.get(shape)
+        if own is not None or len(self._of_shape) == SHAPES_WITH_OWN_NETWORK:
+            return general if own is None else own
+        with self._lock:
+            self._runs[shape] += 1
+            if self._runs[shape] == RUNS_OF_A_SHAPE:
+                network = self._network.clone()
+                network.reshape(list(shape))
+                self._of_shape[shape] = self._compile(network)
+            return self._of_shape.get(shape, general)
+
+    def _compile(self, network: Any) -> Any:
+        return _core().compile_model(network, "CPU", self._settings)
 
     def _open_network(self) -> Any:
         if (compiled := self._compiled) is None:
@@ -133,7 +164,8 @@ class OvBackend(SamplesOnCpu):
         return compiled
 
     def close(self) -> None:
-        self._compiled = None
+        self._compiled = self._network = None
+        self._of_shape = {}
         self._local = threading.local()
         self._input.free()
 

@@ -244,6 +244,41 @@ def test_a_certificate_says_in_which_numbers_it_computes(
     assert (content["mean_difference"] > 1e-5) == bfloat16
 
 
+def test_a_shape_that_comes_back_gets_a_network_of_its_own_with_the_same_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fer_edge.backends import ov
+
+    monkeypatch.setattr(ov, "SHAPES_WITH_OWN_NETWORK", 2)
+    backend = ov.OvBackend(models.load("face-luma", "detector"), 1)
+    made: list[tuple[int, ...]] = []
+    compile_network = backend._compile
+    monkeypatch.setattr(
+        backend, "_compile", lambda n: made.append(tuple(n.input(0).shape)) or compile_network(n)
+    )
+    random = np.random.default_rng(0)
+    pictures = [random.normal(0, 1, (1, 1, side, side)).astype(np.float32) for side in (64, 96, 128)]
+
+    def outputs(x: Any) -> Any:
+        backend.reserve(x.shape)[...] = x
+        return backend.run()
+
+    first = [outputs(x) for x in pictures]
+    for _ in range(3 * ov.RUNS_OF_A_SHAPE):
+        for x, expected in zip(pictures, first, strict=True):
+            for got, wanted in zip(outputs(x), expected, strict=True):
+                np.testing.assert_array_equal(got, wanted)
+    assert made == [x.shape for x in pictures[:2]]
+    threads = [threading.Thread(target=outputs, args=(pictures[k % 3],)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    backend.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        outputs(pictures[0])
+
+
 def test_int8_logits_differ_by_the_rounding_of_one_step_only() -> None:
     from fer_edge.backends.ov import OvBackend
 
@@ -261,7 +296,7 @@ def test_int8_logits_differ_by_the_rounding_of_one_step_only() -> None:
     assert difference.mean() < 0.1
 
 
-def test_auto_takes_it_only_where_the_processor_has_bfloat16(
+def test_auto_takes_it_only_where_the_processor_has_amx(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "cpuinfo"
@@ -269,7 +304,7 @@ def test_auto_takes_it_only_where_the_processor_has_bfloat16(
     for flags, expected in (
         ("avx2", "onnxruntime"),
         ("avx2 avx512f avx512_vnni", "onnxruntime"),
-        ("avx2 avx512f avx512_bf16", "openvino"),
+        ("avx2 avx512f avx512_bf16", "onnxruntime"),
         ("avx2 avx512f amx_bf16 amx_int8", "openvino"),
     ):
         file.write_text(f"flags : {flags}\n", "utf-8")
