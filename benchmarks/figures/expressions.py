@@ -50,9 +50,7 @@ def quality() -> str:
 def networks() -> str:
     """All networks that were trained, on test."""
     nano = read_metrics("tkfnet-nano")
-    rows = [
-        _network_row(_title(file), file, "0.06 G", TRAINING_OF_NANO) for file in nano["files"]
-    ]
+    rows = [_network_row(_title(file), file, "0.06 G", TRAINING_OF_NANO) for file in nano["files"]]
     for name, (title, operations, training) in NETWORKS.items():
         result = read_metrics(name)
         about = {"weights": result["context"]["model"]["parameters"]}

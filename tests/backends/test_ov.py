@@ -237,7 +237,9 @@ def test_a_certificate_says_in_which_numbers_it_computes(
         verify.main()
     assert ended.value.code == 0, capsys.readouterr().err
     bfloat16 = has_bfloat16()
-    assert capsys.readouterr().out.strip().endswith("(on openvino in bfloat16)" if bfloat16 else "(on openvino)")
+    assert (
+        capsys.readouterr().out.strip().endswith("(on openvino in bfloat16)" if bfloat16 else "(on openvino)")
+    )
     content = json.loads((tmp_path / "certificate.json").read_text(encoding="utf-8"))
     assert (content["precision"], content["arithmetic"]) == ("fp32", "bf16" if bfloat16 else "fp32")
     # Rounding to bfloat16 shows; in float32 only the order of the sums differs.

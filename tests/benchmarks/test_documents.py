@@ -130,7 +130,13 @@ NOT_REPEATABLE = {"conv-cut-atto.json"}
 
 
 def test_results_come_from_committed_trees() -> None:
-    folders = (ROOT / "benchmarks" / "results", MODELS, MODELS / "metrics", MODELS / "exports", MODELS / "openvino")
+    folders = (
+        ROOT / "benchmarks" / "results",
+        MODELS,
+        MODELS / "metrics",
+        MODELS / "exports",
+        MODELS / "openvino",
+    )
     paths = [path for folder in folders for path in folder.glob("*.json")]
     commits = {path.name: str(_json(path).get("context", {}).get("commit", "")) for path in paths}
     assert {name for name, commit in commits.items() if "dirty" in commit} == NOT_REPEATABLE

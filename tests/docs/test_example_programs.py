@@ -38,7 +38,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lasting_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same for 5 s: a file is read as fast as the processor can, and the robot's loop looks now and then."""
+    """The same for 5 s: a fast processor reads a shorter file before the robot's loop looks twice."""
     return _pair(tmp_path_factory.mktemp("lasting_pair") / "pair.avi", 5.0)
 
 

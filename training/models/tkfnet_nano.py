@@ -27,7 +27,7 @@ class TkfNetNano(FilteredTrunk):
     def __init__(
         self,
         widths: tuple[int, int, int] = (32, 64, 128),
-        blocks: tuple[int, int, int] = (1, 1, 1),
+        blocks: tuple[int, int, int] = (0, 1, 2),
         tafe: Branches = "both",
         fusion: Fusion = "add",
         dcif: bool = True,

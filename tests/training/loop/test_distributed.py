@@ -32,7 +32,7 @@ SETTINGS = {
     "early_size": 0,
     "precision": "float32",
     # No dropout: its random numbers differ between processes.
-    "options": {"widths": (16, 16, 32), "dropout": 0.0},
+    "options": {"widths": (16, 16, 32), "blocks": (1, 1, 1), "dropout": 0.0},
 }
 
 
