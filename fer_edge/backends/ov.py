@@ -23,8 +23,8 @@ from fer_edge.models import ModelError, ModelFile
 from fer_edge.running_calls import CLOSED
 
 DEFAULT_THREADS = 1
-# A network that meets another shape prepares itself anew, 0.3 ms for the detector, which sees a frame and its
-# middle in turn. So a shape that comes back gets a network of its own, which takes 50 ms once; the results
+# A network that meets another shape prepares itself anew, 0.3 ms for the detector, which sees each frame at
+# two sizes. So a shape that comes back gets a network of its own, which takes 50 ms once; the results
 # are the same to the last bit. Not for expressions, whose batch follows the faces.
 RUNS_OF_A_SHAPE = 4
 SHAPES_WITH_OWN_NETWORK = 4
