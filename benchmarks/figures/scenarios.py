@@ -17,3 +17,8 @@ def scenarios() -> str:
 def peers() -> str:
     """The tables of the run beside other software."""
     return markdown_report(read_result(RESULTS / "peers.json"))
+
+
+def peers_with_avx2() -> str:
+    """The same on a processor without AVX-512, with the networks of that time."""
+    return markdown_report(read_result(RESULTS / "peers-avx2.json"))
