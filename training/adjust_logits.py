@@ -78,6 +78,7 @@ def adjust_checkpoint(args: argparse.Namespace) -> None:
     print(f"strength: {strength}")
     if args.json:
         report = {"strength": strength, "valid": rows, "context": context()}
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if args.out:
         adjust(model, strength, logs)

@@ -57,7 +57,7 @@ def test_the_adjusted_checkpoint_gives_adjusted_logits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "new" / "checkpoint.pt"
-    report = tmp_path / "report.json"
+    report = tmp_path / "reports" / "report.json"
     arguments = [
         str(checkpoint),
         str(prepared),
