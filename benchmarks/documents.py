@@ -35,7 +35,11 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "start-up": latency.start_up,
         "quality": expressions.quality,
     },
-    "docs/benchmarks.md": {"scenarios": scenarios.scenarios, "peers": scenarios.peers, "peers-avx2": scenarios.peers_with_avx2},
+    "docs/benchmarks.md": {
+        "scenarios": scenarios.scenarios,
+        "peers": scenarios.peers,
+        "peers-avx2": scenarios.peers_with_avx2,
+    },
     "docs/building.md": {"operations": latency.operations},
     "docs/deploy.md": {"on-openvino": exports.on_openvino},
     "docs/bulk.md": {"bulk-jobs": bulk.jobs},

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from fer_edge.backends.base import Backend
-from fer_edge.device.processor import has_bfloat16_tiles
+from fer_edge.device.processor import has_amx_bfloat16
 from fer_edge.models import ModelFile
 
 # Opens a model with a number of threads (None: the default of the engine).
@@ -28,8 +28,8 @@ LOADERS: dict[str, Callable[[], Opener]] = {"onnxruntime": _onnxruntime, "openvi
 
 
 def automatic() -> str:
-    """Returns the engine of the CPU that "auto" takes: OpenVINO only where it was measured to be faster."""
-    return "openvino" if has_bfloat16_tiles() and _is_installed("openvino") else "onnxruntime"
+    """Returns the engine of the CPU that "auto" takes: OpenVINO where it is installed and there is AMX."""
+    return "openvino" if has_amx_bfloat16() and _is_installed("openvino") else "onnxruntime"
 
 
 def _is_installed(module: str) -> bool:

@@ -1,7 +1,8 @@
 """OpenVINO on the CPU, in bfloat16 where the processor has it.
 
-It pays on Xeons with AMX, whose bfloat16 products ONNX Runtime's CPU kernels do not use; with AVX512-BF16
-only the detector is faster, and elsewhere nothing (docs/benchmarks.md). The same files run on both.
+It should pay on Xeons with AMX, whose bfloat16 products ONNX Runtime's CPU kernels do not use. With
+AVX512-BF16 alone, the detector and float32 networks are a little faster and int8 is not; without bfloat16
+nothing is (docs/benchmarks.md). The same files run on both.
 """
 
 import functools
@@ -113,8 +114,8 @@ class OvBackend(SamplesOnCpu):
     def run(self) -> list[F32]:
         general = self._open_network()
         filled = self._input.reserved()
-        request = self._request(general, filled.shape)
         try:
+            request = self._request(general, filled.shape)
             request.set_input_tensor(_ov.Tensor(filled, shared_memory=True))
             # Not request.infer(), which runs on the calling thread: in OpenVINO 2026.4 it crashed after other
             # networks had been released.
@@ -142,11 +143,12 @@ class OvBackend(SamplesOnCpu):
     def _network_of(self, shape: tuple[int, ...], general: Any) -> Any:
         """The network for a shape, which is made when the shape has come often enough."""
         own = self._of_shape.get(shape)
-        if own is not None or len(self._of_shape) == SHAPES_WITH_OWN_NETWORK:
+        if own is not None or len(self._of_shape) >= SHAPES_WITH_OWN_NETWORK:
             return general if own is None else own
         with self._lock:
             self._runs[shape] += 1
-            if self._runs[shape] == RUNS_OF_A_SHAPE:
+            is_due = self._runs[shape] >= RUNS_OF_A_SHAPE and shape not in self._of_shape
+            if is_due and len(self._of_shape) < SHAPES_WITH_OWN_NETWORK:
                 network = self._network.clone()
                 network.reshape(list(shape))
                 self._of_shape[shape] = self._compile(network)

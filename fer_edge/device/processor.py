@@ -35,8 +35,8 @@ def has_bfloat16() -> bool:
     return any(name in BFLOAT16 for name in instruction_sets())
 
 
-def has_bfloat16_tiles() -> bool:
-    """Whether it multiplies matrices of them, by AMX: several times as many products a cycle as AVX-512."""
+def has_amx_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 matrices with AMX, several times as fast as AVX512-BF16."""
     return "amx_bf16" in instruction_sets()
 
 

@@ -26,7 +26,7 @@ def folder_named_openvino(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 def test_auto_does_not_take_a_folder_for_an_engine(
     folder_named_openvino: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends, "has_bfloat16_tiles", lambda: True)
+    monkeypatch.setattr(backends, "has_amx_bfloat16", lambda: True)
     assert backends.automatic() == "onnxruntime"
 
 

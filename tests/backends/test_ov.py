@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -271,11 +272,11 @@ def test_a_shape_that_comes_back_gets_a_network_of_its_own_with_the_same_results
             for got, wanted in zip(outputs(x), expected, strict=True):
                 np.testing.assert_array_equal(got, wanted)
     assert made == [x.shape for x in pictures[:2]]
-    threads = [threading.Thread(target=outputs, args=(pictures[k % 3],)) for k in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(6) as threads:
+        for k, results in enumerate(threads.map(outputs, pictures * 4)):
+            for got, wanted in zip(results, first[k % 3], strict=True):
+                np.testing.assert_array_equal(got, wanted)
+    assert len(made) == 2
     backend.close()
     with pytest.raises(RuntimeError, match="closed"):
         outputs(pictures[0])
