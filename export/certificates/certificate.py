@@ -77,7 +77,7 @@ LIMITS: dict[Role, dict[str, Limits]] = {
         "fp16": Limits(
             largest_difference=0.02, changed_labels=0.001, lost_points=0.1, largest_check_difference=0.02
         ),
-        # bfloat16 has three bits less than float16: eight times its differences. Of the labels, 0.08 % changed.
+        # bfloat16 has three bits less than float16: eight times its differences. 0.08 % of the labels change.
         "bf16": Limits(
             largest_difference=0.16, changed_labels=0.003, lost_points=0.1, largest_check_difference=0.16
         ),
