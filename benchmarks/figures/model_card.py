@@ -1,7 +1,5 @@
-"""Figures of the cards of the expression networks, from docs/models/metrics and the shipped files."""
+"""Figures of the model card of tkfnet-nano, from docs/models/metrics and the shipped files."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +8,8 @@ from fer_edge import models
 from training.evaluation.markdown import percent, table, text
 
 
-def blocks(model: str) -> dict[str, Callable[[], str]]:
-    """The blocks that the card of each expression network has."""
-    figures: Mapping[str, Callable[[str], str]] = {
-        "headline": headline,
-        "classes": classes,
-        "temperatures": temperatures,
-        "vote-shares": vote_shares,
-        "robustness": robustness,
-        "threshold": threshold,
-        "by-confidence": by_confidence,
-        "crop-check": crop_check,
-        "logit-adjustment": logit_adjustment,
-        "by-eye-distance": by_eye_distance,
-        "by-blur": by_blur,
-        "by-turn": by_turn,
-    }
-    return {name: partial(figure, model) for name, figure in figures.items()}
-
-
-def headline(model: str) -> str:
-    network = read_metrics(model)
+def headline() -> str:
+    nano = read_metrics("tkfnet-nano")
     measures = (
         ("accuracy", "accuracy"),
         ("balanced_accuracy", "balanced accuracy (mean recall)"),
@@ -39,39 +18,39 @@ def headline(model: str) -> str:
         ("mirror_agreement", "same label for the mirrored picture"),
         ("aligned_share", "rows in which a face was found"),
     )
-    rows = [{"measure": title, "value": share_with_interval(network, name)} for name, title in measures]
+    rows = [{"measure": title, "value": share_with_interval(nano, name)} for name, title in measures]
     rows += [
         {
             "measure": "expected calibration error of the confidence",
-            "value": f"{network['calibration_error']:.4f}",
+            "value": f"{nano['calibration_error']:.4f}",
         },
-        {"measure": "the same at temperature 1", "value": f"{network['calibration_error_before']:.4f}"},
+        {"measure": "the same at temperature 1", "value": f"{nano['calibration_error_before']:.4f}"},
         {
             "measure": "mean absolute error of a vote share",
-            "value": f"{network['vote_shares']['mean_error']:.4f}",
+            "value": f"{nano['vote_shares']['mean_error']:.4f}",
         },
     ]
     return table(rows)
 
 
-def classes(model: str) -> str:
-    network = read_metrics(model)
+def classes() -> str:
+    nano = read_metrics("tkfnet-nano")
     return table(
         [
             {
                 "expression": name,
                 "test rows": count,
-                "recall": percent(network["recall"][name], network["recall_95"][name]),
-                "precision": percent(network["precision"][name]),
+                "recall": percent(nano["recall"][name], nano["recall_95"][name]),
+                "precision": percent(nano["precision"][name]),
             }
-            for name, count in network["counts"].items()
+            for name, count in nano["counts"].items()
         ]
     )
 
 
-def temperatures(model: str) -> str:
+def temperatures() -> str:
     rows = []
-    for file in read_metrics(model)["files"]:
+    for file in read_metrics("tkfnet-nano")["files"]:
         spec = models.read(models.WEIGHTS / file["file"]).spec
         rows.append(
             {
@@ -84,8 +63,8 @@ def temperatures(model: str) -> str:
     return table(rows)
 
 
-def vote_shares(model: str) -> str:
-    shares = read_metrics(model)["vote_shares"]
+def vote_shares() -> str:
+    shares = read_metrics("tkfnet-nano")["vote_shares"]
     return table(
         [
             {
@@ -100,8 +79,8 @@ def vote_shares(model: str) -> str:
     )
 
 
-def robustness(model: str) -> str:
-    network = read_metrics(model)
+def robustness() -> str:
+    nano = read_metrics("tkfnet-nano")
     rows = [
         {
             "change": f"{name}, {curve['unit']}, {way}",
@@ -109,14 +88,14 @@ def robustness(model: str) -> str:
                 f"{row['level']}: {100 * row['accuracy']:.1f}" for row in levels
             ),
         }
-        for name, curve in network["robustness"].items()
+        for name, curve in nano["robustness"].items()
         for way, levels in curve["cases"].items()
     ]
-    return f"{table(rows)}\nMeasured on {network['robustness_rows']:,} test rows."
+    return f"{table(rows)}\nMeasured on {nano['robustness_rows']:,} test rows."
 
 
-def threshold(model: str) -> str:
-    figures = read_metrics(model)["abstention"]
+def threshold() -> str:
+    figures = read_metrics("tkfnet-nano")["abstention"]
     valid, test = figures["valid"], figures["test"]
     return (
         f"The default file's threshold is {figures['min_confidence']:.4f}. On the validation split, where it "
@@ -126,9 +105,9 @@ def threshold(model: str) -> str:
     )
 
 
-def crop_check(model: str) -> str:
+def crop_check() -> str:
     """What the crop check withholds on the validation splits."""
-    report = read_metrics(f"{model}-crop-check")
+    report = read_metrics("tkfnet-nano-crop-check")
     rows = [
         {
             "faces": kind,
@@ -142,9 +121,9 @@ def crop_check(model: str) -> str:
     return f"Limits: {limits}.\n\n{table(rows)}"
 
 
-def logit_adjustment(model: str) -> str:
+def logit_adjustment() -> str:
     """What each strength of the logit adjustment costs on the validation split."""
-    report = read_metrics(f"{model}-logit-adjustment")
+    report = read_metrics("tkfnet-nano-logit-adjustment")
     rows = [
         {name: value if name == "strength" else percent(value) for name, value in row.items()}
         for row in report["valid"]
@@ -152,20 +131,20 @@ def logit_adjustment(model: str) -> str:
     return f"Chosen: {report['strength']}.\n\n{table(rows)}"
 
 
-def by_confidence(model: str) -> str:
-    return _plain_table(read_metrics(model)["abstention"]["by_confidence"])
+def by_confidence() -> str:
+    return _plain_table(read_metrics("tkfnet-nano")["abstention"]["by_confidence"])
 
 
-def by_turn(model: str) -> str:
-    return _plain_table(read_metrics(model)["abstention"]["by_turn"])
+def by_turn() -> str:
+    return _plain_table(read_metrics("tkfnet-nano")["abstention"]["by_turn"])
 
 
-def by_eye_distance(model: str) -> str:
-    return _plain_table(read_metrics(model)["limits"]["by_eye_distance"])
+def by_eye_distance() -> str:
+    return _plain_table(read_metrics("tkfnet-nano")["limits"]["by_eye_distance"])
 
 
-def by_blur(model: str) -> str:
-    return _plain_table(read_metrics(model)["limits"]["by_blur"])
+def by_blur() -> str:
+    return _plain_table(read_metrics("tkfnet-nano")["limits"]["by_blur"])
 
 
 def _plain_table(rows: list[dict[str, Any]]) -> str:

@@ -48,7 +48,7 @@ def test_every_block_belongs_to_a_document_of_the_table() -> None:
 
 
 def test_the_card_names_each_file_beside_its_temperatures() -> None:
-    rows = [line for line in model_card.temperatures("tkfnet-nano").splitlines() if line.startswith("| `")]
+    rows = [line for line in model_card.temperatures().splitlines() if line.startswith("| `")]
     for name, row in zip(("tkfnet-nano", "tkfnet-nano-float32"), rows, strict=True):
         spec = models.load(name, "expression").spec
         assert row.startswith(f"| `{name}` | {spec.temperature:.4f} | {spec.confidence_temperature:.4f} |")
