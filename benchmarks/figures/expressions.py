@@ -17,8 +17,6 @@ NETWORKS = {
     "tkfnet-18-slim": ("tkfnet-18-slim, float32", "0.45 G", "15 epochs, 40 min"),
     "conv-cut-atto": ("conv-cut-atto, float32", "0.10 G", "8 epochs, 17 min"),
 }
-
-
 TRAINING_OF_NANO = "60 epochs, 24 min"
 
 

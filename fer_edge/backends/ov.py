@@ -142,9 +142,8 @@ class OvBackend(SamplesOnCpu):
 
     def _network_of(self, shape: tuple[int, ...], general: Any) -> Any:
         """The network for a shape, which is made when the shape has come often enough."""
-        own = self._of_shape.get(shape)
-        if own is not None or len(self._of_shape) >= SHAPES_WITH_OWN_NETWORK:
-            return general if own is None else own
+        if shape in self._of_shape or len(self._of_shape) >= SHAPES_WITH_OWN_NETWORK:
+            return self._of_shape.get(shape, general)
         with self._lock:
             self._runs[shape] += 1
             is_due = self._runs[shape] >= RUNS_OF_A_SHAPE and shape not in self._of_shape
