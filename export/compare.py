@@ -2,6 +2,7 @@
 
 Prints a table of accuracy, latency and changed labels, and writes it as a certificate. The second file is
 usually a smaller or faster version of the first, and the last line says whether it should take its place.
+The pictures are the rows of valid that export.convert did not calibrate or choose with.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from export.certificates.differences import Differences
 from export.certificates.faces import Faces, faces_from_prepared
 from export.certificates.latency import PairedTimes, time_in_pairs
 from export.certificates.networks import OnnxNetwork
+from export.certificates.pictures import unused
 from fer_edge.backends.ort import DEFAULT_THREADS
 from fer_edge.benchmark.measure.context import context
 from fer_edge.onnx_file import facts_from_onnx
@@ -70,7 +72,7 @@ def main() -> None:
         _, other = onnx_metadata.read_with_metadata(args.second)
         onnx_metadata.check_same_use(args.second, other, args.first, spec)
         files = args.first.read_bytes(), args.second.read_bytes()
-        measured, timed = compare(*files, faces_from_prepared(args.data, "valid", spec))
+        measured, timed = compare(*files, faces_from_prepared(args.data, "valid", spec, unused))
         replace = should_replace(measured, timed)
         if args.certificate:
             content = {

@@ -38,6 +38,12 @@ def after(first_limit: int, limit: int) -> Rows:
     return lambda count: slice(min(first_limit, count // 2), min(first_limit, count // 2) + limit)
 
 
+def unused(count: int) -> slice:
+    """The rows that neither calibrate nor choose; all of them where none is left."""
+    used = min(CALIBRATION, count // 2) + CHOICE
+    return slice(used if used < count else 0, None)
+
+
 def third(use: int, files: list[Path]) -> list[Path]:
     """The first, second or last third of each folder's files, so that the frames of a video have one use but
     at two cuts, and folders of classes have all uses. Folders of fewer than three count as one.

@@ -1,9 +1,13 @@
-"""Every command line of the documentation is one that its program accepts; none is run."""
+"""Every command line of the documentation, and of `make networks`, is one that its program accepts; none is
+run.
+"""
 
 import argparse
 import importlib
+import itertools
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -51,11 +55,57 @@ def is_ours(command):
     return command[1:2] == ["-m"] and command[2].partition(".")[0] in OURS
 
 
+def commands_of_networks(*inputs: str):
+    """The commands that `make networks` would run in a new folder."""
+    done = subprocess.run(
+        ["make", "--dry-run", "networks", "RUNS=build/new", *inputs],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ValueError(done.stderr)
+    for line in done.stdout.replace("\\\n", " ").splitlines():
+        yield from commands_of_line(line)
+
+
+INPUTS = ("FERPLUS=DATA", "FACES=FACES", "TRUNK=trunk.npz")
 CASES = [
-    pytest.param(command, id=f"{document.relative_to(ROOT)}: {' '.join(command)[:60]}")
-    for document in DOCUMENTS
-    for command in commands_of(document)
+    *(
+        pytest.param(command, id=f"{document.relative_to(ROOT)}: {' '.join(command)[:60]}")
+        for document in DOCUMENTS
+        for command in commands_of(document)
+    ),
+    *(
+        pytest.param(command, id=f"make networks: {' '.join(command)[:60]}")
+        for command in commands_of_networks(*INPUTS)
+    ),
 ]
+
+
+def test_each_network_is_made_from_what_was_made_before():
+    made, exported = set(), set()
+    for command in commands_of_networks(*INPUTS):
+        for before, path in itertools.pairwise(command):
+            if path.startswith("build/new/"):
+                if before in ("--out", "--json"):
+                    made.add(Path(path))
+                else:
+                    assert made & {Path(path), *Path(path).parents}, f"{path} in {command}"
+        exported |= {path.name for path in made if path.suffix == ".onnx"}
+    assert exported == {
+        "tkfnet-nano.onnx",
+        "tkfnet-nano-int8.onnx",
+        "tkfnet-18-slim.onnx",
+        "conv-cut-atto.onnx",
+    }
+
+
+@pytest.mark.parametrize("missing", [i.partition("=")[0] for i in INPUTS])
+def test_an_input_that_is_not_given_is_named(missing):
+    with pytest.raises(ValueError, match=f"give {missing}="):
+        list(commands_of_networks(*(i for i in INPUTS if not i.startswith(missing))))
 
 
 def test_commands_are_found():

@@ -10,7 +10,7 @@ import skimage
 import fer_edge
 from export.certificates.faces import Faces, faces_from_pictures
 from export.certificates.networks import open_network
-from export.certificates.pictures import pictures_from_folder
+from export.certificates.pictures import CALIBRATION, CHOICE, after, first, pictures_from_folder, unused
 from fer_edge import models
 from fer_edge.models import ModelError, ModelSpec
 
@@ -126,3 +126,12 @@ def test_a_broken_picture_is_named(crops: Path, spec: ModelSpec):
     (crops / "b.png").write_bytes(b"no picture")
     with pytest.raises(ModelError, match=r"must hold face crops .*b\.png: not a picture"):
         faces_from_pictures(crops, list, spec)
+
+
+@pytest.mark.parametrize(("count", "left"), [(3438, 2182), (1257, 1), (1256, 1256), (64, 64), (0, 0)])
+def test_files_are_compared_on_rows_without_another_use(count: int, left: int):
+    rows = np.arange(count)
+    used = {*rows[first(CALIBRATION)(count)], *rows[after(CALIBRATION, CHOICE)(count)]}
+    compared = rows[unused(count)]
+    assert len(compared) == left
+    assert left == count or not used & {*compared}
