@@ -38,6 +38,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
     "docs/benchmarks.md": {
         "scenarios": scenarios.scenarios,
         "peers": scenarios.peers,
+        "two-threads": scenarios.two_threads,
         "peers-avx2": scenarios.peers_with_avx2,
     },
     "docs/building.md": {"operations": latency.operations},

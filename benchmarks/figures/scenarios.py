@@ -19,6 +19,11 @@ def peers() -> str:
     return markdown_report(read_result(RESULTS / "peers.json"))
 
 
+def two_threads() -> str:
+    """Our networks on both engines, with two threads on two cores."""
+    return markdown_report(read_result(RESULTS / "two-threads.json"))
+
+
 def peers_with_avx2() -> str:
     """The same on a processor without AVX-512, with the networks of that time."""
     return markdown_report(read_result(RESULTS / "peers-avx2.json"))
