@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -122,6 +123,9 @@ class Stream:
         )
         recorder = _recorder_beside(reader, record, calibration, smoothing, events, self._about)
         self._pipeline = Pipeline(self._source.name, reader, observer, steady, recorder, budget_ms, clock)
+        if isinstance(reader, LatestReader):
+            # Its thread would keep the camera of a stream that was dropped without `close`.
+            weakref.finalize(self, reader.abandon).atexit = False
         # One thread for all frames of `async for`, because buffers belong to threads.
         self._thread = CallThread("fer_edge-stream")
         # Frames whose `__anext__` was cancelled.

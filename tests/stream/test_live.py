@@ -1,5 +1,6 @@
 """Live sources: the newest frame wins, lag is bounded, and lost, hung and ended sources are told apart."""
 
+import gc
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from stream_doubles import PATIENCE_S, FakeCamera, FakeClock, give, wait_for
 from tiny import frame_with_cells
 
+import fer_edge.stream.sources.latest as latest
 from fer_edge import Recognizer, Stream
 
 FRAME = frame_with_cells((10, 7))
@@ -63,6 +65,45 @@ def test_a_live_iterable_ends(recognizer: Recognizer) -> None:
         results = list(stream)
     assert results[-1].index == 2
     assert sum(1 + result.dropped for result in results) == 3
+
+
+def _drop_while_reading(camera: FakeCamera, stream: Stream) -> None:
+    give(camera, stream, FRAME)
+    next(stream)
+
+
+def _drop_before_an_error_is_raised(camera: FakeCamera, stream: Stream) -> None:
+    give(camera, stream, ValueError("a wrong frame"))
+
+
+def _drop_while_it_reconnects(camera: FakeCamera, stream: Stream) -> None:
+    give(camera, stream, FRAME)
+    camera.is_plugged.clear()
+    camera.frames.put(ConnectionError("unplugged"))
+    wait_for(lambda: stream.info()["source"]["state"] == "reconnecting")
+
+
+@pytest.mark.parametrize(
+    "use", [_drop_while_reading, _drop_before_an_error_is_raised, _drop_while_it_reconnects]
+)
+@pytest.mark.usefixtures("quick_reconnects")
+def test_a_dropped_stream_releases_its_camera(
+    camera: FakeCamera,
+    recognizer: Recognizer,
+    monkeypatch: pytest.MonkeyPatch,
+    use: Callable[[FakeCamera, Stream], None],
+) -> None:
+    monkeypatch.setattr(latest, "LOOK_S", 0.01)
+    before = set(threading.enumerate())
+    stream = Stream(recognizer, camera.open)
+    use(camera, stream)
+    (thread,) = (thread for thread in threading.enumerate() if thread not in before)
+    del stream
+    gc.collect()
+    camera.frames.put(FRAME)
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    assert camera.closed == camera.opened == 1
 
 
 def test_pause_throws_frames_away_and_resume_goes_on(

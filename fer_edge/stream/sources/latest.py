@@ -19,6 +19,8 @@ from fer_edge.stream.sources.reader import Taken, Timekeeper
 FIRST_DELAY_S, LAST_DELAY_S = 0.25, 8.0
 # Seconds that `close` waits for the thread.
 JOIN_S = 2.0
+# Seconds between two looks at whether the stream was dropped, while an error waits to be raised.
+LOOK_S = 1.0
 
 _logger = logging.getLogger("fer_edge")
 
@@ -63,6 +65,7 @@ class LatestReader:
         self._state = "reading"  # "reconnecting", "ended", "lost", "closed"
         self._error: BaseException | None = None
         self._paused = False
+        self._is_abandoned = False  # written without the condition
         self._frames = self._dropped = self._reported = self._reconnects = 0
         # When the thread began to read or open; None while it waits to reconnect.
         self._busy_since: float | None = time.monotonic()
@@ -141,6 +144,9 @@ class LatestReader:
             )
         return left
 
+    def _is_closed(self) -> bool:
+        return self._state == "closed" or self._is_abandoned
+
     def _run(self) -> None:
         """Reads until the end of the source or of this reader."""
         try:
@@ -173,9 +179,10 @@ class LatestReader:
             self._frames += not isinstance(error, ConnectionError)
             self._error, self._busy_since = error, None
             self._notify()
-            self._changed.wait_for(lambda: self._error is None or self._state == "closed")
+            while self._error is not None and not self._is_closed():
+                self._changed.wait(LOOK_S)
             self._mark_busy()
-            return self._state != "closed"
+            return not self._is_closed()
 
     def _notify(self) -> None:
         self._changed.notify_all()
@@ -195,7 +202,7 @@ class LatestReader:
     def _put(self, frame: Frame) -> bool:
         """Replaces the waiting frame; returns False when closed."""
         with self._changed:
-            if self._state == "closed":
+            if self._is_closed():
                 return False
             if self._lost_since is not None:
                 self._end_loss()
@@ -245,7 +252,7 @@ class LatestReader:
         """Waits before the next attempt; returns True when closed."""
         with self._changed:
             self._busy_since = None
-            closed = self._changed.wait_for(lambda: self._state == "closed", self._delay)
+            closed = self._changed.wait_for(self._is_closed, self._delay)
             self._delay = min(2 * self._delay, LAST_DELAY_S)
             self._mark_busy()
             return closed
@@ -270,6 +277,13 @@ class LatestReader:
             self._thread.join(JOIN_S)
             if self._thread.is_alive():
                 _logger.warning("%s is still blocked in a read; its thread is left behind", self._source.name)
+
+    def abandon(self) -> None:
+        """Ends reading and the thread, after the next frame, for a stream that was dropped without `close`.
+
+        Takes no lock, because the garbage collector calls it, in any thread.
+        """
+        self._is_abandoned = True
 
     def info(self) -> dict[str, Any]:
         """Returns state ("reading", "paused", "reconnecting", "lost", "ended", "closed"), frames, missing,
