@@ -10,6 +10,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import (
@@ -59,6 +60,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
     "docs/results.md": {
         "networks": expressions.networks,
         "targets": expressions.targets,
+        "seeds": expressions.seeds,
         "precisions": expressions.precisions,
         "int8-latency": expressions.int8_latency,
         "copies": expressions.copies,
@@ -78,6 +80,14 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "by-eye-distance": model_card.by_eye_distance,
         "by-blur": model_card.by_blur,
         "by-turn": model_card.by_turn,
+    },
+    **{
+        f"docs/models/{name}.md": {
+            "headline": partial(model_card.headline, name),
+            "classes": partial(model_card.classes, name),
+            "robustness": partial(model_card.robustness, name),
+        }
+        for name in expressions.NETWORKS
     },
     "docs/models/face-luma.md": {
         "detector": detector.detector,

@@ -33,6 +33,7 @@ from training.loop.augment import AugmentRanges, BatchRng, photometric, random_m
 from training.loop.checkpoint import model_from_checkpoint
 
 BATCH = 512
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class Teacher:
     logits: Callable[[Tensor], Tensor]
 
 
-def teacher_from_file(path: Path, device: torch.device) -> Teacher:
-    """Opens a checkpoint, or an exported file on the runtime's backend.
+def teacher_from_file(path: Path, device: torch.device, precision: str = "float32") -> Teacher:
+    """Opens a checkpoint, or an exported file on the runtime's backend, whose precision is its own.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -61,8 +62,7 @@ def teacher_from_file(path: Path, device: torch.device) -> Teacher:
     module = model_from_checkpoint(path).to(device, memory_format=torch.channels_last)
 
     def logits(x: Tensor) -> Tensor:
-        # Many CPUs compute bfloat16 more slowly than float32.
-        with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             return module(x).float()
 
     return Teacher(module.size, logits)
@@ -105,14 +105,18 @@ def make_views(
     size: int,
     aug_strengths: Sequence[float],
     seed: int = 0,
+    precision: str | None = None,
 ) -> None:
     """Writes ``count`` views of each row of the splits, one after another: images.npy u8 [V, n, S, S],
     teacher.npy f16 [V, n, 8], votes.npy f32 [n, 8] (zeros where there are no votes), rows.npy.
 
-    The views take the strengths of the distortions in turn.
+    The views take the strengths of the distortions in turn. ``precision`` is that of checkpoints; None:
+    bfloat16 on a GPU, float32 on a CPU, since many CPUs compute bfloat16 more slowly.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    networks = [teacher_from_file(path, device) for path in teachers]
+    if precision is None:
+        precision = "bfloat16" if device.type == "cuda" else "float32"
+    networks = [teacher_from_file(path, device, precision) for path in teachers]
     ranges = [AugmentRanges().scaled(strength) for strength in aug_strengths]
     settings = {
         "teachers": [hash_of_file(path) for path in teachers],
@@ -120,6 +124,7 @@ def make_views(
         "size": size,
         "augment": [asdict(one) for one in ranges],
         "seed": seed,
+        "precision": precision,
         "data": hash_of_splits(*splits),
     }
     done = _views_done(out, settings)
@@ -190,13 +195,26 @@ def main() -> None:
         metavar="FACTOR",
         help="factor on the ranges of the distortions; the views take several in turn",
     )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="of checkpoints; bfloat16 on a GPU, float32 on a CPU if not given",
+    )
     parser.add_argument("--limit", type=int, help="use LIMIT random rows only, for a dry run")
     args = parser.parse_args()
     with exit_on_error(parser):
         folders = [args.data, args.unlabelled] if args.unlabelled else [args.data]
         splits = [load_prepared(folder, "train").sample(args.limit) for folder in folders]
         args.out.mkdir(parents=True, exist_ok=True)
-        make_views(splits, args.teachers, args.out, args.views, args.size, args.aug_strength)
+        make_views(
+            splits,
+            args.teachers,
+            args.out,
+            args.views,
+            args.size,
+            args.aug_strength,
+            precision=args.precision,
+        )
 
 
 if __name__ == "__main__":

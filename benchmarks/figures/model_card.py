@@ -1,4 +1,4 @@
-"""Figures of the model card of tkfnet-nano, from docs/models/metrics and the shipped files."""
+"""Figures of the cards of the expression networks, from docs/models/metrics and the shipped files."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ from fer_edge import models
 from training.evaluation.markdown import percent, table, text
 
 
-def headline() -> str:
-    nano = read_metrics("tkfnet-nano")
+def headline(network: str = "tkfnet-nano") -> str:
+    measured = read_metrics(network)
     measures = (
         ("accuracy", "accuracy"),
         ("balanced_accuracy", "balanced accuracy (mean recall)"),
@@ -18,32 +18,32 @@ def headline() -> str:
         ("mirror_agreement", "same label for the mirrored picture"),
         ("aligned_share", "rows in which a face was found"),
     )
-    rows = [{"measure": title, "value": share_with_interval(nano, name)} for name, title in measures]
+    rows = [{"measure": title, "value": share_with_interval(measured, name)} for name, title in measures]
     rows += [
         {
             "measure": "expected calibration error of the confidence",
-            "value": f"{nano['calibration_error']:.4f}",
+            "value": f"{measured['calibration_error']:.4f}",
         },
-        {"measure": "the same at temperature 1", "value": f"{nano['calibration_error_before']:.4f}"},
+        {"measure": "the same at temperature 1", "value": f"{measured['calibration_error_before']:.4f}"},
         {
             "measure": "mean absolute error of a vote share",
-            "value": f"{nano['vote_shares']['mean_error']:.4f}",
+            "value": f"{measured['vote_shares']['mean_error']:.4f}",
         },
     ]
     return table(rows)
 
 
-def classes() -> str:
-    nano = read_metrics("tkfnet-nano")
+def classes(network: str = "tkfnet-nano") -> str:
+    measured = read_metrics(network)
     return table(
         [
             {
                 "expression": name,
                 "test rows": count,
-                "recall": percent(nano["recall"][name], nano["recall_95"][name]),
-                "precision": percent(nano["precision"][name]),
+                "recall": percent(measured["recall"][name], measured["recall_95"][name]),
+                "precision": percent(measured["precision"][name]),
             }
-            for name, count in nano["counts"].items()
+            for name, count in measured["counts"].items()
         ]
     )
 
@@ -79,8 +79,8 @@ def vote_shares() -> str:
     )
 
 
-def robustness() -> str:
-    nano = read_metrics("tkfnet-nano")
+def robustness(network: str = "tkfnet-nano") -> str:
+    measured = read_metrics(network)
     rows = [
         {
             "change": f"{name}, {curve['unit']}, {way}",
@@ -88,10 +88,10 @@ def robustness() -> str:
                 f"{row['level']}: {100 * row['accuracy']:.1f}" for row in levels
             ),
         }
-        for name, curve in nano["robustness"].items()
+        for name, curve in measured["robustness"].items()
         for way, levels in curve["cases"].items()
     ]
-    return f"{table(rows)}\nMeasured on {nano['robustness_rows']:,} test rows."
+    return f"{table(rows)}\nMeasured on {measured['robustness_rows']:,} test rows."
 
 
 def threshold() -> str:
