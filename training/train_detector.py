@@ -45,6 +45,7 @@ class Settings:
     ema_decay: float = 0.999
     final_epochs: int = 10  # with weak distortions, close to real frames (as in YOLOX, Ge et al. 2021)
     final_aug_strength: float = 0.35
+    precision: str = "float32"  # of convolutions, or "bfloat16", which many CPUs compute more slowly
     seed: int = 0
 
     @property
@@ -96,7 +97,7 @@ def train_step(run: Run, images: Tensor, faces: Faces, step: int) -> Tensor:
     steps = settings.epochs * settings.plan.steps_per_epoch
     set_lr(run.optimizer, settings.lr * lr_factor(step, steps, settings.warmup_steps))
     x, faces = normalise(images.to(run.device, non_blocking=True)), faces.to(run.device)
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
         maps = run.model(x)
     losses = detector_loss(tuple(level.float() for level in maps), faces)
     run.optimizer.zero_grad(set_to_none=True)
@@ -191,6 +192,11 @@ def main() -> None:
     parser.add_argument(
         "--final-epochs", type=int, help="last epochs, with weak distortions; default: a third of the epochs"
     )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="of convolutions; bfloat16 on a GPU, float32 on a CPU if not given",
+    )
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--limit", type=int, help="use the first LIMIT pictures only, for a dry run")
     parser.add_argument("--workers", type=int, default=1, help="processes that make canvases")
@@ -202,6 +208,7 @@ def main() -> None:
         batch_size=args.batch_size,
         lr=args.lr,
         final_epochs=final_epochs,
+        precision=args.precision or ("bfloat16" if torch.cuda.is_available() else "float32"),
         seed=args.seed,
     )
     with exit_on_error(parser):

@@ -69,14 +69,29 @@ def test_the_detectors_command_line_reaches_the_settings(
         "--limit",
         "20",
     ]
-    for extra, final in (([], 1), (["--final-epochs", "2"], 2)):
+    for extra, final, precision in (
+        ([], 1, "bfloat16" if torch.cuda.is_available() else "float32"),
+        (["--final-epochs", "2", "--precision", "bfloat16"], 2, "bfloat16"),
+    ):
         out = tmp_path / str(final)
         monkeypatch.setattr(sys, "argv", ["", str(photographs), "--out", str(out), *options, *extra])
         main()
         settings = load_checkpoint(out / "checkpoint.pt")["settings"]
-        assert settings["final_epochs"] == final
+        assert (settings["final_epochs"], settings["precision"]) == (final, precision)
         assert (settings["epochs"], settings["batch_size"], settings["lr"]) == (3, 4, 0.002)
         assert (out / "curves.png").exists()
+
+
+@pytest.mark.slow
+def test_bfloat16_reaches_the_convolutions(photographs: Path, tmp_path: Path):
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        out = tmp_path / precision
+        out.mkdir()
+        train(photographs, out, replace(SHORT, precision=precision), limit=20, workers=0)
+        losses.append(json.loads((out / "log.jsonl").read_text())["total"])
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
 @pytest.mark.slow
