@@ -61,6 +61,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "networks": expressions.networks,
         "targets": expressions.targets,
         "seeds": expressions.seeds,
+        "blocks": expressions.blocks,
         "precisions": expressions.precisions,
         "int8-latency": expressions.int8_latency,
         "copies": expressions.copies,

@@ -10,6 +10,7 @@ from benchmarks.figures.detector import detector_rows
 from benchmarks.figures.latency import described_machine
 from fer_edge import models
 from training.evaluation.markdown import percent, table
+from training.summarise import MEASURES, cell, summary_of_runs
 
 DOCS = Path(__file__).parents[2] / "docs" / "models"
 ROW_NOTE = "FER+ test, all {rows:,} rows, arg-max of eight, single image, no copies in training"
@@ -20,6 +21,15 @@ NETWORKS = {
 }
 TRAINING_OF_NANO = "60 epochs, 24 min"
 SEEDS = (0, 1, 2)
+# The logs of these runs are in docs/models/metrics/blocks: (network, change of its config, name of the runs).
+WITHOUT_A_BLOCK = (
+    ("tkfnet-nano", "", "nano"),
+    ("without TAFE", "--set options.tafe=none", "nano-no-tafe"),
+    ("without DCIF", "--set options.dcif=false", "nano-no-dcif"),
+    ("conv-cut-atto", "", "conv-cut"),
+    ("without DET", "--set options.det=false", "conv-cut-no-det"),
+    ("without attention", "--set options.attention=false", "conv-cut-no-attention"),
+)
 
 
 def quality() -> str:
@@ -129,6 +139,16 @@ def seeds() -> str:
         for name, values in columns.items()
     }
     return table([*rows, {"seed": "mean, deviation"} | spread])
+
+
+def blocks() -> str:
+    """Each network whole and without one of its blocks, after short runs of one length, on valid."""
+    rows = []
+    for name, change, run in WITHOUT_A_BLOCK:
+        folders = sorted((DOCS / "metrics" / "blocks").glob(f"{run}-[0-9]"))
+        cells = {MEASURES[k]: cell(k, *values) for k, values in summary_of_runs(folders).items()}
+        rows.append({"": name, "change": f"`{change}`" if change else "", "seeds": str(len(folders))} | cells)
+    return table(rows)
 
 
 def precisions() -> str:
