@@ -34,7 +34,7 @@ help:
 	@echo "make documents   write the documents' figures from the result files"
 	@echo "make soak    20,000 frames, and a faulty camera for ten minutes; nothing may grow"
 	@echo "make test-cuda, make bench-cuda: the kernels on an NVIDIA GPU, see docs/kernels.md"
-	@echo "make networks, from data to the networks of docs/models: see training/networks.mk"
+	@echo "make networks  the expression networks of docs/models, from data to ONNX: training/networks.mk (hours)"
 	@echo "make sanitize, make test-neon, make test-aarch64: see docs/building.md"
 
 .venv/bin/python:

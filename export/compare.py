@@ -2,7 +2,8 @@
 
 Prints a table of accuracy, latency and changed labels, and writes it as a certificate. The second file is
 usually a smaller or faster version of the first, and the last line says whether it should take its place.
-The pictures are the rows of valid that export.convert did not calibrate or choose with.
+The pictures are the rows of valid that export.convert neither calibrates nor chooses with, or all rows
+where it takes all of them.
 """
 
 import argparse

@@ -31,9 +31,9 @@ from training.data.split import LABELS, Split, load_prepared
 from training.evaluation.predictors import predictor_from_file
 from training.loop.augment import AugmentRanges, BatchRng, photometric, random_matrices
 from training.loop.checkpoint import model_from_checkpoint
+from training.loop.precision import PRECISIONS, autocast, default_precision
 
 BATCH = 512
-PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def teacher_from_file(path: Path, device: torch.device, precision: str = "float3
     module = model_from_checkpoint(path).to(device, memory_format=torch.channels_last)
 
     def logits(x: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        with autocast(device, precision):
             return module(x).float()
 
     return Teacher(module.size, logits)
@@ -110,12 +110,12 @@ def make_views(
     """Writes ``count`` views of each row of the splits, one after another: images.npy u8 [V, n, S, S],
     teacher.npy f16 [V, n, 8], votes.npy f32 [n, 8] (zeros where there are no votes), rows.npy.
 
-    The views take the strengths of the distortions in turn. ``precision`` is that of checkpoints; None:
-    bfloat16 on a GPU, float32 on a CPU, since many CPUs compute bfloat16 more slowly.
+    The views take the strengths of the distortions in turn. ``precision`` is that of checkpoints; None: the
+    default of the device.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if precision is None:
-        precision = "bfloat16" if device.type == "cuda" else "float32"
+        precision = default_precision(device)
     networks = [teacher_from_file(path, device, precision) for path in teachers]
     ranges = [AugmentRanges().scaled(strength) for strength in aug_strengths]
     settings = {

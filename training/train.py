@@ -29,6 +29,7 @@ from training.loop.checkpoint import resume, save_checkpoint, training_state
 from training.loop.distributed import Process, process_group, with_global_batchnorm
 from training.loop.log import append_log, draw_curves
 from training.loop.optimizer import Ema, lr_factor, make_optimizer, set_lr
+from training.loop.precision import autocast
 from training.loop.settings import CONFIGS, Settings, settings_from_toml
 from training.loop.start_weights import load_start_weights
 from training.models import build
@@ -71,11 +72,6 @@ def loss_of_batch(logits: Tensor, batch: Batch, run: Run) -> Tensor:
     return votes + soft_cross_entropy(logits, batch.teacher)
 
 
-def autocast(run: Run) -> torch.autocast:
-    reduced = run.settings.precision != "float32"
-    return torch.autocast(run.process.device.type, torch.bfloat16, enabled=reduced)
-
-
 def make_run(targets: F32, settings: Settings, process: Process) -> Run:
     torch.manual_seed(settings.seed)
     model = build(settings.model, settings.kernels, **settings.options)
@@ -115,7 +111,7 @@ def train_epoch(run: Run, loader: BatchLoader, epoch: int, bar: tqdm) -> dict[st
         step = epoch * steps_per_epoch + steps
         steps_in_all = settings.epochs * steps_per_epoch
         set_lr(run.optimizer, settings.lr * lr_factor(step, steps_in_all, settings.warmup_steps))
-        with autocast(run):
+        with autocast(run.process.device, settings.precision):
             logits = run.network(batch.x)
         loss = loss_of_batch(logits.float(), batch, run)
         run.optimizer.zero_grad(set_to_none=True)
@@ -230,7 +226,7 @@ def _train(
             record = train_epoch(run, loader, epoch, bar)
             last = epoch + 1 == settings.epochs
             if process.is_first and (last or (epoch + 1) % settings.validate_every == 0):
-                with autocast(run):
+                with autocast(run.process.device, run.settings.precision):
                     logits = module_outputs(run.ema.model, valid, aligned=settings.aligned).float()
                 state = training_state(
                     run.model, run.ema, run.optimizer, epoch, asdict(settings), input_hashes

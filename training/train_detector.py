@@ -25,6 +25,7 @@ from training.detector.photos import load_photos
 from training.loop.checkpoint import load_checkpoint, resume, save_checkpoint, training_state
 from training.loop.log import append_log, draw_curves
 from training.loop.optimizer import Ema, lr_factor, parameter_groups, set_lr
+from training.loop.precision import PRECISIONS, autocast, default_precision
 from training.models.face_luma import FaceLuma
 
 MEAN, SCALE = 118.0, 1 / 64.0  # about the mean and standard deviation of the training pictures' luma
@@ -45,7 +46,7 @@ class Settings:
     ema_decay: float = 0.999
     final_epochs: int = 10  # with weak distortions, close to real frames (as in YOLOX, Ge et al. 2021)
     final_aug_strength: float = 0.35
-    precision: str = "float32"  # of convolutions, or "bfloat16", which many CPUs compute more slowly
+    precision: str | None = None  # of convolutions; None: the default of the device
     seed: int = 0
 
     @property
@@ -97,7 +98,7 @@ def train_step(run: Run, images: Tensor, faces: Faces, step: int) -> Tensor:
     steps = settings.epochs * settings.plan.steps_per_epoch
     set_lr(run.optimizer, settings.lr * lr_factor(step, steps, settings.warmup_steps))
     x, faces = normalise(images.to(run.device, non_blocking=True)), faces.to(run.device)
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+    with autocast(run.device, settings.precision or default_precision(run.device)):
         maps = run.model(x)
     losses = detector_loss(tuple(level.float() for level in maps), faces)
     run.optimizer.zero_grad(set_to_none=True)
@@ -194,7 +195,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=("float32", "bfloat16"),
+        choices=PRECISIONS,
         help="of convolutions; bfloat16 on a GPU, float32 on a CPU if not given",
     )
     parser.add_argument("--seed", type=int, default=defaults.seed)
@@ -208,7 +209,7 @@ def main() -> None:
         batch_size=args.batch_size,
         lr=args.lr,
         final_epochs=final_epochs,
-        precision=args.precision or ("bfloat16" if torch.cuda.is_available() else "float32"),
+        precision=args.precision,
         seed=args.seed,
     )
     with exit_on_error(parser):

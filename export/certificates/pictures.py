@@ -1,4 +1,6 @@
-"""Which pictures calibrate a file, choose between its versions, and certify it. No picture has two uses."""
+"""Which pictures calibrate a file, choose between its versions, and certify it. No picture has two of these
+uses.
+"""
 
 from collections.abc import Callable
 from functools import partial

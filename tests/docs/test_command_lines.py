@@ -55,10 +55,13 @@ def is_ours(command):
     return command[1:2] == ["-m"] and command[2].partition(".")[0] in OURS
 
 
+NEW = "build/new/"  # a folder that is not there
+
+
 def commands_of_networks(*inputs: str):
     """The commands that `make networks` would run in a new folder."""
     done = subprocess.run(
-        ["make", "--dry-run", "networks", "RUNS=build/new", *inputs],
+        ["make", "--dry-run", "networks", f"RUNS={NEW.rstrip('/')}", *inputs],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -84,16 +87,25 @@ CASES = [
 ]
 
 
+# What a command writes into the folder that --out names.
+WRITTEN = {
+    "training.train": "checkpoint.pt",
+    "training.train_crop_check": "checkpoint.pt",
+    "training.mark_faces": "marks.npz",
+    "training.evaluate": "metrics.json",
+}
+
+
 def test_each_network_is_made_from_what_was_made_before():
-    made, exported = set(), set()
+    made: set[str] = set()
     for command in commands_of_networks(*INPUTS):
-        for before, path in itertools.pairwise(command):
-            if path.startswith("build/new/"):
-                if before in ("--out", "--json"):
-                    made.add(Path(path))
-                else:
-                    assert made & {Path(path), *Path(path).parents}, f"{path} in {command}"
-        exported |= {path.name for path in made if path.suffix == ".onnx"}
+        paths = [(before, path) for before, path in itertools.pairwise(command) if path.startswith(NEW)]
+        for before, path in paths:
+            assert path in made or before in ("--out", "--json"), f"{path} in {command}"
+        for before, path in paths:
+            if before in ("--out", "--json"):
+                made |= {path, f"{path}/{WRITTEN.get(command[2], '')}"}
+    exported = {path.removeprefix(NEW) for path in made if path.endswith(".onnx")}
     assert exported == {
         "tkfnet-nano.onnx",
         "tkfnet-nano-int8.onnx",

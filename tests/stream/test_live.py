@@ -1,7 +1,9 @@
 """Live sources: the newest frame wins, lag is bounded, and lost, hung and ended sources are told apart."""
 
+import contextlib
 import gc
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -104,6 +106,40 @@ def test_a_dropped_stream_releases_its_camera(
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert camera.closed == camera.opened == 1
+
+
+class _WrongFirst:
+    """A source whose first frame raises; the others come at once."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __iter__(self) -> "_WrongFirst":
+        return self
+
+    def __next__(self) -> Any:
+        self._count += 1
+        if self._count == 1:
+            raise ValueError("a wrong frame")
+        time.sleep(0.001)
+        return FRAME
+
+
+def test_a_stream_that_has_raised_is_released_without_a_garbage_collection(recognizer: Recognizer) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = set(threading.enumerate())
+        stream = Stream(recognizer, _WrongFirst(), live=True)
+        (thread,) = (thread for thread in threading.enumerate() if thread not in before)
+        # Not pytest.raises, which would keep the traceback.
+        with contextlib.suppress(ValueError):
+            next(stream)
+        del stream
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    finally:
+        gc.enable()
 
 
 def test_pause_throws_frames_away_and_resume_goes_on(

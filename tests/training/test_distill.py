@@ -19,6 +19,7 @@ from training.data.split import load_prepared
 from training.distill import make_views
 from training.loop.batches import Batch, BatchLoader, TeacherViews, load_teacher_views
 from training.loop.checkpoint import model_from_checkpoint
+from training.loop.precision import PRECISIONS, autocast
 from training.loop.settings import Settings
 from training.train import train
 
@@ -57,7 +58,7 @@ def test_views_hold_the_teachers_probabilities(views: Path, checkpoint: Path, pr
 def test_a_teacher_may_answer_in_bfloat16(checkpoint: Path, prepared: Path, tmp_path: Path):
     split = load_prepared(prepared, "train").take(slice(16))
     answers = {}
-    for precision in distill.PRECISIONS:
+    for precision in PRECISIONS:
         out = tmp_path / precision
         out.mkdir()
         make_views([split], [checkpoint], out, 1, 64, [0.5], precision=precision)
@@ -66,6 +67,11 @@ def test_a_teacher_may_answer_in_bfloat16(checkpoint: Path, prepared: Path, tmp_
     assert 1e-4 < difference < 0.03
     with pytest.raises(ValueError, match=r"other settings \(precision differ\)"):
         make_views([split], [checkpoint], out, 1, 64, [0.5], precision="float32")
+
+
+def test_an_unknown_precision_is_named():
+    with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, got 'bf16'"):
+        autocast(torch.device("cpu"), "bf16")
 
 
 def test_an_exported_file_is_a_teacher(prepared: Path, tmp_path: Path):

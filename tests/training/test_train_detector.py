@@ -70,7 +70,7 @@ def test_the_detectors_command_line_reaches_the_settings(
         "20",
     ]
     for extra, final, precision in (
-        ([], 1, "bfloat16" if torch.cuda.is_available() else "float32"),
+        ([], 1, None),
         (["--final-epochs", "2", "--precision", "bfloat16"], 2, "bfloat16"),
     ):
         out = tmp_path / str(final)

@@ -59,13 +59,14 @@ class LatestReader:
         self._capture = source.open()
         self._timekeeper = Timekeeper(source.name, source.fps, clock)
         self._listener: Callable[[], None] | None = None
+        # Not guarded: the garbage collector may write it while any thread holds the condition.
+        self._is_abandoned = False
         # All below is guarded by this condition.
         self._changed = threading.Condition()
         self._waiting: _Waiting | None = None
         self._state = "reading"  # "reconnecting", "ended", "lost", "closed"
         self._error: BaseException | None = None
         self._paused = False
-        self._is_abandoned = False  # written without the condition
         self._frames = self._dropped = self._reported = self._reconnects = 0
         # When the thread began to read or open; None while it waits to reconnect.
         self._busy_since: float | None = time.monotonic()
@@ -122,7 +123,10 @@ class LatestReader:
         if waiting is None and self._error is not None and self._state != "closed":
             error, self._error = self._error, None
             self._changed.notify_all()  # `_hand_over` waits for this
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # its traceback refers to this frame, and to the stream
         return waiting
 
     def _taken(self, waiting: _Waiting | None) -> Taken | None:
@@ -279,7 +283,8 @@ class LatestReader:
                 _logger.warning("%s is still blocked in a read; its thread is left behind", self._source.name)
 
     def abandon(self) -> None:
-        """Ends reading and the thread, after the next frame, for a stream that was dropped without `close`.
+        """Ends reading for a stream that was dropped without `close`: after the next frame, or when the
+        thread looks next.
 
         Takes no lock, because the garbage collector calls it, in any thread.
         """
