@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from tiny import frame_with_cells
@@ -77,6 +78,23 @@ def test_found_missed_and_false_faces_are_counted(detector_file: Path) -> None:
     assert result["milliseconds"] > 0
 
 
+@pytest.mark.parametrize("side", [16, 32, 64, 160])
+def test_a_face_is_found_at_the_sides_that_the_network_knows(
+    detector_file: Path, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = models.load(detector_file, "detector")
+    # Its cells are faces of 32 px.
+    image = cv2.resize(
+        frame_with_cells((10, 7), width=640, height=480), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST
+    )
+    box = np.array([[136, 88, 200, 152]], np.float32)
+    photo = Photo(image, box, np.zeros((1, 5, 2), np.float32), np.ones(1, bool), "made", False, 0)
+    doubtful = Photo(image, box, photo.landmarks, np.zeros(1, bool), "made", False, 1)
+    monkeypatch.setattr(evaluate_search, "SIDES", (side,))
+    rows = evaluate_search.recall_by_side(OrtBackend(model, 1), model.spec, [photo, doubtful], 0.5)
+    assert rows == [{"side": side, "recall": float(side == 32), "faces": 1}]
+
+
 @pytest.fixture
 def data(photographs: Path, tmp_path: Path) -> Path:
     """The made photographs, in which no teacher sees anything."""
@@ -105,7 +123,11 @@ def test_the_command_writes_and_prints_a_row_for_each_search(
     result = json.loads((data / "out.json").read_text("utf-8"))
     assert list(result["searches"]) == ["20", "40"]
     assert (result["photos"] > 0, result["long_px"]) == (True, CELL_PX)
-    assert "| 1/40 |" in capsys.readouterr().out
+    sides = [row["side"] for row in result["by_side"]]
+    assert sides == list(evaluate_search.SIDES)
+    printed = capsys.readouterr().out
+    assert "| 1/40 |" in printed
+    assert f"| {sides[-1]} |" in printed
 
 
 def test_too_few_photographs_are_one_line(
