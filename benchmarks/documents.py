@@ -97,6 +97,7 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "time": detector.time,
         "photos": detector.photos,
         "search": detector.search,
+        "sides": detector.sides,
     },
 }
 

@@ -50,7 +50,7 @@ class Recognizer:
         min_face_share: smallest face to search for, as a share of the longer side of the frame, in (0, 1]. A
             frame is enlarged to at most 320 px for it. In photographs of groups the default, a twentieth,
             finds 87 % of the faces of 5 to 10 % of the longer side and 24 % of those of 2.5 to 5 %; 1/80
-            finds 98 % and 91 %, in 12 times the time (python -m training.evaluate_search).
+            finds 98 % and 91 %, in 17 times the time (python -m training.evaluate_search).
         threshold: minimum score of a face, in (0, 1); None: the detector's value.
         max_faces: maximum number of faces per frame; the best scores are kept.
         min_eye_px: a face whose eyes are less than this apart, in frame pixels, is too small.

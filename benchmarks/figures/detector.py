@@ -110,6 +110,13 @@ def search() -> str:
     )
 
 
+def sides() -> str:
+    """Recall of large faces that were resized, by their side in the network's input."""
+    result = json.loads(SEARCH.read_text(encoding="utf-8"))["by_side"]
+    row = {str(found["side"]): f"{found['recall']:.0%}" for found in result}
+    return f"{table([{'px': 'found'} | row])}\n{result[0]['faces']} faces."
+
+
 def photos() -> str:
     photos = _result()["photos"]
     found = sum(count > 0 for count in photos["portraits"].values())

@@ -5,8 +5,8 @@ face, not on the size of the frame. A larger face is missed; therefore coarser p
 that fills the frame is in the range of one pass. Each pass costs a fraction of the previous one.
 """
 
-# Smallest and largest side of a face in the network's input that the network finds reliably. Provisional:
-# estimated on the portraits of a first training run, to be measured for each new detector.
+# Smallest and largest side of a face in the network's input that one pass finds: of the sides between them it
+# finds 77 to 97 % (docs/models/face-luma.md, by training.evaluate_search).
 NETWORK_FACE_PX = (16, 144)
 # Smallest face as a share of the frame's long side, if min_face is not given; and the long side of the
 # network's input that follows. `python -m training.evaluate_search` shows what other shares find and cost.
