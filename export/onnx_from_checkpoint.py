@@ -7,6 +7,10 @@ OUTPUT_TOLERANCE is not written.
 
 import argparse
 import hashlib
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -29,17 +33,32 @@ OUTPUT_TOLERANCE = 1e-3
 
 def onnx_from_model(model: nn.Module, export: ExportSpec, spec: ModelSpec) -> onnx.ModelProto:
     """Exports in evaluation mode, checks the graph, and writes the spec into the metadata."""
-    program = torch.onnx.export(
-        model.eval(),
-        (torch.zeros(export.example),),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=["input"],
-        output_names=list(export.outputs),
-        dynamic_shapes=(export.dynamic,),
-        verbose=False,
-    )
+    with _without_torchs_own_warnings():
+        program = torch.onnx.export(
+            model.eval(),
+            (torch.zeros(export.example),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["input"],
+            output_names=list(export.outputs),
+            dynamic_shapes=(export.dynamic,),
+            verbose=False,
+        )
     return onnx_metadata.with_metadata(program.model_proto, spec)
+
+
+@contextmanager
+def _without_torchs_own_warnings() -> Iterator[None]:
+    """Hides that torchvision, which is not used, is missing, and that PyTorch uses what it deprecates."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`isinstance\\(treespec", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def write_checked(proto: onnx.ModelProto, parity: Parity, out: Path) -> None:

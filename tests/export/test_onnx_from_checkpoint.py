@@ -62,6 +62,15 @@ def test_file_carries_its_spec_and_nothing_of_the_builder(exported, tmp_path: Pa
     assert [o.name for o in proto.graph.output] == list(export.outputs)
 
 
+def test_the_exporter_complains_of_nothing_that_a_user_could_change(
+    caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+):
+    export = detector_export_spec()
+    onnx_from_model(FaceLuma().eval(), export, export.model_spec)
+    assert not [record for record in caplog.records if record.name.startswith("torch.onnx")]
+    assert not [warning for warning in recwarn if "treespec" in str(warning.message)]
+
+
 def test_each_layer_norm_is_one_node(exported):
     export, model, proto = exported
     layers = sum(isinstance(m, nn.LayerNorm) for m in model.modules())
