@@ -27,7 +27,6 @@ WITHOUT_A_BLOCK = (
     ("without TAFE", "--set options.tafe=none", "nano-no-tafe"),
     ("without DCIF", "--set options.dcif=false", "nano-no-dcif"),
     ("conv-cut-atto", "", "conv-cut"),
-    ("without DET", "--set options.det=false", "conv-cut-no-det"),
     ("without attention", "--set options.attention=false", "conv-cut-no-attention"),
 )
 
