@@ -82,13 +82,14 @@ DOCUMENTS: dict[str, Mapping[str, Callable[[], str]]] = {
         "by-blur": model_card.by_blur,
         "by-turn": model_card.by_turn,
     },
-    **{
-        f"docs/models/{name}.md": {
-            "headline": partial(model_card.headline, name),
-            "classes": partial(model_card.classes, name),
-            "robustness": partial(model_card.robustness, name),
-        }
-        for name in expressions.NETWORKS
+    "docs/models/tkfnet-18-slim.md": {
+        "headline": partial(model_card.headline, "tkfnet-18-slim"),
+        "classes": partial(model_card.classes, "tkfnet-18-slim"),
+    },
+    "docs/models/conv-cut-atto.md": {
+        "headline": partial(model_card.headline, "conv-cut-atto"),
+        "classes": partial(model_card.classes, "conv-cut-atto"),
+        "robustness": partial(model_card.robustness, "conv-cut-atto"),
     },
     "docs/models/face-luma.md": {
         "detector": detector.detector,
