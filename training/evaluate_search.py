@@ -38,10 +38,10 @@ SHARES = (20, 30, 40, 60, 80)  # the smallest face is one of so many parts of th
 # Of the face's smaller side in the long side, in percent.
 SIZES = ((1.25, 2.5), (2.5, 5.0), (5.0, 10.0), (10.0, 100.0))
 MAX_FACES = 1000
-# px of a face's smaller side in the network's input, and of the smallest face that is resized to them: from
-# half the smallest face that it should find to twice the largest.
+# Of a face's smaller side in the network's input, in px: from half the smallest of NETWORK_FACE_PX to twice
+# the largest.
 SIDES = (8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 144, 176, 208, 256, 288)
-MIN_RESIZED = 60.0
+MIN_RESIZED = 60.0  # px; smaller faces show too little to be enlarged
 # An enlarged photograph is cut to so many faces' sides around the face, so that the input stays small.
 CUT_TO = 3.0
 
@@ -72,18 +72,20 @@ def search(detector: Detector, photos: Sequence[Photo], threshold: float) -> dic
 
 def recall_by_side(
     backend: Backend, spec: ModelSpec, photos: Sequence[Photo], threshold: float
-) -> list[dict[str, float]]:
-    """Share of the large faces that one pass finds, by the smaller side that they have in its input."""
+) -> list[dict[str, float | None]]:
+    """Share of the large faces that one pass finds, by the smaller side that they have in its input; None if
+    there are none.
+    """
     faces = [
         (photo.image, box, (box[2:] - box[:2]).min())
         for photo in photos
         for box in photo.boxes[photo.certain]
         if (box[2:] - box[:2]).min() >= MIN_RESIZED
     ]
-    rows = []
+    rows: list[dict[str, float | None]] = []
     for side in SIDES:
         found = [_is_found(backend, spec, image, box, side / own, threshold) for image, box, own in faces]
-        rows.append({"side": side, "recall": float(np.mean(found)) if found else 0.0, "faces": len(found)})
+        rows.append({"side": side, "recall": float(np.mean(found)) if found else None, "faces": len(found)})
     return rows
 
 

@@ -116,20 +116,25 @@ class Stream:
             "events": asdict(events),
         }
         self._source = source_from(source, live=live, fps=fps)
-        reader: Reader = (
-            LatestReader(self._source, clock, max_lag_ms=max_lag_ms, hang_s=hang_s, reconnect_s=reconnect_s)
-            if self._source.is_live
-            else InOrderReader(self._source, clock)
-        )
+        reader = self._open_source(clock, max_lag_ms, hang_s, reconnect_s)
         recorder = _recorder_beside(reader, record, calibration, smoothing, events, self._about)
         self._pipeline = Pipeline(self._source.name, reader, observer, steady, recorder, budget_ms, clock)
-        if isinstance(reader, LatestReader):
-            # Its thread would keep the camera of a stream that was dropped without `close`.
-            weakref.finalize(self, reader.abandon).atexit = False
         # One thread for all frames of `async for`, because buffers belong to threads.
         self._thread = CallThread("fer_edge-stream")
         # Frames whose `__anext__` was cancelled.
         self._unclaimed: deque[Future[StreamResult | None]] = deque()
+
+    def _open_source(
+        self, clock: Callable[[], float], max_lag_ms: float | None, hang_s: float, reconnect_s: float
+    ) -> Reader:
+        if not self._source.is_live:
+            return InOrderReader(self._source, clock)
+        reader = LatestReader(
+            self._source, clock, max_lag_ms=max_lag_ms, hang_s=hang_s, reconnect_s=reconnect_s
+        )
+        # Its thread would keep the camera of a stream that was dropped without `close`.
+        weakref.finalize(self, reader.abandon).atexit = False
+        return reader
 
     @property
     def recognizer(self) -> Recognizer:

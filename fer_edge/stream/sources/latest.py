@@ -19,8 +19,7 @@ from fer_edge.stream.sources.reader import Taken, Timekeeper
 FIRST_DELAY_S, LAST_DELAY_S = 0.25, 8.0
 # Seconds that `close` waits for the thread.
 JOIN_S = 2.0
-# Seconds between two looks at whether the stream was dropped, while an error waits to be raised.
-LOOK_S = 1.0
+LOOK_S = 1.0  # between two looks at whether the stream was dropped, while an error waits to be raised
 
 _logger = logging.getLogger("fer_edge")
 
@@ -121,12 +120,12 @@ class LatestReader:
             self._dropped += 1
             waiting = None
         if waiting is None and self._error is not None and self._state != "closed":
-            error, self._error = self._error, None
-            self._changed.notify_all()  # `_hand_over` waits for this
+            self._changed.notify_all()  # `_hand_over` waits until there is no error
             try:
-                raise error
+                raise self._error
             finally:
-                del error  # its traceback refers to this frame, and to the stream
+                # Not a local variable: the error's traceback would refer to it, and keep the stream.
+                self._error = None
         return waiting
 
     def _taken(self, waiting: _Waiting | None) -> Taken | None:
@@ -283,11 +282,7 @@ class LatestReader:
                 _logger.warning("%s is still blocked in a read; its thread is left behind", self._source.name)
 
     def abandon(self) -> None:
-        """Ends reading for a stream that was dropped without `close`: after the next frame, or when the
-        thread looks next.
-
-        Takes no lock, because the garbage collector calls it, in any thread.
-        """
+        """Ends reading after the next frame. Takes no lock: the garbage collector calls it, in any thread."""
         self._is_abandoned = True
 
     def info(self) -> dict[str, Any]:
